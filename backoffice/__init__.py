@@ -1,0 +1,1 @@
+"""A Django-style admin on SQLAdmin that never hides what the database is doing."""

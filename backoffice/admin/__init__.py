@@ -1,0 +1,1 @@
+"""The back office as SQLAdmin shows it."""

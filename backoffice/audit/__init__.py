@@ -1,0 +1,1 @@
+"""What happened to which record, and who did it."""

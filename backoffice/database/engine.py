@@ -1,0 +1,117 @@
+"""An engine as the settings describe it: pool, time limits, and its name."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from backoffice.errors import SettingsError
+from backoffice.settings import DatabaseSettings
+
+SUPPORTED = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that Backoffice uses.
+
+    Raises:
+        SettingsError: the text is no URL, or of a database that is not supported.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # The text may hold a password: it is not repeated.
+        raise SettingsError(
+            "database.url is not a database URL; "
+            "postgresql://user:password@host/name and sqlite:///file.db are."
+        ) from None
+    backend = url.drivername.partition("+")[0]
+    if backend == "postgres":
+        backend = "postgresql"
+    if backend not in SUPPORTED:
+        raise SettingsError(
+            f"database.url names {backend}; PostgreSQL 14-18 and SQLite are supported."
+        )
+    return url.set(drivername=SUPPORTED[backend])
+
+
+def make_engine(
+    url: URL,
+    settings: DatabaseSettings,
+    *,
+    application_name: str,
+    statement_timeout: float | None = None,
+    **options: Any,
+) -> Engine:
+    """An engine whose connections have the settings' limits from the start.
+
+    `statement_timeout` in seconds replaces the settings' own: exports and commands
+    have other limits than pages.
+    """
+    dialect = url.get_dialect().name
+    options = {
+        "echo": settings.echo,
+        "echo_pool": settings.echo_pool,
+        "pool_pre_ping": settings.pool_pre_ping,
+        **pool_options(settings),
+        **options,
+    }
+    if dialect == "postgresql":
+        options["connect_args"] = {
+            "application_name": application_name,
+            "connect_timeout": max(2, int(settings.pool_timeout)),
+            "options": _limits(settings, statement_timeout),
+            **options.get("connect_args", {}),
+        }
+    else:
+        # SQLite has no lock timeout of its own but this one, in seconds.
+        options["connect_args"] = {"timeout": settings.lock_timeout or 3600}
+    engine = create_engine(url, **options)
+    if dialect == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def pool_options(settings: DatabaseSettings) -> dict[str, Any]:
+    """The arguments of `create_engine` for the pool that the settings name."""
+    if settings.pool == "null":
+        return {"poolclass": NullPool}
+    return {
+        "poolclass": QueuePool,
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.max_overflow,
+        "pool_timeout": settings.pool_timeout,
+        "pool_recycle": settings.pool_recycle,
+    }
+
+
+def _limits(settings: DatabaseSettings, statement_timeout: float | None) -> str:
+    """libpq's `options`: limits that cost no statement."""
+    statement = (
+        settings.statement_timeout if statement_timeout is None else statement_timeout
+    )
+    milliseconds = {
+        "statement_timeout": statement,
+        "lock_timeout": settings.lock_timeout,
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
+    }
+    limits = [f"-c {name}={int(s * 1000)}" for name, s in milliseconds.items()]
+    # One time zone in every session: what is shown does not depend on the server's.
+    return " ".join([*limits, "-c TimeZone=UTC"])
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Foreign keys hold, readers do not wait, and SQLAlchemy says BEGIN itself."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    """BEGIN, so that savepoints and rollbacks of DDL work as elsewhere."""
+    mode = connection.get_execution_options().get("sqlite_begin", "")
+    connection.exec_driver_sql(f"BEGIN {mode}".rstrip())

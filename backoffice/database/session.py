@@ -1,0 +1,72 @@
+"""One unit of work: a session, who acts in it, and what it is done for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session, sessionmaker
+
+ACTOR = "actor"
+PLACE = "place"
+REQUEST_ID = "request_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is acting: a user of the site, or a command run by an operator."""
+
+    id: str | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a statement is done for: `student` and `list`, or `command` and `seed`."""
+
+    view: str
+    action: str
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    """Sessions whose objects stay readable after the transaction has ended."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def unit_of_work(
+    sessions: sessionmaker[Session],
+    *,
+    actor: Actor | None,
+    place: Place,
+    request_id: str = "",
+    read_only: bool = False,
+) -> Iterator[Session]:
+    """One session and at most one transaction: committed at the end, or nothing.
+
+    The actor, place and request id travel on `session.info`, where `audit` and
+    `observability` read them. `read_only` makes PostgreSQL refuse every write.
+    """
+    with sessions() as session:
+        session.info.update({ACTOR: actor, PLACE: place, REQUEST_ID: request_id})
+        if read_only and session.get_bind().dialect.name == "postgresql":
+            # An isolation option travels with BEGIN: it costs no statement.
+            session.connection(execution_options={"postgresql_readonly": True})
+        yield session
+        session.commit()
+
+
+def limit_statements(session: Session, *, statement: float, lock: float) -> None:
+    """Let this transaction's statements run `statement` s and wait `lock` s, at most.
+
+    Zero is no limit. Only PostgreSQL has such limits; elsewhere nothing happens.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    session.execute(
+        text(
+            "SELECT set_config('statement_timeout', :statement, true),"
+            " set_config('lock_timeout', :lock, true)"
+        ),
+        {"statement": f"{int(statement * 1000)}", "lock": f"{int(lock * 1000)}"},
+    )

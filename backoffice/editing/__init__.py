@@ -1,0 +1,1 @@
+"""The one way a record is written, refused or deleted."""

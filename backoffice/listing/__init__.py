@@ -1,0 +1,1 @@
+"""One page of a big table, as the query string describes it."""

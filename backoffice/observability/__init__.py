@@ -1,0 +1,1 @@
+"""What the process, its statements and its pool are doing."""

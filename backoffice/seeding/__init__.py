@@ -1,0 +1,1 @@
+"""Believable rows in any amount."""

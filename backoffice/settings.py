@@ -1,0 +1,232 @@
+"""Every setting: its kind, its default, and where it was given.
+
+`settings.toml` in the project's directory comes first; the environment wins over
+it: `BACKOFFICE_<SECTION>__<NAME>`, for example `BACKOFFICE_WEB__PORT=8001`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from backoffice.errors import SettingsError
+
+PREFIX = "BACKOFFICE_"
+DELIMITER = "__"
+
+
+class Section(BaseModel):
+    """One table of `settings.toml`; a name it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AppSettings(Section):
+    """Which project is served, and what it is called."""
+
+    title: str = Field("Backoffice", description="The name at the top of every page.")
+    models: str = Field(
+        "models", description="Module whose import makes all tables known."
+    )
+    admin: str = Field(
+        "models.admin", description="Module (or package) with the views."
+    )
+    seeding: str = Field(
+        "", description="Module that fills the tables for `manage.py seed`."
+    )
+    migrations: str = Field(
+        "migrations",
+        description="Directory of the project's own Alembic revisions; empty for none.",
+    )
+
+
+class DatabaseSettings(Section):
+    """Where the data is, and how connections to it behave."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy URL of PostgreSQL 14-18 or SQLite; "
+        "empty starts the embedded PostgreSQL in var/postgres.",
+    )
+    pool: Literal["queue", "null"] = Field(
+        "queue", description="queue keeps connections open, null opens one per use."
+    )
+    pool_size: int = Field(5, ge=1, le=1000, description="Connections kept open.")
+    max_overflow: int = Field(
+        5, ge=0, le=1000, description="Further connections opened when all are in use."
+    )
+    pool_timeout: float = Field(
+        5, gt=0, le=600, description="Seconds to wait for a connection."
+    )
+    pool_recycle: int = Field(
+        1800, ge=-1, description="Seconds after which a connection is renewed; -1 never."
+    )
+    pool_pre_ping: bool = Field(
+        default=True, description="Test a connection before it is used."
+    )
+    echo: bool = Field(default=False, description="Log every statement.")
+    echo_pool: bool = Field(default=False, description="Log every pool event.")
+    statement_timeout: float = Field(
+        5, ge=0, description="Seconds a statement of a page may take; 0 is no limit."
+    )
+    lock_timeout: float = Field(
+        3, ge=0, description="Seconds a statement of a page may wait for a lock."
+    )
+    idle_in_transaction_timeout: float = Field(
+        30, ge=0, description="Seconds a transaction may stand idle before it is ended."
+    )
+    export_timeout: float = Field(
+        600, ge=0, description="Seconds the statement of an export may take."
+    )
+    command_timeout: float = Field(
+        0, ge=0, description="Seconds a statement of a command may take; 0 is no limit."
+    )
+    migration_lock_timeout: float = Field(
+        5, ge=0, description="Seconds a statement of a migration may wait for a lock."
+    )
+
+
+class WebSettings(Section):
+    """How the site is served."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    processes: int = Field(1, ge=1, le=64, description="Server processes.")
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Signs cookies, forms and page links; "
+        "empty makes one and keeps it in var/secret_key.",
+    )
+    session_hours: float = Field(
+        12, gt=0, le=24 * 90, description="Hours after which one has to log in again."
+    )
+    https_only: bool = Field(
+        default=False, description="Send cookies over HTTPS only; set it in production."
+    )
+    public_origin: str = Field(
+        "",
+        description="The address people type, as https://office.example.org, "
+        "where a proxy stands in front.",
+    )
+    allowed_hosts: list[str] = Field(
+        default=["*"], description="Host names that are answered."
+    )
+
+
+class ListingSettings(Section):
+    """How lists count and page."""
+
+    exact_count_limit: int = Field(
+        10_000, ge=100, description="Up to here rows are counted, beyond estimated."
+    )
+    page_size: int = Field(50, ge=1, le=500, description="Rows on a page.")
+    exports_at_once: int = Field(
+        2, ge=1, le=16, description="Exports that one server process runs at a time."
+    )
+
+
+class Settings(Section):
+    """All sections together."""
+
+    app: AppSettings = AppSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    web: WebSettings = WebSettings()
+    listing: ListingSettings = ListingSettings()
+
+
+def load_settings(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the project in `root`.
+
+    Raises:
+        SettingsError: naming every problem at once, never a secret's value.
+    """
+    environ = os.environ if environ is None else environ
+    path = root / "settings.toml"
+    values = read_toml(path)
+    origin: dict[tuple[str, str], str] = {}
+    problems = overlay_environment(values, environ, origin)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems.extend(_sentence(path, origin, found) for found in error.errors())
+        settings = None
+    if problems or settings is None:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What the file says; nothing where there is no file."""
+    try:
+        text = path.read_bytes().decode()
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path.name} cannot be read: {error}.") from error
+
+
+def overlay_environment(
+    values: dict[str, Any],
+    environ: Mapping[str, str],
+    origin: dict[tuple[str, str], str],
+) -> list[str]:
+    """Put the environment's settings over the file's; problems as sentences."""
+    problems = []
+    sections = Settings.model_fields
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or DELIMITER not in name:
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition(DELIMITER)
+        if section not in sections or key not in field_names(section):
+            problems.append(f"{name} is set in the environment and is not a setting.")
+            continue
+        table = values.setdefault(section, {})
+        if not isinstance(table, dict):
+            continue  # the file's own mistake is reported by the validation
+        raw: Any = environ[name]
+        annotation = section_model(section).model_fields[key].annotation
+        if annotation == list[str]:
+            raw = [part.strip() for part in raw.split(",") if part.strip()]
+        table[key] = raw
+        origin[section, key] = name
+    return problems
+
+
+def section_model(section: str) -> type[Section]:
+    """The class behind a section's name."""
+    model = Settings.model_fields[section].annotation
+    assert isinstance(model, type)  # noqa: S101 - every section is declared as a class
+    assert issubclass(model, Section)  # noqa: S101
+    return model
+
+
+def field_names(section: str) -> set[str]:
+    """The settings of a section."""
+    return set(section_model(section).model_fields)
+
+
+def is_secret(section: str, name: str) -> bool:
+    """Whether a setting's value may not be shown."""
+    return section_model(section).model_fields[name].annotation is SecretStr
+
+
+def _sentence(
+    path: Path, origin: Mapping[tuple[str, str], str], found: Mapping[str, Any]
+) -> str:
+    """One validation error as `settings.toml: web.port is 'x', …`."""
+    location = [str(part) for part in found["loc"]]
+    name = ".".join(location)
+    section, key = (*location, "")[:2]
+    where = origin.get((section, key), path.name)
+    if found["type"] == "extra_forbidden":
+        return f"{where}: {name} is not a setting."
+    message = str(found["msg"]).replace("Input should be", "it should be")
+    if section in Settings.model_fields and key in field_names(section):
+        if is_secret(section, key):
+            return f"{where}: {name} cannot be used: {message}."
+        return f"{where}: {name} is {found['input']!r}; {message}."
+    return f"{where}: {name} cannot be used: {message}."

@@ -1,0 +1,61 @@
+"""A real PostgreSQL for every test: the wheel's own, started by the test run itself.
+
+`BACKOFFICE_TEST_POSTGRES` (a superuser's URL) runs the same tests on another server.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy.orm import Session
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def superuser_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """The URL of a superuser on a server that belongs to this test run."""
+    given = os.environ.get("BACKOFFICE_TEST_POSTGRES", "")
+    if given:
+        yield make_url(given).set(drivername="postgresql+psycopg")
+        return
+    from backoffice.database.embedded import embedded_postgres
+
+    with embedded_postgres(tmp_path_factory.mktemp("postgres"), durable=False) as own:
+        yield own.superuser_url
+
+
+@pytest.fixture(scope="session")
+def server(superuser_url: URL) -> Iterator[Engine]:
+    """The superuser's connection, outside of transactions, to make databases with."""
+    engine = create_engine(superuser_url, isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def empty_database(server: Engine) -> Iterator[URL]:
+    """The URL of a new database with nothing in it."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with server.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    yield server.url.set(database=name)
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def engine(empty_database: URL) -> Iterator[Engine]:
+    """An engine on a new, empty PostgreSQL database."""
+    engine = create_engine(empty_database)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session on a new, empty PostgreSQL database."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session

@@ -128,6 +128,37 @@ class ListingSettings(Section):
     )
 
 
+class ObservabilitySettings(Section):
+    """What is remembered of statements and connections, and for how long."""
+
+    slow_ms: float = Field(
+        200, ge=0, description="From here a statement is in the slow log, milliseconds."
+    )
+    slow_factor: float = Field(
+        5,
+        ge=1,
+        description="So many times its own usual time makes a statement slow, too.",
+    )
+    keep_days: int = Field(
+        14, ge=1, le=400, description="Days the slow log and the history are kept."
+    )
+    fingerprints: int = Field(
+        1000, ge=50, le=20_000, description="Different statements kept in memory."
+    )
+    flush_seconds: float = Field(
+        10, ge=0.1, le=600, description="Seconds between two writes of the slow log."
+    )
+    snapshot_seconds: float = Field(
+        2, ge=0.1, le=60, description="Seconds between two snapshots for other processes."
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Opens /metrics and the details of /healthz."
+    )
+    metrics_allow: list[str] = Field(
+        default=[], description="Addresses that may read /metrics besides this machine."
+    )
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -135,6 +166,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     web: WebSettings = WebSettings()
     listing: ListingSettings = ListingSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
 
 
 def load_settings(root: Path, environ: Mapping[str, str] | None = None) -> Settings:

@@ -1,7 +1,8 @@
 """One unit of work: a session, who acts in it, and what it is done for."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
@@ -28,6 +29,31 @@ class Place:
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a statement is attributed to: who acts, for what, in which request."""
+
+    place: Place
+    actor: Actor | None = None
+    request_id: str = ""
+
+
+# For statements that know no session: Core, raw connections, a pool that is full.
+current_work: ContextVar[Work | None] = ContextVar("current_work", default=None)
+
+
+@contextmanager
+def working(work: Work) -> Iterator[None]:
+    """Attribute every statement of this context to `work`."""
+    token = current_work.set(work)
+    try:
+        yield
+    finally:
+        # A streaming answer may end in another context than it began in.
+        with suppress(ValueError):
+            current_work.reset(token)
+
+
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
     """Sessions whose objects stay readable after the transaction has ended."""
     return sessionmaker(engine, expire_on_commit=False)
@@ -47,7 +73,7 @@ def unit_of_work(
     The actor, place and request id travel on `session.info`, where `audit` and
     `observability` read them. `read_only` makes PostgreSQL refuse every write.
     """
-    with sessions() as session:
+    with working(Work(place, actor, request_id)), sessions() as session:
         session.info.update({ACTOR: actor, PLACE: place, REQUEST_ID: request_id})
         if read_only and session.get_bind().dialect.name == "postgresql":
             # An isolation option travels with BEGIN: it costs no statement.

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import DateTime, MetaData, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
+from backoffice.database.triggers import TOUCHED
+
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -51,7 +53,7 @@ class Timestamps:
             server_default=func.now(),
             onupdate=func.now(),
             sort_order=9_001,
-            info=COMPUTED,
+            info={**COMPUTED, TOUCHED: True},
         )
 
 
@@ -60,7 +62,8 @@ class Timestamps:
 #   secret: True     never shown, logged, audited or exported
 #   label: str       the column's name in words
 #   hint: str        one line under the field
-# `Constraint.info` keys:
+#   choices: list    (value, label) of every value it may have (`database.choices`)
+# `Constraint.info` keys, and those of a unique `Index`:
 #   fields: list[str]   the attributes a refusal is shown on
 #   message: str        the sentence shown when the constraint refuses
 COMPUTED: dict[str, Any] = {"read_only": "Kept by the database."}

@@ -1,0 +1,118 @@
+"""How many seats of a course are taken: counted by the database, whoever writes.
+
+The triggers on `enrollments` keep `courses.enrolled` and refuse who finds no seat.
+"""
+
+from backoffice.database.triggers import Trigger
+
+
+def count_on_postgresql() -> Trigger:
+    """The count by statement, so that a COPY of a million costs one update a course.
+
+    Courses are locked in key order: two such statements wait for one another and
+    never block each other; the same lock makes the last seat one person's.
+    """
+    events = {
+        "insert": "REFERENCING NEW TABLE AS added",
+        "delete": "REFERENCING OLD TABLE AS removed",
+        "update": "REFERENCING OLD TABLE AS removed NEW TABLE AS added",
+        "truncate": "",
+    }
+    triggers = (
+        f"CREATE OR REPLACE TRIGGER enrollments_count_{event} AFTER {event.upper()}\n"
+        f"ON enrollments {rows} FOR EACH STATEMENT\n"
+        "EXECUTE FUNCTION enrollments_count()"
+        for event, rows in events.items()
+    )
+    return Trigger(
+        name="enrollments_count",
+        dialect="postgresql",
+        create=(_POSTGRESQL_COUNT, *triggers),
+        # The triggers hang on the function, and on nothing else.
+        drop=("DROP FUNCTION IF EXISTS enrollments_count() CASCADE",),
+    )
+
+
+def count_on_sqlite() -> list[Trigger]:
+    """The count row by row, and a refusal whose text is the same for every course."""
+    refuse = """\
+  SELECT RAISE(ABORT, 'backoffice:field=course: The course is full.')
+  FROM courses WHERE id = NEW.course_id AND enrolled >= capacity"""
+    less = "  UPDATE courses SET enrolled = enrolled - 1 WHERE id = OLD.course_id;"
+    more = "  UPDATE courses SET enrolled = enrolled + 1 WHERE id = NEW.course_id;"
+    bodies = {
+        ("refuse_insert", "BEFORE INSERT"): f"{refuse};",
+        ("refuse_update", "BEFORE UPDATE OF course_id"): (
+            f"{refuse} AND id <> OLD.course_id;"
+        ),
+        ("count_insert", "AFTER INSERT"): more,
+        ("count_delete", "AFTER DELETE"): less,
+        ("count_update", "AFTER UPDATE OF course_id"): f"{less}\n{more}",
+    }
+    return [
+        Trigger(
+            name=f"enrollments_{name}",
+            dialect="sqlite",
+            create=(_sqlite_trigger(f"enrollments_{name}", when, body),),
+            drop=(f"DROP TRIGGER IF EXISTS enrollments_{name}",),
+        )
+        for (name, when), body in bodies.items()
+    ]
+
+
+def _sqlite_trigger(name: str, when: str, body: str) -> str:
+    """One row trigger of `enrollments`."""
+    head = f"CREATE TRIGGER IF NOT EXISTS {name} {when} ON enrollments"
+    return f"{head}\nFOR EACH ROW BEGIN\n{body}\nEND"
+
+
+_POSTGRESQL_COUNT = """\
+CREATE OR REPLACE FUNCTION enrollments_count() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+  ids bigint[];
+  numbers bigint[];
+  course record;
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    UPDATE courses SET enrolled = 0 WHERE enrolled <> 0;
+    RETURN NULL;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(course_id), array_agg(number) INTO ids, numbers FROM (
+      SELECT course_id, count(*) AS number FROM added GROUP BY course_id) AS change;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(course_id), array_agg(number) INTO ids, numbers FROM (
+      SELECT course_id, -count(*) AS number FROM removed GROUP BY course_id) AS change;
+  ELSE
+    SELECT array_agg(course_id), array_agg(number) INTO ids, numbers FROM (
+      SELECT course_id, sum(number) AS number FROM (
+        SELECT course_id, 1 AS number FROM added
+        UNION ALL SELECT course_id, -1 FROM removed) AS moved
+      GROUP BY course_id HAVING sum(number) <> 0) AS change;
+  END IF;
+  IF ids IS NULL THEN
+    RETURN NULL;
+  END IF;
+
+  PERFORM FROM courses WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+
+  SELECT title, enrolled, capacity, number INTO course
+  FROM courses JOIN unnest(ids, numbers) AS change (course_id, number) ON course_id = id
+  WHERE number > 0 AND enrolled + number > capacity ORDER BY id LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'check_violation',
+      CONSTRAINT = 'ck_enrollments_course_not_full',
+      TABLE = 'enrollments',
+      HINT = 'backoffice:field=course',
+      MESSAGE = CASE WHEN course.enrolled >= course.capacity
+        THEN format('%s is full (%s of %s)',
+          course.title, course.enrolled, course.capacity)
+        ELSE format('%s has no room for %s more (%s of %s)',
+          course.title, course.number, course.enrolled, course.capacity) END;
+  END IF;
+
+  UPDATE courses SET enrolled = enrolled + number
+  FROM unnest(ids, numbers) AS change (course_id, number) WHERE course_id = id;
+  RETURN NULL;
+END $$"""

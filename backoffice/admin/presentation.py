@@ -9,10 +9,13 @@ in the view, so it is not drawn. Templates escape; nothing here is HTML.
 Names of icons are those of `statics/icons.svg`, without their `i-`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Link(NamedTuple):
@@ -88,6 +91,16 @@ class MenuGroup:
 
     label: str
     items: tuple[MenuItem, ...]
+
+    @property
+    def size(self) -> int:
+        """How many lines the group has; above 30 in all, groups fold."""
+        return len(self.items)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the page belongs to this group."""
+        return any(item.is_current for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,12 +412,16 @@ class FieldView:
     """One field of a form.
 
     `value` is what stands in it. `was` is the value when the form was opened, where it
-    differs ("was 84"); `is_changed` draws the dot. `error` stands in the hint's place
-    and may carry `error_link`. A reference's `value` is what was typed or the label of
-    the record; `reference_key` is the record's key, sent as `name` + "__key" while the
-    text is untouched; `candidates` are offered when several fit (radio buttons, sent
-    as `name` + "__key"). A checkbox sends "true"; with `name` + "__shown" one knows
-    that it was in the form. `step`, `low`, `high`, `max_length`: "" for none.
+    differs ("84"); `is_changed` draws the dot. `error` stands in the hint's place and
+    may carry `error_link`. A checkbox sends "true" or nothing.
+
+    A reference is sent as three items: `name` is the text in the field (a label, a key
+    or an exact name), `name__key` the key that was picked, `name__for` the text that it
+    was picked for. The key counts only where `name__for` equals `name`: without
+    JavaScript the text may have been changed and the key not. `candidates` are offered
+    when several records fit; they are radio buttons called `name__key`. `lookup_url`
+    with `?term=` answers `{"choices": [{"key": "17", "label": "…", "hint": "…"}],
+    "more": false}`. `reference` is the link to the record, under the field.
     """
 
     name: str
@@ -428,13 +445,16 @@ class FieldView:
     reference: Link | None = None
     candidates: tuple[Choice, ...] = ()
     inputmode: str = ""
-    step: str = ""
-    low: str = ""
-    high: str = ""
     max_length: str = ""
     placeholder: str = ""
     autocomplete: str = ""
     has_focus: bool = False
+    empty_label: str = ""  # of a select's first, empty choice; "" for none
+
+    @property
+    def is_iso_date(self) -> bool:
+        """Whether a browser's own date field can hold the value."""
+        return not self.value or bool(ISO_DATE.fullmatch(self.value))
 
     @property
     def dom_id(self) -> str:

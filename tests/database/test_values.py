@@ -25,6 +25,8 @@ from backoffice.database.values import (
 
 
 class Colour(enum.Enum):
+    """Stored by its members' names."""
+
     RED = "r"
     DARK_BLUE = "dark blue"
 
@@ -35,10 +37,12 @@ class Celsius(sql.TypeDecorator[float]):
     impl = sql.Integer
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002
+        """Degrees to tenths."""
         return None if value is None else round(value * 10)
 
-    def process_result_value(self, value: Any, dialect: Any) -> Any:
+    def process_result_value(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002
+        """Tenths to degrees."""
         return None if value is None else value / 10
 
 
@@ -52,7 +56,10 @@ decimals = st.decimals(
 )
 zones = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 instants = st.datetimes(
-    datetime(2, 1, 1), datetime(9998, 12, 31), timezones=zones, allow_imaginary=False
+    datetime(2, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(9998, 12, 31),  # noqa: DTZ001
+    timezones=zones,
+    allow_imaginary=False,
 )
 documents = st.recursive(
     st.booleans()
@@ -185,6 +192,7 @@ def test_value_survives_its_text(kinds: tuple[Connection, Table], name: str) -> 
 
 
 def column(kind: Any, *, nullable: bool = True) -> Column[Any]:
+    """A column of this type."""
     return Column("x", kind, nullable=nullable)
 
 

@@ -59,3 +59,49 @@ def session(engine: Engine) -> Iterator[Session]:
     """A session on a new, empty PostgreSQL database."""
     with Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def demo_template(server: Engine) -> Iterator[str]:
+    """The name of a database with the demo's tables and ours, and no rows."""
+    import backoffice.audit.models
+    import backoffice.auth.models  # noqa: F401
+    import models  # noqa: F401
+    from backoffice.database.base import Base
+
+    name = f"template_{os.getpid()}"
+    with server.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    engine = create_engine(server.url.set(database=name))
+    Base.metadata.create_all(engine)
+    # A database with a connection to it cannot be copied.
+    engine.dispose()
+    yield name
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def demo_url(server: Engine, demo_template: str) -> Iterator[URL]:
+    """The URL of a database with the demo's tables and ours, and no rows."""
+    name = f"demo_{os.getpid()}_{next(_numbers)}"
+    with server.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{demo_template}"'))
+    yield server.url.set(database=name)
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def demo_engine(demo_url: URL) -> Iterator[Engine]:
+    """An engine on a database with the demo's tables and ours, and no rows."""
+    engine = create_engine(demo_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def demo_session(demo_engine: Engine) -> Iterator[Session]:
+    """A session on a database with the demo's tables and ours, and no rows."""
+    with Session(demo_engine, expire_on_commit=False) as session:
+        yield session

@@ -8,13 +8,16 @@ import gzip
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+FOLDER = "assets"
 TABLER = "tabler.min.css"
 FOREVER = "public, max-age=31536000, immutable"
 MEDIA_TYPES = {
@@ -36,25 +39,13 @@ class Asset:
 
 
 class Assets:
-    """The files of the pages, as an ASGI application to be mounted at `prefix`.
+    """The files of the pages, as an ASGI application.
 
-    `url(name)` is the address for templates; it raises LookupError for a name that is
-    no file. A request with an old digest gets today's file, but may not keep it.
+    A request with an old digest gets today's file, but may not keep it.
     """
 
-    def __init__(self, prefix: str = "/admin/assets") -> None:
-        self.prefix = prefix.rstrip("/")
+    def __init__(self) -> None:
         self.files = {asset.name: asset for asset in read_assets()}
-
-    def url(self, name: str) -> str:
-        """The address of a file, with its digest."""
-        if name not in self.files:
-            raise LookupError(f"There is no asset called {name!r}.")
-        return f"{self.prefix}/{self.files[name].digest}/{name}"
-
-    def text(self, name: str) -> str:
-        """The content of a file."""
-        return self.files[name].body.decode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -85,6 +76,25 @@ class Assets:
         sent["Content-Length"] = str(len(body))
         sent["Content-Type"] = asset.media_type
         return Response(b"" if method == "HEAD" else body, headers=sent)
+
+
+@cache
+def all_assets() -> Assets:
+    """The files of this process, read and compressed at the first call."""
+    return Assets()
+
+
+def assets_route() -> Mount:
+    """The route of all files, to stand in the admin's own router."""
+    return Mount(f"/{FOLDER}", app=all_assets(), name=FOLDER)
+
+
+def asset_url(name: str, prefix: str) -> str:
+    """The address of a file, with its digest; LookupError if there is no such file."""
+    asset = all_assets().files.get(name)
+    if asset is None:
+        raise LookupError(f"There is no asset called {name!r}.")
+    return f"{prefix}/{asset.digest}/{name}"
 
 
 def read_assets() -> Iterator[Asset]:

@@ -8,7 +8,6 @@ directory (`templates/backoffice/list.html`); blocks of ours are inherited from
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import (
     BaseLoader,
@@ -20,40 +19,50 @@ from jinja2 import (
 )
 from markupsafe import Markup
 
-from backoffice.admin.assets import Assets
+from backoffice.admin.assets import FOLDER, asset_url
 from backoffice.admin.presentation import Frame
 
 
-class Templates:
+@cache
+def environment(assets: str, project: Path | None = None) -> Environment:
     """All templates, compiled at first use and kept.
 
-    `project` is the project's directory: its `templates/` comes before ours.
+    `assets` is the address under which the files of `assets.py` stand, `project` the
+    project's directory: its `templates/` comes before ours.
     """
+    loaders: list[BaseLoader] = [PackageLoader("backoffice.admin", "templates")]
+    if project is not None:
+        loaders.insert(0, FileSystemLoader(project / "templates"))
+    made = Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
 
-    def __init__(self, assets: Assets, project: Path | None = None) -> None:
-        loaders: list[BaseLoader] = [PackageLoader("backoffice.admin", "templates")]
-        if project is not None:
-            loaders.insert(0, FileSystemLoader(project / "templates"))
-        self.environment = Environment(
-            loader=ChoiceLoader(loaders),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-            cache_size=-1,
-        )
-        self.environment.globals.update(
-            asset=assets.url, icon=icons(assets.url("icons.svg")), zip=zip
-        )
+    def asset(name: str) -> str:
+        return asset_url(name, assets)
 
-    def render(self, template: str, view: Any, frame: Frame) -> str:
-        """Draw `view` in `frame`; `template` is "list", or a name with its folder.
+    made.globals.update(asset=asset, icon=icons(asset("icons.svg")), zip=zip)
+    return made
 
-        A name without a slash or a suffix means `backoffice/<name>.html`.
-        """
-        name = template if "." in template else f"backoffice/{template}.html"
-        return self.environment.get_template(name).render(view=view, frame=frame)
+
+def render(
+    template: str, view: object, frame: Frame, project: Path | None = None
+) -> str:
+    """Draw `view` in `frame`; `template` is "list", "list.html" or a path.
+
+    A name without a slash is one of `backoffice/`. Assets stand under the frame's
+    `home_url`.
+    """
+    name = template if template.endswith(".html") else f"{template}.html"
+    if "/" not in name:
+        name = f"backoffice/{name}"
+    known = environment(f"{frame.home_url.rstrip('/')}/{FOLDER}", project)
+    return known.get_template(name).render(view=view, frame=frame)
 
 
 def icons(address: str) -> Callable[[str], Markup]:

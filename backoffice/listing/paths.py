@@ -1,0 +1,258 @@
+"""Which columns a list's paths lead to, and which joins they need."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Select, inspect
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapper, RelationshipProperty, aliased
+from sqlalchemy.types import JSON, LargeBinary, String, Text
+
+Entity = Any  # a mapped class, or an alias of one
+
+# By these names a record is called, if no label column is declared.
+LABEL_NAMES = ("full_name", "name", "title", "label", "username", "code", "email")
+
+
+class PathKind(Enum):
+    """What stands at the end of a path."""
+
+    COLUMN = auto()
+    EXPRESSION = auto()  # a hybrid, or a column_property of SQL
+    RELATIONSHIP = auto()  # to one record
+    COLLECTION = auto()  # to many records, anywhere on the way
+    PYTHON = auto()  # a property that the database knows nothing of
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a path leads.
+
+    `prefix` is the path of the relationship before its last part, or "". `column` is
+    the table's own column, None for anything else. `expression` stands on the alias
+    that `Paths.join` joins for the prefix; a relationship's is its foreign key, None
+    where that has several columns.
+    """
+
+    path: str
+    prefix: str
+    key: str
+    kind: PathKind
+    mapper: Mapper[Any]
+    column: Column[Any] | None = None
+    expression: ColumnElement[Any] | None = None
+    relationship: RelationshipProperty[Any] | None = None
+    is_nullable: bool = True
+
+
+class Paths:
+    """The paths of one list, each resolved once; a relation has one alias in it."""
+
+    def __init__(
+        self, model: type[Any], reference_labels: Mapping[str, str] | None = None
+    ) -> None:
+        self.model = model
+        self.reference_labels = dict(reference_labels or {})
+        self._places: dict[str, Place] = {}
+        self._entities: dict[str, Entity] = {"": model}
+
+    @property
+    def mapper(self) -> Mapper[Any]:
+        """The model's mapper."""
+        mapper: Mapper[Any] = inspect(self.model)
+        return mapper
+
+    def place(self, path: str) -> Place:
+        """Where the path leads; PathKind.UNKNOWN where it leads nowhere."""
+        found = self._places.get(path)
+        if found is None:
+            found = self._places.setdefault(path, self._resolve(path))
+        return found
+
+    def entity(self, prefix: str) -> Entity:
+        """The model, or the one alias of the relation that the prefix leads to."""
+        found = self._entities.get(prefix)
+        if found is None:
+            target = self.place(prefix).relationship
+            if target is None:
+                raise LookupError(f"{prefix} is not a relationship.")
+            # Two threads that meet here agree on one alias.
+            found = self._entities.setdefault(prefix, aliased(target.mapper.class_))
+        return found
+
+    def join(
+        self, select: Select[Any], prefixes: Iterable[str], *, inner: bool = False
+    ) -> Select[Any]:
+        """Join each relation by an outer join, those on the way to it before it.
+
+        With `inner`, a relation that every row has is joined as such: it hides no
+        row, and the planner may start from it.
+        """
+        for prefix in prefixes:
+            place = self.place(prefix)
+            attribute = getattr(self.entity(place.prefix), place.key)
+            is_outer = not inner or place.is_nullable
+            select = select.join(
+                attribute.of_type(self.entity(prefix)), isouter=is_outer
+            )
+        return select
+
+    def label_path(self, path: str) -> str:
+        """The path of the column by which a relationship's records are called."""
+        place = self.place(path)
+        if place.relationship is None:
+            return path
+        declared = self.reference_labels.get(path)
+        if declared:
+            # Either way of writing it is understood: "name" and "school.name".
+            return declared if declared.startswith(f"{path}.") else f"{path}.{declared}"
+        return f"{path}.{label_key(place.relationship.mapper)}"
+
+    def label(self, path: str) -> str:
+        """The path in words, from the column's own label or its name."""
+        place = self.place(path)
+        if place.column is not None and place.column.info.get("label"):
+            own = str(place.column.info["label"])
+        else:
+            own = place.key.replace("_", " ").strip()
+            own = own[:1].upper() + own[1:]
+        if not place.prefix:
+            return own
+        return f"{self.label(place.prefix)}: {own[:1].lower()}{own[1:]}"
+
+    def _resolve(self, path: str) -> Place:
+        prefix, _, key = path.rpartition(".")
+        if prefix:
+            parent = self.place(prefix)
+            if parent.kind is PathKind.COLLECTION:
+                return Place(path, prefix, key, PathKind.COLLECTION, parent.mapper)
+            if parent.relationship is None:
+                return Place(path, prefix, key, PathKind.UNKNOWN, parent.mapper)
+            mapper = parent.relationship.mapper
+            may_miss = parent.is_nullable
+        else:
+            mapper, may_miss = self.mapper, False
+        relationship = mapper.relationships.get(key)
+        if relationship is not None:
+            if relationship.uselist:
+                return Place(
+                    path,
+                    prefix,
+                    key,
+                    PathKind.COLLECTION,
+                    mapper,
+                    None,
+                    None,
+                    relationship,
+                )
+            return self._reference(path, mapper, relationship, may_miss=may_miss)
+        if key in mapper.column_attrs or isinstance(
+            mapper.all_orm_descriptors.get(key), hybrid_property
+        ):
+            return self._value(path, mapper, may_miss=may_miss)
+        if key in mapper.all_orm_descriptors and key in mapper.synonyms:
+            own = mapper.synonyms[key].name
+            return self._value(
+                f"{prefix}.{own}" if prefix else own, mapper, may_miss=may_miss
+            )
+        is_known = hasattr(mapper.class_, key)
+        kind = PathKind.PYTHON if is_known else PathKind.UNKNOWN
+        return Place(path, prefix, key, kind, mapper)
+
+    def _reference(
+        self,
+        path: str,
+        mapper: Mapper[Any],
+        relationship: RelationshipProperty[Any],
+        *,
+        may_miss: bool,
+    ) -> Place:
+        prefix, _, key = path.rpartition(".")
+        pairs = relationship.local_remote_pairs or []
+        column = expression = None
+        if len(pairs) == 1 and pairs[0][0].table is mapper.local_table:
+            assert isinstance(pairs[0][0], Column)  # noqa: S101 - of a table
+            column = pairs[0][0]
+            own = mapper.get_property_by_column(column).key
+            expression = getattr(self.entity(prefix), own)
+        is_enforced = relationship.direction.name == "MANYTOONE" and all(
+            not local.nullable and local.foreign_keys for local, _ in pairs
+        )
+        return Place(
+            path,
+            prefix,
+            key,
+            PathKind.RELATIONSHIP,
+            mapper,
+            column,
+            expression,
+            relationship,
+            is_nullable=may_miss or not is_enforced,
+        )
+
+    def _value(self, path: str, mapper: Mapper[Any], *, may_miss: bool) -> Place:
+        prefix, _, key = path.rpartition(".")
+        expression = getattr(self.entity(prefix), key)
+        column = None
+        if key in mapper.column_attrs:
+            found = mapper.column_attrs[key].columns[0]
+            column = found if isinstance(found, Column) else None
+        kind = PathKind.EXPRESSION if column is None else PathKind.COLUMN
+        is_nullable = may_miss or column is None or bool(column.nullable)
+        return Place(
+            path,
+            prefix,
+            key,
+            kind,
+            mapper,
+            column,
+            expression,
+            is_nullable=is_nullable,
+        )
+
+
+def prefixes_of(paths: Iterable[str]) -> tuple[str, ...]:
+    """The relationships on the way to these paths, each after those that it needs."""
+    found: dict[str, None] = {}
+    for path in paths:
+        found.update(dict.fromkeys(ways(path.rpartition(".")[0])))
+    return tuple(found)
+
+
+def ways(prefix: str) -> Iterator[str]:
+    """`a`, `a.b` and `a.b.c` of `a.b.c`; nothing of ""."""
+    parts = prefix.split(".") if prefix else []
+    for end in range(1, len(parts) + 1):
+        yield ".".join(parts[:end])
+
+
+def label_key(mapper: Mapper[Any]) -> str:
+    """The column by which a model's records are called, where none is declared.
+
+    A column with one of the usual names, else the first text that is no secret, else
+    the key.
+    """
+    keys = [
+        attribute.key
+        for attribute in mapper.column_attrs
+        if isinstance(column := attribute.columns[0], Column)
+        and isinstance(column.type, String)
+        and not column.info.get("secret")
+        and not column.foreign_keys
+    ]
+    named = [name for name in LABEL_NAMES if name in keys]
+    first = mapper.get_property_by_column(mapper.primary_key[0]).key
+    return (named or keys or [first])[0]
+
+
+def is_heavy(column: Column[Any]) -> bool:
+    """Whether a list reads the column only where it is shown: it may be long."""
+    kind = column.type
+    if isinstance(kind, JSON | LargeBinary):
+        return True
+    if kind.__class__.__name__ in {"TSVECTOR", "ARRAY"}:
+        return True
+    return isinstance(kind, Text)

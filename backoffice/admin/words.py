@@ -13,7 +13,10 @@ from decimal import Decimal
 from backoffice.admin.presentation import Count, Moment, Piece
 
 NBSP = "\N{NO-BREAK SPACE}"
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 MILLISECOND, MINUTE, HOUR, DAY = 0.001, 60, 3600, 86400
 # Up to how many seconds a span is told with which unit, and how many decimals.
 SPANS = (
@@ -23,7 +26,7 @@ SPANS = (
     (9.95, 1, "s", 1),
     (59.5, 1, "s", 0),
 )
-SIZES = ((1e3, 1, "bytes"), (1e6, 1e3, "kB"), (1e9, 1e6, "MB"), (1e12, 1e9, "GB"))
+SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (0, "bytes"))
 THREE_DIGITS = 99.95
 GUESS_DIGITS = 2
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
@@ -140,11 +143,9 @@ def _two(value: int, large: int, name: str, small: int, small_name: str) -> str:
 
 def size(value: int) -> str:
     """Bytes in their largest unit: 640 bytes, 18.4 GB."""
-    for limit, unit, name in SIZES:
-        if value < limit:
-            break
-    amount = value / unit
-    decimals = 0 if unit == 1 or amount >= THREE_DIGITS else 1
+    unit, name = next(each for each in SIZES if value >= each[0])
+    amount = value / (unit or 1)
+    decimals = 1 if unit and amount < THREE_DIGITS else 0
     return f"{amount:,.{decimals}f}{NBSP}{name}"
 
 

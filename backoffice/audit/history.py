@@ -1,0 +1,103 @@
+"""Who changed what, newest first: of one record, or of everything."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from backoffice.audit.models import AuditEntry
+
+# How far back the last change of a field is looked for.
+LOOKED_AT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One entry, as it is shown."""
+
+    id: int
+    at: datetime
+    actor_id: str | None
+    actor_label: str
+    action: str
+    view: str
+    table_name: str
+    key: str
+    label: str
+    # Attribute → what it was, what it became; plain JSON values.
+    changes: Mapping[str, tuple[Any, Any]]
+    request_id: str
+
+
+def history_of(
+    session: Session, table_name: str, key: str, limit: int, before: int | None = None
+) -> list[HistoryEntry]:
+    """The last `limit` entries of one record; `before` an entry's id for older ones."""
+    query = select(AuditEntry).where(
+        AuditEntry.table_name == table_name, AuditEntry.key == key
+    )
+    return _read(session, query, limit, before)
+
+
+def recent(
+    session: Session,
+    limit: int,
+    before: int | None = None,
+    *,
+    actor_id: str | None = None,
+    action: str | None = None,
+    table_name: str | None = None,
+) -> list[HistoryEntry]:
+    """The last entries of all records, or of one person, action or table."""
+    query = select(AuditEntry)
+    for column, value in (
+        (AuditEntry.actor_id, actor_id),
+        (AuditEntry.action, action),
+        (AuditEntry.table_name, table_name),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return _read(session, query, limit, before)
+
+
+def last_changes(
+    session: Session, table_name: str, key: str, fields: Iterable[str]
+) -> dict[str, HistoryEntry]:
+    """For each field the newest entry that changed it, where one is known."""
+    wanted = set(fields)
+    found: dict[str, HistoryEntry] = {}
+    for entry in history_of(session, table_name, key, LOOKED_AT):
+        for field in wanted & entry.changes.keys():
+            found.setdefault(field, entry)
+    return found
+
+
+def last_deletion(session: Session, table_name: str, key: str) -> HistoryEntry | None:
+    """The entry of the record's deletion, if that is the last that happened to it."""
+    entries = history_of(session, table_name, key, 1)
+    return entries[0] if entries and entries[0].action == "delete" else None
+
+
+def _read(
+    session: Session, query: Select[AuditEntry], limit: int, before: int | None
+) -> list[HistoryEntry]:
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
+    # Plain rows: entries are read, never changed, and need no place in the session.
+    rows = session.execute(
+        query.with_only_columns(*AuditEntry.__table__.columns)
+        .order_by(AuditEntry.id.desc())
+        .limit(limit)
+    )
+    return [_entry(row) for row in rows.mappings()]
+
+
+def _entry(row: Mapping[Any, Any]) -> HistoryEntry:
+    at: datetime = row["at"]
+    changes = {field: (pair[0], pair[1]) for field, pair in row["changes"].items()}
+    # SQLite gives times back without their zone, which was UTC.
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return HistoryEntry(**{**row, "at": at, "changes": changes})

@@ -1,0 +1,384 @@
+"""How every change of a session gets its entry, in the change's own transaction.
+
+`record_changes(session)` listens to the session's flushes: each row that the ORM
+inserts, updates or deletes is described by one entry, written by the same flush. An
+entry that cannot be written fails the flush, so neither stays without the other.
+
+A table is left out by `Table.info["audit"] = False`; a column with
+`Column.info["secret"]` is recorded as changed, without its values. Statements that
+go around the unit of work (`session.execute(update(…))`) are their writer's to record,
+with `add_entry`.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, cast
+
+from sqlalchemy import Column, ColumnElement, Table, and_, event, select
+from sqlalchemy import types as sql
+from sqlalchemy.orm import (
+    InstanceState,
+    LoaderCallableStatus,
+    Mapper,
+    Session,
+    UOWTransaction,
+)
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.base import PassiveFlag
+from sqlalchemy.sql.elements import ClauseElement
+
+from backoffice.audit.models import LABEL_LENGTH, AuditEntry
+from backoffice.database.keys import format_key_values
+from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, Actor, Place
+from backoffice.database.values import format_value
+from backoffice.database.words import record_word, sentence
+
+MASK = "…"
+LONGEST_BINARY = 1024
+NOBODY = Actor(id=None, label="system")
+_RECORDER = "audit_recorder"
+
+Changes = dict[str, list[Any]]
+
+
+def record_changes(session: Session) -> None:
+    """From now on every row that this session writes has its entry."""
+    if _RECORDER in session.info:
+        return
+    recorder = _Recorder()
+    session.info[_RECORDER] = recorder
+    event.listen(session, "before_flush", recorder.before_flush)
+    event.listen(session, "after_flush", recorder.after_flush)
+
+
+def add_entry(
+    session: Session,
+    *,
+    action: str,
+    table_name: str = "",
+    key: str = "",
+    label: str = "",
+    changes: Mapping[str, list[Any]] | None = None,
+    actor: Actor | None = None,
+    view: str | None = None,
+) -> None:
+    """Write one entry in the session's transaction: a login, a bulk write.
+
+    Actor, view and request are the session's own where they are not given. Values of
+    `changes` must be plain JSON; `audit_value` makes them so.
+    """
+    entry = {
+        "action": action,
+        "table_name": table_name,
+        "key": key,
+        "label": label[:LABEL_LENGTH],
+        "changes": dict(changes or {}),
+    }
+    _write(session, [entry], actor=actor, view=view)
+
+
+def audited_table(mapper: Mapper[Any]) -> str:
+    """The table name under which a model's entries stand."""
+    table = mapper.base_mapper.local_table
+    return table.fullname if isinstance(table, Table) else mapper.class_.__name__
+
+
+def audited_columns(mapper: Mapper[Any]) -> Iterator[tuple[str, Column[Any]]]:
+    """Attribute and column of everything that the mapper stores."""
+    for prop in mapper.column_attrs:
+        column = prop.columns[0]
+        if isinstance(column, Column) and isinstance(column.table, Table):
+            yield prop.key, column
+
+
+def audit_value(column: Column[Any], value: Any) -> Any:
+    """A column's value as an entry keeps it: plain JSON, secrets masked."""
+    if value is None:
+        return None
+    if column.info.get("secret"):
+        return MASK
+    if value is sql.JSON.NULL:
+        return "null"
+    if isinstance(value, bytes | memoryview) and len(value) > LONGEST_BINARY:
+        digest = sha256(value).hexdigest()
+        return f"{len(value):,} bytes, SHA-256 {digest}"
+    if isinstance(column.type, sql.JSON):
+        return _plain(value)
+    if type(value) in (bool, int, str):
+        return value
+    if type(value) is float and math.isfinite(value):
+        return value
+    return format_value(column, value)
+
+
+def label_of(mapper: Mapper[Any], record: object, key: str) -> str:
+    """What a record calls itself, else its kind and key."""
+    if type(record).__str__ is not object.__str__:
+        label = str(record)
+    else:
+        label = f"{sentence(record_word(mapper))} {key}"
+    return label[:LABEL_LENGTH]
+
+
+def _plain(value: Any) -> Any:
+    """A document without what JSON has no word for."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """What has to be remembered between the two ends of a flush."""
+
+    # Values that the flush itself throws away, by object.
+    before: dict[InstanceState[Any], dict[str, Any]] = field(default_factory=dict)
+    labels: dict[InstanceState[Any], str] = field(default_factory=dict)
+    # Attributes whose new value only the database will know.
+    expressions: dict[InstanceState[Any], list[str]] = field(default_factory=dict)
+
+    def before_flush(
+        self, session: Session, _context: UOWTransaction, _instances: object
+    ) -> None:
+        """Keep what can only be known while the old row still stands."""
+        self._forget()
+        missing: list[tuple[InstanceState[Any], list[str]]] = []
+        for record in session.dirty:
+            if session.is_modified(record) and _is_audited(record):
+                self._keep(_state(record), missing, is_deleted=False)
+        for record in session.deleted:
+            if _is_audited(record):
+                self._keep(_state(record), missing, is_deleted=True)
+        for state, keys in missing:
+            self.before[state].update(_stored(session, state, keys))
+
+    def _keep(
+        self,
+        state: InstanceState[Any],
+        missing: list[tuple[InstanceState[Any], list[str]]],
+        *,
+        is_deleted: bool,
+    ) -> None:
+        kept = self.before.setdefault(state, {})
+        unknown = []
+        for key, column in audited_columns(state.mapper):
+            if is_deleted or column.computed is not None:
+                if key in state.committed_state:
+                    kept[key] = state.committed_state[key]
+                elif key in state.dict:
+                    kept[key] = state.dict[key]
+                elif is_deleted:
+                    unknown.append(key)
+            elif key in state.committed_state:
+                if not _is_known(state.committed_state[key]):
+                    # Set without having been loaded: the row still has the old value.
+                    unknown.append(key)
+                if _is_expression(state.dict.get(key)):
+                    # The flush forgets it, and with it that it was changed.
+                    kept.setdefault(key, state.committed_state[key])
+                    self.expressions.setdefault(state, []).append(key)
+        if unknown:
+            missing.append((state, unknown))
+        if is_deleted:
+            self.labels[state] = _label(state)
+
+    def after_flush(self, session: Session, context: UOWTransaction) -> None:
+        """Write the entries of what this flush wrote."""
+        entries = []
+        for state, (is_delete, is_list_only) in list(context.states.items()):
+            record = state.obj()
+            if is_list_only or record is None or not _is_audited(record):
+                continue
+            if is_delete:
+                entries.append(self._deleted(state))
+            elif state.key is None:
+                entries.append(self._created(session, state))
+            elif (changes := self._updated(session, state)) is not None:
+                entries.append(changes)
+        self._forget()
+        _write(session, entries)
+
+    def _forget(self) -> None:
+        self.before.clear()
+        self.labels.clear()
+        self.expressions.clear()
+
+    def _created(self, session: Session, state: InstanceState[Any]) -> dict[str, Any]:
+        values = {
+            key: state.dict.get(key)
+            for key, column in audited_columns(state.mapper)
+            if not _is_bookkeeping(column)
+        }
+        # What the database worked out and was not asked for yet.
+        expired = [key for key in values if key in state.expired_attributes]
+        values.update(_stored(session, state, expired))
+        columns = dict(audited_columns(state.mapper))
+        changes: Changes = {
+            key: [None, audit_value(columns[key], value)]
+            for key, value in values.items()
+            if value is not None
+        }
+        return _entry(state, "create", changes, _label(state))
+
+    def _deleted(self, state: InstanceState[Any]) -> dict[str, Any]:
+        kept = self.before.get(state)
+        if kept is None:  # an orphan: the flush itself decided to delete it
+            kept = {
+                key: state.committed_state.get(key, state.dict.get(key))
+                for key, _ in audited_columns(state.mapper)
+            }
+        columns = dict(audited_columns(state.mapper))
+        changes: Changes = {
+            key: [audit_value(column, kept[key]), None]
+            for key, column in columns.items()
+            if _is_known(kept.get(key)) and kept.get(key) is not None
+        }
+        return _entry(state, "delete", changes, self.labels.get(state) or _label(state))
+
+    def _updated(
+        self, session: Session, state: InstanceState[Any]
+    ) -> dict[str, Any] | None:
+        kept = self.before.get(state, {})
+        old: dict[str, Any] = {}
+        new: dict[str, Any] = {}
+        asked = list(self.expressions.get(state, ()))
+        is_written = bool(asked)
+        for key, column in audited_columns(state.mapper):
+            if column.computed is not None:
+                if key in kept:
+                    asked.append(key)
+                continue
+            added, _, deleted = state.get_history(
+                key, PassiveFlag.PASSIVE_NO_INITIALIZE
+            )
+            if not added or _is_bookkeeping(column):
+                continue
+            new[key] = added[0]
+            old[key] = kept[key] if key in kept else deleted[0] if deleted else None
+        if not new and not is_written:
+            return None
+        new.update(_stored(session, state, asked))
+        old.update({key: kept[key] for key in asked})
+        columns = dict(audited_columns(state.mapper))
+        changes: Changes = {}
+        for key, value in new.items():
+            if not _is_same(old[key], value):
+                column = columns[key]
+                changes[key] = [
+                    audit_value(column, old[key]),
+                    audit_value(column, value),
+                ]
+        return _entry(state, "update", changes, _label(state)) if changes else None
+
+
+def _write(
+    session: Session,
+    entries: Iterable[dict[str, Any]],
+    *,
+    actor: Actor | None = None,
+    view: str | None = None,
+) -> None:
+    """Insert the entries with one statement."""
+    who = actor or cast("Actor | None", session.info.get(ACTOR)) or NOBODY
+    place = cast("Place | None", session.info.get(PLACE))
+    common = {
+        "actor_id": who.id,
+        "actor_label": who.label[:LABEL_LENGTH],
+        "view": view if view is not None else place.view if place else "",
+        "request_id": str(session.info.get(REQUEST_ID) or "")[:64],
+    }
+    rows = [{**common, **entry} for entry in entries]
+    if rows:
+        mapper = AuditEntry.__mapper__
+        connection = session.connection(bind_arguments={"mapper": mapper})
+        connection.execute(mapper.local_table.insert().inline(), rows)  # type: ignore[attr-defined]
+
+
+def _entry(
+    state: InstanceState[Any], action: str, changes: Changes, label: str
+) -> dict[str, Any]:
+    mapper = state.mapper
+    return {
+        "action": action,
+        "table_name": audited_table(mapper),
+        "key": _key(state),
+        "label": label,
+        "changes": changes,
+    }
+
+
+def _state(record: object) -> InstanceState[Any]:
+    return instance_state(record)
+
+
+def _key(state: InstanceState[Any]) -> str:
+    # The identity key is the key that the row had before this flush.
+    if state.key is not None:
+        return format_key_values(state.mapper, state.key[1])
+    values = state.mapper.primary_key_from_instance(state.obj())
+    return format_key_values(state.mapper, values)
+
+
+def _label(state: InstanceState[Any]) -> str:
+    return label_of(state.mapper, cast("object", state.obj()), _key(state))
+
+
+def _is_audited(record: object) -> bool:
+    if isinstance(record, AuditEntry):
+        return False
+    table = _state(record).mapper.local_table
+    return not isinstance(table, Table) or table.info.get("audit", True) is not False
+
+
+def _is_bookkeeping(column: Column[Any]) -> bool:
+    """Whether the column only says when the row was written, as the entry does."""
+    return bool(
+        column.info.get("read_only")
+        and column.computed is None
+        and (column.server_default is not None or column.onupdate is not None)
+    )
+
+
+def _is_known(value: Any) -> bool:
+    """Whether this is a value, and no sign of SQLAlchemy's that there is none."""
+    return not isinstance(value, LoaderCallableStatus | ClauseElement)
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether nothing changed; 1 and True, 1 and 1.0 are different values."""
+    return type(old) is type(new) and bool(old == new)
+
+
+def _stored(
+    session: Session, state: InstanceState[Any], keys: list[str]
+) -> dict[str, Any]:
+    """What stands in the row at this moment, asked without touching the object."""
+    if not keys:
+        return {}
+    mapper = state.mapper
+    columns = dict(audited_columns(mapper))
+    identity = (
+        state.key[1] if state.key else mapper.primary_key_from_instance(state.obj())
+    )
+    where: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in zip(mapper.primary_key, identity, strict=True)
+    ]
+    query = (
+        select(*(columns[key] for key in keys))
+        .select_from(mapper.selectable)
+        .where(and_(*where))
+    )
+    connection = session.connection(bind_arguments={"mapper": mapper})
+    row = connection.execute(query).one_or_none()
+    return {} if row is None else dict(zip(keys, row, strict=True))

@@ -15,7 +15,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from backoffice.auth.last_admin import postgresql_triggers, sqlite_triggers
 from backoffice.database.base import Base, Timestamps
+from backoffice.database.triggers import declare
 
 EMAIL_LENGTH = 254  # the longest address that mail can be sent to
 DIGEST_LENGTH = 64  # SHA-256 in hexadecimal
@@ -102,6 +104,9 @@ class User(Timestamps, Base):
         return f"{self.name} <{self.email}>"
 
 
+declare(User.__table__, *postgresql_triggers(), *sqlite_triggers())
+
+
 class LoginSession(Base):
     """A browser that is logged in; without its row the cookie is worth nothing."""
 
@@ -145,6 +150,7 @@ class LoginAttempt(Base):
         CheckConstraint("failures >= 0", name="failures"),
         # What is over is deleted in passing.
         Index("ix_backoffice_login_attempts_last_at", "last_at"),
+        {"info": {"audit": False}},
     )
 
     email: Mapped[str] = mapped_column(String(EMAIL_LENGTH), primary_key=True)

@@ -4,8 +4,11 @@
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url, text
@@ -15,7 +18,7 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def superuser_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def superuser_url() -> Iterator[URL]:
     """The URL of a superuser on a server that belongs to this test run."""
     given = os.environ.get("BACKOFFICE_TEST_POSTGRES", "")
     if given:
@@ -23,8 +26,15 @@ def superuser_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         return
     from backoffice.database.embedded import embedded_postgres
 
-    with embedded_postgres(tmp_path_factory.mktemp("postgres"), durable=False) as own:
-        yield own.superuser_url
+    # pytest's own directories are closed to the system user that root starts it under.
+    root = Path(tempfile.mkdtemp(prefix="postgres-"))
+    root.chmod(0o755)
+    try:
+        with embedded_postgres(root, durable=False) as own:
+            yield own.superuser_url
+        shutil.rmtree(own.data_directory.parent)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -367,22 +367,22 @@ def stacked(kinds: tuple[str, ...], *, at_most: int = 3) -> tuple[str, ...]:
     """Choose each column's `stack` from the kinds of its cells.
 
     The first link (or the first column) is the name, the first state stands beside it,
-    `at_most` others follow, the rest is left out below 640 px.
+    `at_most` others follow, dates last; the rest is left out below 640 px.
     """
     first = kinds.index("link") if "link" in kinds else 0
     states = [index for index, kind in enumerate(kinds) if kind == "state"]
     up = next((index for index in states if index != first), -1)
-    left = at_most
-    chosen: list[str] = []
-    for index, kind in enumerate(kinds):
-        if index in {first, up}:
-            chosen.append("first" if index == first else "up")
-        elif left and kind not in {"mono", "long", "code"}:
-            left -= 1
-            chosen.append("")
-        else:
-            chosen.append("gone")
-    return tuple(chosen)
+    others = [
+        index
+        for index, kind in enumerate(kinds)
+        if index not in {first, up} and kind not in {"mono", "long", "code"}
+    ]
+    others.sort(key=lambda index: kinds[index] == "date")
+    chosen = dict.fromkeys(range(len(kinds)), "gone")
+    for index in others[:at_most]:
+        chosen[index] = "bare" if kinds[index] == "ref" else ""
+    chosen |= {first: "first", up: "up"}
+    return tuple(chosen[index] for index in range(len(kinds)))
 
 
 # Forms -----------------------------------------------------------------------------

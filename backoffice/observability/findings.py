@@ -1,0 +1,167 @@
+"""What should be mended: what a request did, said once, with its fix and its price."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backoffice.observability.lazy_loads import lazy_loads, unused_loads
+from backoffice.observability.request_log import RequestLog, Statement
+
+# Fewer equal statements, or quicker ones, are cheaper than anybody's attention.
+REPEATS = 10
+REPEATS_MS = 20.0
+DUPLICATES = 2
+
+
+class FindingKind(StrEnum):
+    """What was found."""
+
+    LAZY_LOADS = "n+1"
+    UNUSED_LOAD = "unused load"
+    REPEATS = "repeats"
+    DUPLICATES = "duplicates"
+    OVER_BUDGET = "over budget"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something of one request that can be mended.
+
+    `subject` is what it is about (a relationship's path, a fingerprint); findings with
+    the same kind, view and subject are the same one met again. `saved_ms` is what one
+    request would have saved.
+    """
+
+    kind: FindingKind
+    view: str
+    action: str
+    subject: str
+    text: str
+    fix: str
+    saved_ms: float
+    request_id: str
+    fingerprint: str = ""
+
+
+def findings_of(request: RequestLog) -> tuple[Finding, ...]:
+    """Everything to be said of a request that has ended."""
+    found = [*_lazy(request), *_unused(request)]
+    lazy_ids = _lazy_fingerprints(request)
+    for statement in request.folded():
+        if statement.fingerprint not in lazy_ids:
+            found.extend(_repeated(request, statement))
+    over = request.over_budget()
+    if over is not None:
+        found.append(
+            _finding(
+                request,
+                FindingKind.OVER_BUDGET,
+                subject=request.action or "page",
+                text=f"{_who(request)} is over its budget: {over.text}.",
+                fix="mend what repeats, or declare what it needs",
+            )
+        )
+    return tuple(found)
+
+
+def _lazy(request: RequestLog) -> list[Finding]:
+    return [
+        _finding(
+            request,
+            FindingKind.LAZY_LOADS,
+            subject=load.path,
+            text=(
+                f"{_who(request)} loaded {load.path} one by one"
+                f" for {load.parents} records."
+            ),
+            fix=f'loads = ("{load.key}",) in the view, or selectinload({load.path})',
+            # One statement for all of them stays.
+            saved_ms=load.ms * (1 - 1 / load.parents),
+        )
+        for load in lazy_loads(request)
+    ]
+
+
+def _unused(request: RequestLog) -> list[Finding]:
+    return [
+        _finding(
+            request,
+            FindingKind.UNUSED_LOAD,
+            subject=path,
+            text=f"{_who(request)} loads {path} along and never looks at it.",
+            fix=f'leave "{path.rpartition(".")[2]}" out of the view\'s loads',
+        )
+        for path in unused_loads(request)
+    ]
+
+
+def _lazy_fingerprints(request: RequestLog) -> set[str]:
+    """The statements that lazy loads ran: named already, and better."""
+    if request.loads is None:
+        return set()
+    return {
+        request.statements[index].fingerprint.id
+        for lazy in request.loads.lazy.values()
+        for index in lazy.statements
+        if index < len(request.statements)
+    }
+
+
+def _repeated(request: RequestLog, statement: Statement) -> list[Finding]:
+    if statement.duplicates + 1 >= DUPLICATES and statement.repeats > 1:
+        share = statement.duplicates / statement.repeats
+        return [
+            _finding(
+                request,
+                FindingKind.DUPLICATES,
+                subject=statement.fingerprint,
+                text=(
+                    f"{_who(request)} asked the same thing"
+                    f" {statement.duplicates + 1} times."
+                ),
+                fix="ask once and keep the answer for the request",
+                saved_ms=statement.ms * share,
+                fingerprint=statement.fingerprint,
+            )
+        ]
+    if statement.repeats >= REPEATS and statement.ms >= REPEATS_MS:
+        return [
+            _finding(
+                request,
+                FindingKind.REPEATS,
+                subject=statement.fingerprint,
+                text=f"{_who(request)} ran one statement {statement.repeats} times.",
+                fix="ask for all keys in one statement",
+                saved_ms=statement.ms * (1 - 1 / statement.repeats),
+                fingerprint=statement.fingerprint,
+            )
+        ]
+    return []
+
+
+def _finding(
+    request: RequestLog,
+    kind: FindingKind,
+    *,
+    subject: str,
+    text: str,
+    fix: str,
+    saved_ms: float = 0.0,
+    fingerprint: str = "",
+) -> Finding:
+    return Finding(
+        kind=kind,
+        view=request.view,
+        action=request.action,
+        subject=subject,
+        text=text,
+        fix=fix,
+        saved_ms=saved_ms,
+        request_id=request.request_id,
+        fingerprint=fingerprint,
+    )
+
+
+def _who(request: RequestLog) -> str:
+    """The page in words."""
+    words = f"{request.view} {request.action}".strip()
+    return words[:1].upper() + words[1:] if words else "A request"

@@ -1,0 +1,187 @@
+"""Which relationships are loaded one by one, and which are loaded and never used.
+
+Found through the ORM's own events: a lazy load names its relationship and its parent.
+Five parents in one request are a finding; one record and its parent are not.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import (
+    InstrumentedAttribute,
+    Mapper,
+    ORMExecuteState,
+    RelationshipProperty,
+    Session,
+)
+
+from backoffice.database.base import Base
+from backoffice.observability.request_log import RequestLog, current_request
+
+# So many records that each asked for its own are a pattern, not a coincidence.
+PARENTS = 5
+# Enough to see what a query loads along; more would only cost.
+WATCHED_PER_CLASS = 3
+TRACKED_PATHS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LazyLoads:
+    """A relationship that was loaded record by record: one statement each.
+
+    `path` is `Enrollment.course`, `key` the attribute to load along with the list,
+    `ms` the time of all those statements.
+    """
+
+    path: str
+    key: str
+    parents: int
+    ms: float
+
+
+@dataclass(slots=True)
+class Lazy:
+    """The lazy loads of one relationship so far: parents, and which statements."""
+
+    parents: set[Any] = field(default_factory=set)
+    statements: list[int] = field(default_factory=list)
+
+
+class LoadWatch:
+    """The relationship loads of one request."""
+
+    __slots__ = ("asked", "lazy", "watched")
+
+    def __init__(self) -> None:
+        self.lazy: dict[str, Lazy] = {}
+        self.asked: set[tuple[str, str]] = set()
+        self.watched: dict[type[Any], list[Any]] = {}
+
+
+class ObservedRelationship(InstrumentedAttribute[Any]):
+    """A relationship's attribute that notes, within a request, that it was looked at.
+
+    SQLAlchemy has no event for reading what is loaded already.
+    """
+
+    __slots__ = ()
+    inherit_cache = True
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        """The related objects, as ever."""
+        if instance is not None:
+            self._note()
+        return super().__get__(instance, owner)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        """Assign, as ever; who assigns it has a use for it."""
+        self._note()
+        super().__set__(instance, value)
+
+    def _note(self) -> None:
+        request = current_request.get()
+        if request is not None:
+            loads_of(request).asked.add((self.class_.__name__, self.key))
+
+
+def watch_loads() -> None:
+    """Listen to every session and mapper of this process; once is enough."""
+    if event.contains(Session, "do_orm_execute", note_lazy_load):
+        return
+    event.listen(Session, "do_orm_execute", note_lazy_load)
+    event.listen(Session, "loaded_as_persistent", note_loaded)
+    event.listen(Mapper, "after_configured", observe_relationships)
+    observe_relationships()
+
+
+def note_lazy_load(state: ORMExecuteState) -> None:
+    """Count the parent whose relationship is loaded now."""
+    request = current_request.get()
+    if request is None or not state.is_relationship_load:
+        return
+    parent = state.lazy_loaded_from
+    if parent is None:
+        return  # loaded along for many parents at once
+    path: Any = state.loader_strategy_path
+    prop = path[-1] if path else None
+    if not isinstance(prop, RelationshipProperty):
+        return
+    name = f"{prop.parent.class_.__name__}.{prop.key}"
+    lazy = loads_of(request).lazy
+    if name not in lazy:
+        if len(lazy) >= TRACKED_PATHS:
+            return
+        lazy[name] = Lazy()
+    lazy[name].parents.add(parent.key or id(parent))
+    lazy[name].statements.append(request.number)
+
+
+def note_loaded(_session: Session, instance: Any) -> None:
+    """Keep the first records of each class, to see in the end what they came with."""
+    request = current_request.get()
+    if request is None:
+        return
+    watched = loads_of(request).watched.setdefault(type(instance), [])
+    if len(watched) < WATCHED_PER_CLASS:
+        watched.append(instance)
+
+
+def observe_relationships() -> None:
+    """Make all relationships of the shared base tell that they are looked at."""
+    for mapper in tuple(Base.registry.mappers):
+        if not mapper.configured:
+            continue
+        for relationship in mapper.relationships:
+            attribute = mapper.class_.__dict__.get(relationship.key)
+            if type(attribute) is InstrumentedAttribute:
+                attribute.__class__ = ObservedRelationship
+
+
+def loads_of(request: RequestLog) -> LoadWatch:
+    """The request's watch; made when first needed."""
+    if request.loads is None:
+        request.loads = LoadWatch()
+    return request.loads
+
+
+def lazy_loads(request: RequestLog) -> tuple[LazyLoads, ...]:
+    """The relationships that five records or more asked for one by one, worst first."""
+    if request.loads is None:
+        return ()
+    found = [
+        LazyLoads(
+            path=path,
+            key=path.rpartition(".")[2],
+            parents=len(lazy.parents),
+            ms=sum(
+                request.statements[index].total
+                for index in lazy.statements
+                if index < len(request.statements)
+            )
+            / 1e6,
+        )
+        for path, lazy in request.loads.lazy.items()
+        if len(lazy.parents) >= PARENTS
+    ]
+    return tuple(sorted(found, key=lambda load: -load.parents))
+
+
+def unused_loads(request: RequestLog) -> tuple[str, ...]:
+    """The relationships that were loaded along and that nothing looked at, as paths."""
+    loads = request.loads
+    if loads is None:
+        return ()
+    found = set()
+    for model, instances in loads.watched.items():
+        mapper: Mapper[Any] = model.__mapper__
+        for relationship in mapper.relationships:
+            key = relationship.key
+            attribute = getattr(mapper.class_, key, None)
+            if type(attribute) is not ObservedRelationship:
+                continue  # nobody would know whether it was looked at
+            came = any(key in vars(instance) for instance in instances)
+            names = {cls.__name__ for cls in model.__mro__}
+            if came and not any((name, key) in loads.asked for name in names):
+                found.add(f"{relationship.parent.class_.__name__}.{key}")
+    return tuple(sorted(found))

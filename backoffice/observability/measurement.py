@@ -1,0 +1,96 @@
+"""What is measured of one statement."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backoffice.database.session import Work
+from backoffice.observability.fingerprints import Fingerprint
+
+
+class Outcome(StrEnum):
+    """How a statement ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+
+
+@dataclass(slots=True, eq=False)
+class Measurement:
+    """One statement: where its time went, what came of it, whose work it was.
+
+    Times are nanoseconds. `wait` is the wait for the connection, counted with the
+    first statement after it; `fetch` runs until the last row is read; a commit is a
+    statement of its own, with all its time in `commit`.
+    """
+
+    fingerprint: Fingerprint
+    work: Work | None
+    at: float
+    started: int
+    wait: int = 0
+    execute: int = 0
+    fetch: int = 0
+    commit: int = 0
+    rows: int = -1
+    error: str = ""
+    outcome: Outcome = Outcome.DONE
+    # Tells equal parameters from others within one request; holds no value.
+    parameters: int | None = None
+    counts_rows: bool = False
+    executed: bool = field(default=False, repr=False)
+    recorded: bool = field(default=False, repr=False)
+
+    @property
+    def total(self) -> int:
+        """All of its time, the wait included."""
+        return self.wait + self.execute + self.fetch + self.commit
+
+    @property
+    def view(self) -> str:
+        """The view's identity, or what else ran it; empty when nobody said."""
+        return self.work.place.view if self.work is not None else ""
+
+    @property
+    def action(self) -> str:
+        """What the view did: list, edit, an action's name."""
+        return self.work.place.action if self.work is not None else ""
+
+    @property
+    def request_id(self) -> str:
+        """The request it belongs to; empty outside of requests."""
+        return self.work.request_id if self.work is not None else ""
+
+    def fail(self, error: BaseException) -> None:
+        """Remember the error by its code, never by its text: texts hold values."""
+        self.error = error_code(error)
+        self.outcome = outcome_of(error)
+
+
+# SQLSTATEs of limits that ran out; 57014 is a limit or a person, its text says which.
+_TIMEOUTS = {"55P03", "25P03", "25P04"}
+_CANCELLED = "57014"
+
+
+def error_code(error: BaseException) -> str:
+    """The SQLSTATE, SQLite's name for it, or the exception's own name."""
+    found: Any = getattr(error, "sqlstate", None) or getattr(
+        error, "sqlite_errorname", None
+    )
+    return str(found) if found else type(error).__name__
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Whether an error is a limit that ran out, a cancellation, or a failure."""
+    code = error_code(error)
+    if code in _TIMEOUTS:
+        return Outcome.TIMED_OUT
+    if code == _CANCELLED:
+        # The server gives both the same code; only its English text tells them apart.
+        is_limit = "timeout" in str(error).lower()
+        return Outcome.TIMED_OUT if is_limit else Outcome.CANCELLED
+    if code == "SQLITE_INTERRUPT":
+        return Outcome.CANCELLED
+    return Outcome.FAILED

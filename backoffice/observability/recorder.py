@@ -1,0 +1,364 @@
+"""What this process has seen: totals, statements by fingerprint, the last hour.
+
+Everything is bounded. What had to be forgotten is counted: a total never falls.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from backoffice.observability.findings import Finding, FindingKind, findings_of
+from backoffice.observability.fingerprints import Fingerprint, Fingerprints
+from backoffice.observability.histogram import Histogram
+from backoffice.observability.measurement import Measurement, Outcome
+from backoffice.observability.request_log import RequestLog, current_request
+
+SAMPLES = 500
+MINUTES = 60
+# A metric's series: operation, table and error are few, and must stay so.
+SERIES = 200
+LABELS = 300
+
+# A statement this quick is nobody's problem, however much slower than usual it was.
+WORTH_COMPARING = 50_000_000
+CALLS_FOR_A_BASELINE = 3
+BASELINE_WINDOW = 12 * 3600.0
+EVICTED_SHARE = 0.05
+DECAY = 0.99
+OVERHEAD_SAMPLE = 63
+
+
+@dataclass(slots=True)
+class StatementStats:
+    """All calls of one fingerprint by one view, in this process; nanoseconds."""
+
+    fingerprint: Fingerprint
+    view: str
+    action: str
+    first_seen: float
+    last_seen: float
+    histogram: Histogram
+    calls: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    rows: int = 0
+    wait: int = 0
+    execute: int = 0
+    fetch: int = 0
+    commit: int = 0
+    usage: float = 0.0
+    usual: Histogram | None = None
+    usual_before: Histogram | None = None
+    usual_since: float = 0.0
+
+    def add(self, measured: Measurement, total: int) -> None:
+        """Count one call."""
+        self.calls += 1
+        self.usage += 1.0
+        self.last_seen = measured.at
+        self.wait += measured.wait
+        self.execute += measured.execute
+        self.fetch += measured.fetch
+        self.commit += measured.commit
+        if measured.rows > 0:
+            self.rows += measured.rows
+        if measured.error:
+            self.errors += 1
+            self.timeouts += measured.outcome is Outcome.TIMED_OUT
+        self.histogram.add(total)
+
+    def baseline(self, now: float) -> int | None:
+        """Its own p95 of the last 12 to 24 hours; None while it is hardly known."""
+        if self.usual_since + BASELINE_WINDOW < now or self.usual is None:
+            self._turn(now)
+        usual = Histogram().merge(self.histogram)
+        if self.usual_before is not None:
+            _subtract(usual, self.usual_before)
+        if usual.number < CALLS_FOR_A_BASELINE:
+            return None
+        return usual.quantile(0.95)
+
+    def _turn(self, now: float) -> None:
+        """Forget the calls of the window before the last."""
+        self.usual_before = self.usual
+        self.usual = Histogram().merge(self.histogram)
+        self.usual_since = now
+
+
+@dataclass(slots=True)
+class Minute:
+    """What happened in one minute, for the sparklines."""
+
+    at: int
+    calls: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    requests: int = 0
+    pool_peak: float | None = None
+    waiting_peak: int = 0
+    latency: Histogram | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A statement for the slow log, and why it is there."""
+
+    measured: Measurement
+    reason: str
+    baseline_ms: float | None
+
+
+@dataclass(slots=True)
+class ViewStats:
+    """The requests of one view and action."""
+
+    view: str
+    action: str
+    requests: int = 0
+    statements: int = 0
+    duplicates: int = 0
+    over_budget: int = 0
+    histogram: Histogram | None = None
+
+
+@dataclass(slots=True)
+class FindingStats:
+    """A finding, how often it was met, and what mending it would have saved."""
+
+    finding: Finding
+    first_seen: float
+    last_seen: float
+    count: int = 0
+    saved_ms: float = 0.0
+
+
+class Recorder:
+    """Takes every finished statement and request of a process in.
+
+    `slow` is called with what belongs into the slow log; it must not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        slow_ms: float = 200,
+        slow_factor: float = 5,
+        limit: int = 1000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.slow_ns = int(slow_ms * 1e6)
+        self.slow_factor = slow_factor
+        self.limit = limit
+        self.clock = clock
+        self.fingerprints = Fingerprints()
+        self.slow: Callable[[Slow], None] | None = None
+        self.started = clock()
+        self.reset_at: float | None = None
+        self._lock = Lock()
+        self.statements: dict[tuple[str, str], StatementStats] = {}
+        self.operations: dict[tuple[str, str, str], Histogram] = {}
+        self.returned: dict[tuple[str, str], Histogram] = {}
+        self.views: dict[tuple[str, str], ViewStats] = {}
+        self.slow_counts: dict[tuple[str, str], int] = {}
+        self.findings: dict[tuple[str, str, str], FindingStats] = {}
+        self.lazy_counts: dict[tuple[str, str], int] = {}
+        self.minutes: deque[Minute] = deque(maxlen=MINUTES)
+        self.samples: deque[Measurement] = deque(maxlen=SAMPLES)
+        self.calls = 0
+        self.evicted = 0
+        self.overhead: dict[str, int] = {"hook": 0}
+        self._sampled: dict[str, float] = {}
+
+    def record(self, measured: Measurement) -> None:
+        """Count a statement that has ended, wherever it ran."""
+        begun = time.perf_counter_ns() if not self.calls & OVERHEAD_SAMPLE else 0
+        total = measured.wait + measured.execute + measured.fetch + measured.commit
+        request = current_request.get()
+        if request is not None:
+            request.add(measured)
+        key = (measured.fingerprint.id, measured.view)
+        with self._lock:
+            self.calls += 1
+            stats = self.statements.get(key)
+            if stats is None:
+                stats = self._make_room_for(key, measured)
+            slow = self._slowness(stats, measured, total)
+            stats.add(measured, total)
+            self._count(measured, total)
+        if slow is not None and self.slow is not None:
+            self.slow(slow)
+        if begun:
+            # One in 64 is timed and stands for all: the clock would cost more.
+            spent = time.perf_counter_ns() - begun
+            self.overhead["hook"] += spent * (OVERHEAD_SAMPLE + 1)
+
+    def record_request(self, log: RequestLog) -> tuple[Finding, ...]:
+        """Count a request that has ended; what was found in it."""
+        found = findings_of(log)
+        with self._lock:
+            for finding in found:
+                self._note(finding)
+            self.minute().requests += 1
+            key = (log.view, log.action)
+            if key not in self.views and len(self.views) >= LABELS:
+                key = ("other", "")
+            view = self.views.get(key)
+            if view is None:
+                view = self.views[key] = ViewStats(*key, histogram=Histogram())
+            view.requests += 1
+            view.statements += log.number
+            view.duplicates += log.duplicates
+            view.over_budget += log.over_budget() is not None
+            if view.histogram is not None:
+                view.histogram.add(log.elapsed)
+        return found
+
+    def _note(self, finding: Finding) -> None:
+        """Count a finding, with others of its kind, view and subject."""
+        now = self.clock()
+        key = (finding.kind.value, finding.view, finding.subject)
+        stats = self.findings.get(key)
+        if stats is None:
+            if len(self.findings) >= LABELS:
+                oldest = min(
+                    self.findings, key=lambda known: self.findings[known].last_seen
+                )
+                del self.findings[oldest]
+            stats = self.findings[key] = FindingStats(finding, now, now)
+        stats.finding = finding
+        stats.last_seen = now
+        stats.count += 1
+        stats.saved_ms += finding.saved_ms
+        if finding.kind is FindingKind.LAZY_LOADS:
+            series = (finding.view, finding.subject)
+            if series not in self.lazy_counts and len(self.lazy_counts) >= LABELS:
+                series = ("other", "")
+            self.lazy_counts[series] = self.lazy_counts.get(series, 0) + 1
+
+    def reset(self) -> None:
+        """Forget the statements and findings; the totals of /metrics stay."""
+        with self._lock:
+            self.statements.clear()
+            self.views.clear()
+            self.samples.clear()
+            self.findings.clear()
+            self._sampled.clear()
+            self.reset_at = self.clock()
+
+    def minute(self) -> Minute:
+        """The running minute; hold the lock, or be the only writer."""
+        at = int(self.clock() // 60)
+        # A clock that stepped back keeps writing into the newest minute.
+        if not self.minutes or at > self.minutes[-1].at:
+            self.minutes.append(Minute(at, latency=Histogram()))
+        return self.minutes[-1]
+
+    def note_pool(self, share: float | None, waiting: int) -> None:
+        """Remember the pool's fullest moment of this minute, as it was sampled."""
+        with self._lock:
+            minute = self.minute()
+            if share is not None:
+                minute.pool_peak = max(minute.pool_peak or 0.0, share)
+            minute.waiting_peak = max(minute.waiting_peak, waiting)
+
+    def add_overhead(self, part: str, nanoseconds: int) -> None:
+        """Count what observing itself has cost."""
+        with self._lock:
+            self.overhead[part] = self.overhead.get(part, 0) + nanoseconds
+
+    def read(self, reader: Callable[["Recorder"], Any]) -> Any:
+        """Whatever `reader` makes of the numbers while none of them changes."""
+        with self._lock:
+            return reader(self)
+
+    def _slowness(
+        self, stats: StatementStats, measured: Measurement, total: int
+    ) -> Slow | None:
+        """Why this call belongs into the slow log, if it does."""
+        if measured.error:
+            return Slow(measured, measured.outcome.value, None)
+        if total >= self.slow_ns:
+            return Slow(measured, "slow", None)
+        if total < WORTH_COMPARING:
+            return None
+        usual = stats.baseline(measured.at)
+        if usual is None or total < usual * self.slow_factor:
+            return None
+        return Slow(measured, "slower than usual", usual / 1e6)
+
+    def _count(self, measured: Measurement, total: int) -> None:
+        """The totals, the minute and the samples."""
+        name = measured.fingerprint
+        series = (name.operation, name.table, measured.error)
+        operation = self.operations.get(series)
+        if operation is None:
+            if len(self.operations) >= SERIES:
+                series = ("OTHER", "", "other" if measured.error else "")
+            operation = self.operations.setdefault(series, Histogram())
+        operation.add(total)
+        if measured.rows >= 0:
+            place = series[:2]
+            returned = self.returned.get(place)
+            if returned is None:
+                if len(self.returned) >= SERIES:
+                    place = ("OTHER", "")
+                returned = self.returned.setdefault(place, Histogram())
+            returned.add(measured.rows)
+        minute = self.minute()
+        minute.calls += 1
+        if minute.latency is not None:
+            minute.latency.add(total)
+        if measured.error:
+            minute.errors += 1
+            minute.timeouts += measured.outcome is Outcome.TIMED_OUT
+        if total >= self.slow_ns:
+            slow = (measured.view, measured.action)
+            if slow not in self.slow_counts and len(self.slow_counts) >= LABELS:
+                slow = ("other", "")
+            self.slow_counts[slow] = self.slow_counts.get(slow, 0) + 1
+        if (
+            measured.error
+            or total >= self.slow_ns
+            or measured.at - self._sampled.get(name.id, 0.0) >= 60  # noqa: PLR2004
+        ):
+            self._sampled[name.id] = measured.at
+            self.samples.append(measured)
+
+    def _make_room_for(
+        self, key: tuple[str, str], measured: Measurement
+    ) -> StatementStats:
+        """A new entry; the least used make way when there is no room."""
+        if len(self.statements) >= self.limit:
+            self._evict()
+        stats = self.statements[key] = StatementStats(
+            fingerprint=measured.fingerprint,
+            view=measured.view,
+            action=measured.action,
+            first_seen=measured.at,
+            last_seen=measured.at,
+            histogram=Histogram(),
+            usual_since=measured.at,
+        )
+        return stats
+
+    def _evict(self) -> None:
+        """Drop a twentieth of the entries, as pg_stat_statements does."""
+        for stats in self.statements.values():
+            stats.usage *= DECAY
+        ranked = sorted(self.statements, key=lambda key: self.statements[key].usage)
+        gone = ranked[: max(1, int(len(ranked) * EVICTED_SHARE))]
+        for key in gone:
+            del self.statements[key]
+            self._sampled.pop(key[0], None)
+        self.evicted += len(gone)
+
+
+def _subtract(whole: Histogram, part: Histogram) -> None:
+    """Take the counts of an earlier moment out of a later one."""
+    for bucket, number in part.counts.items():
+        whole.counts[bucket] = whole.counts.get(bucket, 0) - number
+    whole.number -= part.number
+    whole.total -= part.total

@@ -114,6 +114,9 @@ class WebSettings(Section):
     allowed_hosts: list[str] = Field(
         default=["*"], description="Host names that are answered."
     )
+    max_request_megabytes: float = Field(
+        10, gt=0, le=10_000, description="Megabytes that a request may carry."
+    )
 
 
 class ListingSettings(Section):

@@ -1,0 +1,30 @@
+"""What does every request go through before a page is asked?"""
+
+from starlette.middleware import Middleware
+
+from backoffice.settings import Settings
+from backoffice.web.middleware.host_guard import HostGuard
+from backoffice.web.middleware.origin_guard import OriginGuard
+from backoffice.web.middleware.request_context import RequestContext
+from backoffice.web.middleware.request_shape import MEGABYTE, RequestShape
+from backoffice.web.middleware.security_headers import SecurityHeaders
+
+
+def pipeline(settings: Settings) -> list[Middleware]:
+    """The middleware from the outside in.
+
+    The number comes first, so that every refusal has one; the headers next, so that
+    every refusal has them; then what is refused, the cheapest check first.
+    """
+    web = settings.web
+    return [
+        Middleware(RequestContext),
+        Middleware(SecurityHeaders, https_only=web.https_only),
+        Middleware(
+            HostGuard,
+            allowed_hosts=web.allowed_hosts,
+            public_origin=web.public_origin,
+        ),
+        Middleware(RequestShape, max_bytes=int(web.max_request_megabytes * MEGABYTE)),
+        Middleware(OriginGuard, public_origin=web.public_origin),
+    ]

@@ -3,6 +3,7 @@
 BackofficeError
 ├── SettingsError            a setting is missing, unknown or of the wrong kind
 ├── EnvironmentProblem       the machine: a port in use, a full disk, no PostgreSQL
+├── MigrationProblem         a revision is missing, ambiguous, or failed
 ├── DatabaseUnavailable      no connection could be had in time
 ├── StatementTimedOut        the database stopped a statement that took too long
 ├── LockNotAvailable         another transaction held a row for too long
@@ -25,6 +26,10 @@ class SettingsError(BackofficeError):
 
 class EnvironmentProblem(BackofficeError):
     """The machine lacks something; the text says what and what to do."""
+
+
+class MigrationProblem(BackofficeError):
+    """A revision that is not there, is not the only one so named, or failed."""
 
 
 class DatabaseUnavailable(BackofficeError):

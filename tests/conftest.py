@@ -74,16 +74,14 @@ def session(engine: Engine) -> Iterator[Session]:
 @pytest.fixture(scope="session")
 def demo_template(server: Engine) -> Iterator[str]:
     """The name of a database with the demo's tables and ours, and no rows."""
-    import backoffice.audit.models
-    import backoffice.auth.models  # noqa: F401
-    import models  # noqa: F401
-    from backoffice.database.base import Base
+    from backoffice.database.migrations import upgrade
+    from tests.projects import demo_project
 
     name = f"template_{os.getpid()}"
     with server.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}"'))
     engine = create_engine(server.url.set(database=name))
-    Base.metadata.create_all(engine)
+    upgrade(engine, demo_project(), report=lambda _line: None)
     # A database with a connection to it cannot be copied.
     engine.dispose()
     yield name

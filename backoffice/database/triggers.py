@@ -2,9 +2,9 @@
 
     declare(Enrollment.__table__, Trigger(name="…", dialect="…", create=…, drop=…))
 
-`metadata.create_all` and the operations of a migration (`create_triggers`,
-`drop_triggers`) run the same text, so both give the same catalogue. A table whose
-`updated_at` comes from `base.Timestamps` has its trigger without being asked.
+`metadata.create_all` runs their text, and `makemigrations` writes it into a revision
+(`execute_on`) wherever the database's differs, so both give the same catalogue. A
+table whose `updated_at` comes from `base.Timestamps` has its trigger unasked.
 
 **A trigger that refuses** speaks to the person who typed. On PostgreSQL it raises with
 `ERRCODE = 'check_violation'`, `CONSTRAINT` = a name as of a check constraint, `MESSAGE`
@@ -15,6 +15,7 @@ but a constant text, that text is `backoffice:field=course: The course is full.`
 """
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,24 @@ END $$""",
 def as_ddl(statement: str) -> DDL:
     """`statement` as it stands: nothing in it is a parameter."""
     return DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+
+
+def execute_on(operations: Any, dialect: str, statement: str) -> None:
+    """Run one dialect's statement in a revision: `execute_on(op, "postgresql", …)`."""
+    if operations.get_context().dialect.name == dialect:
+        operations.execute(as_ddl(textwrap.dedent(statement)))
+
+
+def touch_updated_at(operations: Any, *tables: str) -> None:
+    """In a revision: let the database keep `updated_at` of these tables."""
+    for statement in (s for table in tables for s in touch_trigger(table).create):
+        execute_on(operations, "postgresql", statement)
+
+
+def leave_updated_at(operations: Any, *tables: str) -> None:
+    """In a revision, the way back from `touch_updated_at`."""
+    for statement in (s for table in tables for s in touch_trigger(table).drop):
+        execute_on(operations, "postgresql", statement)
 
 
 def refusal_of(error: DBAPIError) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import (
     ORMExecuteState,
     RelationshipProperty,
     Session,
+    registry,
 )
 
 from backoffice.database.base import Base
@@ -85,13 +86,19 @@ class ObservedRelationship(InstrumentedAttribute[Any]):
             loads_of(request).asked.add((self.class_.__name__, self.key))
 
 
-def watch_loads() -> None:
-    """Listen to every session and mapper of this process; once is enough."""
-    if event.contains(Session, "do_orm_execute", note_lazy_load):
-        return
-    event.listen(Session, "do_orm_execute", note_lazy_load)
-    event.listen(Session, "loaded_as_persistent", note_loaded)
-    event.listen(Mapper, "after_configured", observe_relationships)
+_registries: list[registry] = []
+
+
+def watch_loads(*registries: registry) -> None:
+    """Listen to every session of this process, and to the mappers of `registries`.
+
+    Without any it is the shared base's registry. Calling it again adds registries.
+    """
+    _registries.extend(registries or (Base.registry,))
+    if not event.contains(Session, "do_orm_execute", note_lazy_load):
+        event.listen(Session, "do_orm_execute", note_lazy_load)
+        event.listen(Session, "loaded_as_persistent", note_loaded)
+        event.listen(Mapper, "after_configured", observe_relationships)
     observe_relationships()
 
 
@@ -128,8 +135,9 @@ def note_loaded(_session: Session, instance: Any) -> None:
 
 
 def observe_relationships() -> None:
-    """Make all relationships of the shared base tell that they are looked at."""
-    for mapper in tuple(Base.registry.mappers):
+    """Make all relationships of the registries tell that they are looked at."""
+    known = {mapper for one in _registries for mapper in one.mappers}
+    for mapper in known:
         if not mapper.configured:
             continue
         for relationship in mapper.relationships:

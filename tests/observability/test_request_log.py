@@ -1,0 +1,111 @@
+import pytest
+from sqlalchemy import Engine, text
+
+from backoffice.database.session import Place, Work, working
+from backoffice.observability.request_log import (
+    KEPT,
+    Budget,
+    RequestLog,
+    observe_request,
+    parameters_hash,
+)
+from tests.observability.conftest import Kept
+
+
+def test_repeats_are_folded(observed: Engine) -> None:
+    """Statements that differ in their values only are one line with a count."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        for number in range(3):
+            connection.execute(text("SELECT :n"), {"n": number}).all()
+        connection.execute(text("SELECT now()")).all()
+    first, second = log.folded()
+    assert (first.repeats, first.duplicates, first.rows) == (3, 0, 3)
+    assert (second.repeats, second.text) == (1, "SELECT now()")
+
+
+def test_equal_parameters_are_duplicates(observed: Engine) -> None:
+    """The same question asked again in one request is counted."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        for number in (1, 2, 1, 1):
+            connection.execute(text("SELECT :n"), {"n": number}).all()
+    (statement,) = log.folded()
+    assert (statement.repeats, statement.duplicates, log.duplicates) == (4, 2, 2)
+
+
+def test_the_parts_add_up_to_the_total(observed: Engine) -> None:
+    """Wait, execution, fetching, commit and the rest are the whole request."""
+    with observe_request(RequestLog()) as log, observed.begin() as connection:
+        connection.execute(text("SELECT pg_sleep(0.02)")).all()
+    split = log.split()
+    parts = split.wait + split.execute + split.fetch + split.commit + split.render
+    assert parts == pytest.approx(split.total)
+    assert split.execute >= 20
+
+
+def test_the_header_names_its_parts(observed: Engine) -> None:
+    """`Server-Timing` has every part with a duration in milliseconds."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        connection.execute(text("SELECT 1")).all()
+    names = [part.split(";dur=")[0] for part in log.split().server_timing().split(", ")]
+    assert names == ["wait", "exec", "fetch", "commit", "render", "total"]
+
+
+def test_a_request_knows_only_its_own_statements(observed: Engine) -> None:
+    """What ran before and after a request is not in its log."""
+    with observed.connect() as connection:
+        connection.execute(text("SELECT 1")).all()
+        with observe_request(RequestLog()) as log:
+            connection.execute(text("SELECT 2")).all()
+        connection.execute(text("SELECT 3")).all()
+    assert log.number == 1
+
+
+def test_a_request_takes_its_view_from_its_first_statement(observed: Engine) -> None:
+    """A log that was not told its view learns it from the work done in it."""
+    with (
+        observe_request(RequestLog()) as log,
+        working(Work(Place("student", "list"))),
+        observed.connect() as connection,
+    ):
+        connection.execute(text("SELECT 1")).all()
+    assert (log.view, log.action) == ("student", "list")
+
+
+def test_kept_statements_are_bounded(observed: Engine) -> None:
+    """A request of very many statements keeps some and counts all."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        for _ in range(KEPT + 5):
+            connection.execute(text("SELECT 1")).all()
+    assert (len(log.statements), log.number, log.dropped) == (KEPT, KEPT + 5, 5)
+
+
+def test_a_budget_is_kept(observed: Engine) -> None:
+    """As many statements as were declared are within the budget."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        log.budget = Budget(max_statements=1, max_ms=60_000)
+        connection.execute(text("SELECT 1")).all()
+    assert log.over_budget() is None
+
+
+def test_over_budget_says_by_how_much(observed: Engine) -> None:
+    """One statement too many is named with what was declared."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        log.budget = Budget(max_statements=1)
+        connection.execute(text("SELECT 1")).all()
+        connection.execute(text("SELECT 2")).all()
+    over = log.over_budget()
+    assert over is not None
+    assert over.text == "2 statements, 1 declared"
+
+
+def test_values_are_not_kept(observed: Engine, recorder: Kept) -> None:
+    """A parameter's value is nowhere in what a request remembers."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        connection.execute(text("SELECT :n"), {"n": "canary-4711"}).all()
+    assert "canary" not in repr(log.statements) + repr(recorder.samples)
+
+
+def test_values_that_cannot_be_hashed_are_compared(observed: Engine) -> None:
+    """Equal lists are equal parameters, other lists are not."""
+    assert parameters_hash({"a": [1]}) == parameters_hash({"a": [1]})
+    assert parameters_hash({"a": [1]}) != parameters_hash({"a": [2]})

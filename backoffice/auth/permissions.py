@@ -27,7 +27,7 @@ ACTIONS, ACTION_PREFIX = "actions", "action:"
 
 # Identities of our own views. Accounts are for administrators alone; the audit is
 # read, and written by what it tells of.
-ACCOUNT_VIEWS = frozenset({"user", "session", "login-session", "login-attempt"})
+ACCOUNT_VIEWS = frozenset({"account", "session", "login-session", "login-attempt"})
 AUDIT_VIEWS = frozenset({"audit", "audit-entry"})
 
 

@@ -1,0 +1,301 @@
+"""How a request becomes a page: one thread, one session, one transaction, one render."""
+
+import functools
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import anyio
+from itsdangerous import BadData, URLSafeSerializer
+
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+
+from backoffice.admin import failures
+from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
+from backoffice.admin.frame import plain_frame
+from backoffice.admin.presentation import Message
+from backoffice.auth.sessions import Login, find_session, unsign_token
+from backoffice.database.session import ACTOR, Actor, Place, unit_of_work
+from backoffice.errors import NotPermitted
+from backoffice.auth.csrf import check_token
+from backoffice.observability.request_id import current_request_id
+
+if TYPE_CHECKING:
+    from backoffice.admin.model_view import ModelView
+    from backoffice.admin.site import Site
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Call], Reply]
+
+SESSION_COOKIE = "backoffice_session"
+MESSAGE_COOKIE = "backoffice_message"
+THEME_COOKIE = "backoffice_theme"
+# A form of ours has fields by the dozen; ten lines of an order are the most.
+MAX_FIELDS = 1_000
+MAX_MESSAGE = 600
+
+
+class LoginNeeded(Exception):
+    """There is no session, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address does: its handlers, and the right it asks for."""
+
+    name: str
+    get: Handler | None
+    post: Handler | None
+    action: str
+    is_of_view: bool
+    is_public: bool
+
+
+class Answering:
+    """Runs the pages of one site."""
+
+    def __init__(self, site: "Site") -> None:
+        self.site = site
+        self.messages = URLSafeSerializer(
+            site.backoffice.secret_key, salt="backoffice.message"
+        )
+
+    def route(
+        self,
+        path: str,
+        name: str,
+        *,
+        get: Handler | None = None,
+        post: Handler | None = None,
+        action: str = "",
+        of_view: bool = False,
+        public: bool = False,
+    ) -> Route:
+        """A route whose GET writes nothing and whose POST needs a token."""
+        target = Target(name, get, post, action, of_view, public)
+        methods = [m for m, h in (("GET", get), ("POST", post)) if h is not None]
+        return Route(
+            path, functools.partial(self.answer, target), methods=methods, name=name
+        )
+
+    async def answer(self, target: Target, request: Request) -> Response:
+        """The response to a request for this target, whatever happens on the way."""
+        try:
+            form: FormData | None = None
+            if request.method == "POST":
+                form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+            return await self.in_thread(self.work, target, request, form)
+        except Exception as error:  # noqa: BLE001 - every failure becomes a page
+            return await self.failure(request, error)
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run in a worker thread; as many at a time as there are connections."""
+        return await anyio.to_thread.run_sync(
+            functools.partial(function, *args), limiter=self.site.limiter
+        )
+
+    def work(self, target: Target, request: Request, form: FormData | None) -> Response:
+        """Check who asks, do the work in one transaction, then render its outcome."""
+        is_write = request.method == "POST"
+        handler = target.post if is_write else target.get
+        assert handler is not None  # noqa: S101 - the route lets no other method in
+        identity = request.path_params.get("identity", "")
+        view = self.site.view_called(identity) if target.is_of_view else None
+        backoffice = self.site.backoffice
+        with unit_of_work(
+            backoffice.sessions,
+            actor=None,
+            place=Place(identity or "site", target.name),
+            request_id=current_request_id(),
+            read_only=not is_write,
+        ) as session:
+            login = self.login_of(request, session)
+            if login is None and not target.is_public:
+                raise LoginNeeded
+            self.check_form_token(request, form, login)
+            if target.is_of_view and (view is None or login is None):
+                raise failures.NotFound("There is no such list here.")
+            if login is not None:
+                request.state.login = login
+                session.info[ACTOR] = Actor(str(login.user_id), login.name)
+            if view is not None and login is not None:
+                self.check_right(login, target.action, view)
+            call = Call(self.site, request, session, login, form, view)  # type: ignore[arg-type]
+            reply = handler(call)
+        return self.respond(call, reply)
+
+    def login_of(self, request: Request, session: Any) -> Login | None:
+        """Who this request's cookie says it is, by the session's row."""
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        token = unsign_token(self.site.backoffice.secret_key, cookie)
+        return find_session(session, token) if token else None
+
+    def check_form_token(
+        self, request: Request, form: FormData | None, login: Login | None
+    ) -> None:
+        """Refuse a change that does not carry this session's token."""
+        if request.method != "POST":
+            return
+        sent = form.get("csrf") if form is not None else None
+        header = request.headers.get("x-csrf-token", "")
+        token = sent if isinstance(sent, str) and sent else header
+        bound_to = login.session_id if login is not None else ""
+        if not check_token(self.site.backoffice.secret_key, bound_to, token):
+            raise failures.TokenMissing
+
+    def check_right(self, login: Login, action: str, view: "ModelView") -> None:
+        """Refuse what the role or the view does not offer."""
+        if not self.site.may(login.role, action, view):
+            raise NotPermitted(failures.right_sentence(login.role, action, view))
+
+    def respond(self, call: Call, reply: Reply) -> Response:
+        """The reply as a response, with the cookies that the handler has set."""
+        response: Response
+        if isinstance(reply, Page):
+            frame, shown = self.with_message(call.request, reply)
+            response = self.drawn(replace(reply, frame=frame))
+            if shown:
+                response.delete_cookie(MESSAGE_COOKIE, path="/")
+        elif isinstance(reply, Redirect):
+            response = RedirectResponse(reply.url, 303)
+            if reply.message is not None:
+                self.keep_message(response, reply.message)
+        elif isinstance(reply, Streamed):
+            response = reply.respond()
+        else:
+            response = json_response(reply)
+        for name, value in call.cookies.items():
+            self.set_cookie(response, name, value)
+        return response
+
+    def drawn(self, page: Page) -> Response:
+        """A page as HTML."""
+        html = self.site.drawing.render(page.template, page.view, page.frame)
+        return HTMLResponse(html, page.status)
+
+    def set_cookie(self, response: Response, name: str, value: str) -> None:
+        """Set a cookie for this site alone; an empty value takes it away."""
+        web = self.site.backoffice.settings.web
+        lasting = name == THEME_COOKIE
+        age = 365 * 86_400 if lasting else int(web.session_hours * 3600)
+        if not value:
+            response.delete_cookie(name, path="/")
+            return
+        response.set_cookie(
+            name,
+            value,
+            max_age=age,
+            path="/",
+            secure=web.https_only,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def keep_message(self, response: Response, message: Message) -> None:
+        """Carry one message over the redirect, signed and bounded."""
+        link = list(message.link) if message.link else None
+        kept = self.messages.dumps([message.level, message.text[:MAX_MESSAGE], link])
+        self.set_cookie(response, MESSAGE_COOKIE, str(kept))
+
+    def with_message(self, request: Request, reply: Page) -> tuple[Any, bool]:
+        """The frame with the message that the last request left, and if there was one."""
+        kept = request.cookies.get(MESSAGE_COOKIE)
+        if not kept:
+            return reply.frame, False
+        try:
+            level, text, link = self.messages.loads(kept)
+        except (BadData, ValueError, TypeError):
+            return reply.frame, True
+        from backoffice.admin.presentation import Link
+
+        message = Message(level, text, Link(*link) if link else None)
+        messages = (message, *reply.frame.messages)
+        return replace(reply.frame, messages=messages), True
+
+    async def authenticate(self, request: Request) -> Response | bool:
+        """For SQLAdmin's custom pages: who this is, or the way to the login page."""
+
+        def read() -> Login | None:
+            sessions = self.site.backoffice.sessions
+            place = Place("site", "login")
+            with unit_of_work(
+                sessions, actor=None, place=place, read_only=True
+            ) as session:
+                return self.login_of(request, session)
+
+        try:
+            login = await self.in_thread(read)
+        except Exception as error:  # noqa: BLE001 - every failure becomes a page
+            return await self.failure(request, error)
+        if login is None:
+            return await self.failure(request, LoginNeeded())
+        request.state.login = login
+        return True
+
+    async def unknown(self, request: Request) -> Response:
+        """An address that does not exist: nobody learns that without logging in."""
+        known = await self.authenticate(request)
+        if isinstance(known, Response):
+            return known
+        return await self.failure(
+            request, failures.NotFound("There is no page at this address.")
+        )
+
+    async def failure(self, request: Request, error: Exception) -> Response:
+        """The page, or the data, that says what went wrong and what to do."""
+        if isinstance(error, LoginNeeded):
+            return await self.login_needed(request)
+        problem = failures.problem_of(error, request)
+        if problem.is_fault:
+            logger.error("request %s failed", current_request_id(), exc_info=error)
+        if wants_json(request):
+            return json_response(
+                Data({"error": problem.heading, "detail": problem.text}, problem.status)
+            )
+        login = getattr(request.state, "login", None)
+        frame = plain_frame(self.site, request, login, problem)
+        html = self.site.drawing.render("error", problem.view(), frame)
+        return HTMLResponse(html, problem.status, headers=problem.headers)
+
+    async def login_needed(self, request: Request) -> Response:
+        """Lead to the login page, and keep what was typed for afterwards."""
+        if wants_json(request):
+            return JSONResponse({"error": "Log in first."}, 401)
+        if request.method != "POST":
+            here = request.url.path
+            if request.url.query:
+                here += "?" + request.url.query
+            return RedirectResponse(
+                f"{self.site.base_url}/login?" + urlencode({"next": here}), 303
+            )
+        from backoffice.admin.pages.login import resume_page
+
+        form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+        items = [(k, v) for k, v in form.multi_items() if isinstance(v, str)]
+        page = resume_page(self.site, request, items)
+        return self.drawn(page)
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a machine asks: it accepts JSON and did not ask for HTML."""
+    accepted = request.headers.get("accept", "")
+    return "application/json" in accepted and "text/html" not in accepted
+
+
+def json_response(data: Data) -> Response:
+    """JSON with what Python's own encoder cannot say put as text."""
+    body = json.dumps(data.content, ensure_ascii=False, default=str)
+    return Response(body, data.status, media_type="application/json")

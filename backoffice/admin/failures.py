@@ -1,0 +1,203 @@
+"""What went wrong, in words for the person whose request it was."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from backoffice.admin.presentation import Action, ErrorView
+from backoffice.errors import (
+    BackofficeError,
+    DatabaseUnavailable,
+    LockNotAvailable,
+    NotPermitted,
+    RecordNotFound,
+    Refused,
+    StatementTimedOut,
+)
+from backoffice.observability.request_id import current_request_id
+
+NOTHING_CHANGED = "Nothing was changed."
+
+
+class NotFound(BackofficeError):
+    """There is nothing at this address, or not for this person."""
+
+
+class TokenMissing(BackofficeError):
+    """A change without the token of the form it should come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A failure as a page: status, heading, what happened, what to do."""
+
+    status: int
+    heading: str
+    text: str
+    kept: str = ""
+    actions: tuple[Action, ...] = ()
+    is_fault: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def view(self) -> ErrorView:
+        """What the error page draws; a request number only where it helps."""
+        request = current_request_id() if self.is_fault or self.status >= 500 else ""
+        return ErrorView(self.text, self.kept, self.actions, (), request)
+
+
+def problem_of(error: Exception, request: Request) -> Problem:
+    """The page for this error; what nobody foresaw becomes a 500 without details."""
+    is_write = request.method not in {"GET", "HEAD"}
+    kept = NOTHING_CHANGED if is_write else ""
+    back = (Action("Try again", _here(request)),) if not is_write else ()
+    known = _known_problem(error, kept, back)
+    if known is not None:
+        return known
+    return Problem(
+        500,
+        "This did not work, and it is not your fault",
+        "The server met something that it was not prepared for.",
+        kept=NOTHING_CHANGED if is_write else "",
+        actions=back,
+        is_fault=True,
+    )
+
+
+def _known_problem(
+    error: Exception, kept: str, back: tuple[Action, ...]
+) -> Problem | None:
+    """The page for an error that has words of its own."""
+    sentence = str(error)
+    match error:
+        case NotFound() | RecordNotFound():
+            return Problem(404, "Not found", sentence)
+        case NotPermitted():
+            return Problem(403, "You may not do this", sentence, kept)
+        case TokenMissing():
+            return Problem(
+                403,
+                "This form is too old",
+                "It was not sent from a page of this site that is still valid. "
+                "Go back, load the page again and send it once more.",
+                kept,
+            )
+        case Refused():
+            return Problem(409, "This was refused", sentence, NOTHING_CHANGED)
+        case LockNotAvailable():
+            return Problem(
+                409,
+                "Somebody else is writing here",
+                "Another transaction holds this record. Try again in a moment.",
+                NOTHING_CHANGED,
+                back,
+            )
+        case StatementTimedOut():
+            return too_slow(back, kept)
+        case DatabaseUnavailable() | PoolTimeout():
+            return unavailable(back, kept)
+        case HTTPException():
+            return _http_problem(error)
+        case DBAPIError():
+            return _driver_problem(error, kept, back)
+    return None
+
+
+def _driver_problem(
+    error: DBAPIError, kept: str, back: tuple[Action, ...]
+) -> Problem | None:
+    """By SQLSTATE: what the driver says is never shown."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state == "57014":
+        return too_slow(back, kept)
+    if state == "55P03":
+        return _known_problem(LockNotAvailable(""), kept, back)
+    unreachable = error.connection_invalidated or state[:2] in {"08", "57"}
+    if unreachable or _could_not_connect(error):
+        return unavailable(back, kept)
+    if state[:2] == "22":
+        return Problem(
+            400, "That is no value for this", "A value does not fit its column.", kept
+        )
+    if state in {"42P01", "42703"}:
+        return Problem(
+            503,
+            "The database is not ready",
+            "A table or column is missing. An operator should run manage.py migrate.",
+            kept,
+            is_fault=True,
+        )
+    return None
+
+
+def _could_not_connect(error: DBAPIError) -> bool:
+    """An OperationalError without SQLSTATE is what a failed connection raises."""
+    state = getattr(error.orig, "sqlstate", None)
+    return type(error.orig).__name__ == "OperationalError" and not state
+
+
+def too_slow(back: tuple[Action, ...], kept: str) -> Problem:
+    """The page for a statement that ran into its limit."""
+    return Problem(
+        503,
+        "This took too long and was stopped",
+        "The database did not answer within the time that a page may take. "
+        "Narrow it: search for a whole word or a code, add a filter, "
+        "or order by a column that has an index.",
+        kept or NOTHING_CHANGED,
+        back,
+        headers={"Retry-After": "10"},
+    )
+
+
+def unavailable(back: tuple[Action, ...], kept: str) -> Problem:
+    """The page for a database that gives no connection."""
+    return Problem(
+        503,
+        "The database cannot be reached",
+        "It does not answer, or all of its connections are in use. "
+        "What you see now is only this page; try again in a moment.",
+        kept,
+        back,
+        is_fault=True,
+        headers={"Retry-After": "5"},
+    )
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    """What Starlette raises: too many fields, a broken body."""
+    headings = {404: "Not found", 403: "You may not do this", 405: "Not this way"}
+    return Problem(
+        error.status_code,
+        headings.get(error.status_code, "This request cannot be answered"),
+        str(error.detail),
+        headers=dict(error.headers or {}),
+    )
+
+
+def right_sentence(role: str, action: str, view: object) -> str:
+    """Who one is, what is missing, and who can change that."""
+    name = str(getattr(view, "name_plural", "this"))
+    needs = {
+        "create": "editor",
+        "edit": "editor",
+        "delete": "editor",
+    }.get(action)
+    article = "an" if role[:1] in "aeiou" else "a"
+    if needs is None or role in {"admin", "editor"}:
+        return (
+            f"You are {article} {role}; {name} cannot be reached that way. "
+            "An administrator can tell you why."
+        )
+    return (
+        f"You are {article} {role}; changing {name} needs the role {needs}. "
+        "An administrator can give it to you."
+    )
+
+
+def _here(request: Request) -> str:
+    """This address again."""
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")

@@ -1,0 +1,272 @@
+"""How a form asks for a record's fields, and what came back as raw texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Mapper
+
+from backoffice.admin.call import address
+from backoffice.admin.cells import record_name
+from backoffice.admin.description import default_label
+from backoffice.admin.presentation import (
+    Choice,
+    Control,
+    FieldGroup,
+    FieldView,
+    Link,
+)
+from backoffice.database.keys import format_key
+from backoffice.editing.fields import FieldKind, FormField
+from backoffice.editing.references import AmbiguousReference, resolve
+from backoffice.errors import Refused
+
+if TYPE_CHECKING:
+    from backoffice.admin.call import Call
+    from backoffice.admin.model_view import ModelView
+
+CONTROLS = {
+    FieldKind.TEXT: Control.TEXT,
+    FieldKind.LONG_TEXT: Control.TEXTAREA,
+    FieldKind.INTEGER: Control.NUMBER,
+    FieldKind.DECIMAL: Control.NUMBER,
+    FieldKind.FLOAT: Control.NUMBER,
+    FieldKind.BOOLEAN: Control.CHECKBOX,
+    FieldKind.DATE: Control.DATE,
+    FieldKind.TIME: Control.TEXT,
+    FieldKind.DATETIME: Control.TEXT,
+    FieldKind.CHOICE: Control.SELECT,
+    FieldKind.JSON: Control.JSON,
+    FieldKind.ARRAY: Control.JSON,
+    FieldKind.REFERENCE: Control.REFERENCE,
+}
+WIDTHS = {
+    Control.NUMBER: "w2",
+    Control.DATE: "w2",
+    Control.SELECT: "w3",
+    Control.CHECKBOX: "w3",
+}
+SHORT_TEXT = 60
+KEY, FOR = "__key", "__for"
+
+
+@dataclass(slots=True)
+class Typed:
+    """What a form said of one field: the text, and the key that was picked."""
+
+    text: str
+    key: str = ""
+    key_is_for: str = ""
+
+    @property
+    def is_picked(self) -> bool:
+        """Whether the key belongs to the text as it stands now."""
+        return bool(self.key) and self.text == self.key_is_for
+
+
+def reference_label(call: "Call", record: Any) -> str:
+    """What a record is called where it is referred to."""
+    view = call.site.view_of(type(record))
+    if view is not None:
+        return record_name(view, record)
+    mapper: Mapper[Any] = inspect(type(record))
+    return str(getattr(record, default_label(mapper)[0]))
+
+
+def reference_key(record: Any) -> str:
+    """Its key, as forms and addresses write it."""
+    return format_key(inspect(type(record)), record)
+
+
+def typed_fields(
+    call: "Call", fields: Sequence[FormField], shown: Mapping[str, str]
+) -> dict[str, Typed]:
+    """What the form sent of each writable field; what it did not send is not there.
+
+    A browser sends nothing for a box that is not ticked: of a box that was `shown`,
+    nothing means no.
+    """
+    found = {}
+    posted = call.posted_all()
+    for field in fields:
+        if field.read_only:
+            continue
+        text = posted.get(field.key)
+        if text is None and field.kind is FieldKind.BOOLEAN and field.key in shown:
+            text = "false"
+        if text is None:
+            continue
+        found[field.key] = Typed(
+            text, posted.get(field.key + KEY, ""), posted.get(field.key + FOR, "")
+        )
+    return found
+
+
+@dataclass(slots=True)
+class Submitted:
+    """A form's fields as raw texts, references as keys, and what cannot be one."""
+
+    texts: dict[str, str]
+    errors: dict[str, str]
+    candidates: dict[str, tuple[Choice, ...]]
+
+
+def submitted_texts(
+    call: "Call", fields: Sequence[FormField], typed: Mapping[str, Typed]
+) -> Submitted:
+    """Each field's raw text.
+
+    Of a reference the picked key counts while its text is untouched; else the text is
+    looked up: a key, an exact name, or one of several that fit.
+    """
+    found = Submitted({}, {}, {})
+    for field in fields:
+        sent = typed.get(field.key)
+        if sent is None:
+            continue
+        if field.kind is not FieldKind.REFERENCE:
+            found.texts[field.key] = sent.text
+        elif sent.is_picked:
+            found.texts[field.key] = sent.key
+        elif not sent.text.strip():
+            found.texts[field.key] = ""
+        else:
+            _look_up(call, field, sent.text.strip(), found)
+    return found
+
+
+def _look_up(call: "Call", field: FormField, text: str, found: Submitted) -> None:
+    """Find the record that a typed text means, or say why there is no such one."""
+    try:
+        found.texts[field.key] = reference_key(resolve_reference(call, field, text))
+    except AmbiguousReference as several:
+        found.errors[field.key] = str(several)
+        found.candidates[field.key] = tuple(
+            Choice(one.key, one.label) for one in several.candidates
+        )
+    except Refused as refused:
+        found.errors[field.key] = str(refused)
+
+
+def resolve_reference(call: "Call", field: FormField, text: str) -> Any:
+    """The one record that this text means, within what the person may see."""
+    assert field.target is not None  # noqa: S101 - a reference has a target
+    view = call.site.view_of(field.target)
+    labels = (
+        view.description.label_keys
+        if view is not None
+        else default_label(inspect(field.target))
+    )
+    return resolve(
+        call.session,
+        field.target,
+        text,
+        label_columns=labels,
+        scope=(lambda select: view.scope(select, call)) if view is not None else None,
+        label=lambda record: reference_label(call, record),
+    )
+
+
+def groups_of(
+    view: "ModelView", fields: Sequence[FieldView]
+) -> tuple[FieldGroup, ...]:
+    """The fields under the view's legends; what no legend names comes last."""
+    from backoffice.admin.description import key_of
+
+    by_name = {field.name: field for field in fields}
+    groups = []
+    for legend, hint, attributes in view.form_groups:
+        chosen = [
+            by_name.pop(key_of(one)) for one in attributes if key_of(one) in by_name
+        ]
+        if chosen:
+            is_marks = sum(field.is_num for field in chosen) > 2  # noqa: PLR2004
+            groups.append(FieldGroup(legend, tuple(chosen), hint, is_marks=is_marks))
+    if by_name:
+        legend = "More" if groups else view.name
+        groups.append(
+            FieldGroup(legend, tuple(by_name.values()), is_legend_hidden=not groups)
+        )
+    return tuple(groups)
+
+
+def field_view(  # noqa: PLR0913 - one field has that many sides
+    call: "Call",
+    view: "ModelView",
+    field: FormField,
+    text: str,
+    *,
+    label: str = "",
+    key: str = "",
+    error: str = "",
+    was: str = "",
+    is_changed: bool = False,
+    candidates: tuple[Choice, ...] = (),
+    has_focus: bool = False,
+) -> FieldView:
+    """One field as the template draws it; `label` is a reference's text."""
+    control = CONTROLS.get(field.kind, Control.TEXT)
+    if field.read_only:
+        control = Control.READONLY
+    elif field.secret:
+        control = Control.PASSWORD
+    elif field.key == "email":
+        control = Control.EMAIL
+    is_reference = field.kind is FieldKind.REFERENCE
+    is_num = field.kind in {FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.FLOAT}
+    choices = tuple(Choice(v, w, v == text) for v, w in field.choices)
+    if field.choices and not field.required:
+        choices = (Choice("", "none", not text), *choices)
+    elif field.choices and text not in {v for v, _ in field.choices}:
+        choices = (Choice(text, text or "Choose", is_checked=True), *choices)
+    width = WIDTHS.get(control, "")
+    if field.read_only and is_num:
+        width = "w2"
+    if control in {Control.TEXT, Control.EMAIL} and (
+        field.max_length or SHORT_TEXT + 1
+    ) <= SHORT_TEXT:
+        width = "w3"
+    return FieldView(
+        name=field.key,
+        label=field.label,
+        control=control,
+        value=label if is_reference else text,
+        choices=choices,
+        is_required=field.required and not field.read_only,
+        hint=field.read_only or field.hint,
+        error=error,
+        was=was,
+        is_changed=is_changed,
+        is_num=is_num,
+        is_mono=control is Control.JSON,
+        width=width,
+        rows=8 if field.is_long else 3,
+        lookup_url=_lookup(call, view, field) if is_reference else "",
+        reference_key=key if is_reference else "",
+        reference=_open_link(call, field, key) if is_reference and key else None,
+        candidates=candidates,
+        inputmode="decimal" if is_num else "",
+        step=str(field.step) if field.step else "",
+        low="" if field.minimum is None else str(field.minimum),
+        high="" if field.maximum is None else str(field.maximum),
+        max_length=str(field.max_length) if field.max_length else "",
+        autocomplete="new-password" if field.secret else "off",
+        has_focus=has_focus,
+    )
+
+
+def _lookup(call: "Call", view: "ModelView", field: FormField) -> str:
+    """Where the field asks while one types."""
+    url = address(call.site.base_url, view.identity) + "/ajax/lookup?"
+    return url + urlencode({"field": field.key})
+
+
+def _open_link(call: "Call", field: FormField, key: str) -> Link | None:
+    """The way to the record that is referred to."""
+    target = call.site.view_of(field.target) if field.target else None
+    if target is None or not call.may("details", target):
+        return None
+    url = address(call.site.base_url, target.identity, "details", key)
+    return Link(f"Open this {target.name.lower()}", url)

@@ -1,0 +1,148 @@
+"""What stands around a page: menu, person, head, token."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+
+from backoffice.admin.call import Call, address
+from backoffice.admin.presentation import (
+    Action,
+    Frame,
+    Link,
+    MenuGroup,
+    MenuItem,
+    Person,
+)
+from backoffice.auth.sessions import Login
+from backoffice.auth.csrf import make_token
+from backoffice.observability.request_id import current_request_id
+
+if TYPE_CHECKING:
+    from backoffice.admin.failures import Problem
+    from backoffice.admin.site import Site
+
+OPERATIONS = "Operations"
+
+
+def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
+    """The groups of the menu in the order of registration, without what is not allowed."""
+    groups: dict[str, list[MenuItem]] = {}
+    for view in site.views:
+        label = view.category or ""
+        if hasattr(view, "description"):
+            if site.may(role, "list", view):
+                url = address(site.base_url, view.identity, "list")
+                groups.setdefault(label, []).append(MenuItem(view.name_plural, url))
+        elif role_may_page(site, role, view):
+            url = address(site.base_url, view.identity)
+            groups.setdefault(label, []).append(MenuItem(view.name, url))
+    if role in {"admin", "ops"}:
+        item = MenuItem("History", address(site.base_url, "history"))
+        groups.setdefault(OPERATIONS, []).append(item)
+    return tuple(MenuGroup(label, tuple(items)) for label, items in groups.items())
+
+
+def role_may_page(site: "Site", role: str, view: Any) -> bool:
+    """Whether a custom page is drawn for a role."""
+    from backoffice.auth.permissions import may
+
+    del site
+    return bool(view.identity) and may(role, "list", view.identity)
+
+
+def frame(
+    call: Call,
+    *,
+    title: str,
+    heading: str = "",
+    sub: str = "",
+    crumbs: Iterable[Link] = (),
+    actions: Iterable[Action] = (),
+    width: str = "",
+    here: str = "",
+) -> Frame:
+    """The frame of a page for the person who asks."""
+    return build_frame(
+        call.site,
+        call.request,
+        call.login,
+        title=title,
+        heading=heading or title,
+        sub=sub,
+        crumbs=tuple(crumbs),
+        actions=tuple(actions),
+        width=width,
+        here=here,
+    )
+
+
+def build_frame(
+    site: "Site", request: Request, login: Login | None, **parts: Any
+) -> Frame:
+    """A frame; without a login there is no menu."""
+    from backoffice.admin.answer import THEME_COOKIE
+
+    here = parts.pop("here", "") or _here(request)
+    session_id = login.session_id if login is not None else ""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    current = request.path_params.get("identity", "")
+    prefix = address(site.base_url, current) + "/" if current else request.url.path
+    return Frame(
+        brand=site.title,
+        menu=_with_current(site.menu(login.role), prefix) if login else (),
+        person=(
+            Person(login.name, login.role, address(site.base_url, "account"))
+            if login
+            else None
+        ),
+        csrf=make_token(site.backoffice.secret_key, session_id),
+        theme=theme if theme in {"light", "dark"} else "",
+        request_id=current_request_id(),
+        here=here,
+        home_url=site.base_url + "/",
+        theme_url=address(site.base_url, "theme"),
+        logout_url=address(site.base_url, "logout"),
+        **parts,
+    )
+
+
+def plain_frame(
+    site: "Site", request: Request, login: Login | None, problem: "Problem"
+) -> Frame:
+    """The frame of an error page: it needs no database."""
+    return build_frame(
+        site,
+        request,
+        login,
+        title=problem.heading,
+        heading=problem.heading,
+        width="narrow",
+        here=site.base_url + "/",
+    )
+
+
+def _with_current(menu: tuple[MenuGroup, ...], prefix: str) -> tuple[MenuGroup, ...]:
+    """The menu with the line of this page marked."""
+    if not prefix:
+        return menu
+    return tuple(
+        MenuGroup(
+            group.label,
+            tuple(
+                MenuItem(item.label, item.url, is_current=True)
+                if item.url.startswith(prefix)
+                else item
+                for item in group.items
+            ),
+        )
+        for group in menu
+    )
+
+
+def _here(request: Request) -> str:
+    """Path and query of a page that can be loaded again."""
+    if request.method != "GET":
+        return ""
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")

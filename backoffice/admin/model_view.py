@@ -1,0 +1,142 @@
+"""A view of one model: SQLAdmin's words, our defaults, and a few words more."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import sqladmin
+from sqladmin.models import ModelViewMeta
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from backoffice.admin.call import Call
+    from backoffice.admin.description import Description
+    from backoffice.editing.fields import FormField
+
+Attribute = Any  # a mapped attribute, or its name; dotted through to-one relationships
+
+
+class _KeepsIdentity(ModelViewMeta):  # type: ignore[misc]
+    """SQLAdmin overwrites a declared `identity`; here it is kept.
+
+    So two views of one model, or of two models of the same name, can stand side by
+    side.
+    """
+
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any], **kwargs: Any
+    ) -> "_KeepsIdentity":
+        made = super().__new__(cls, name, bases, attrs, **kwargs)
+        if attrs.get("identity"):
+            made.identity = attrs["identity"]
+        return made  # type: ignore[no-any-return]
+
+
+class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):  # type: ignore[misc]
+    """Staff's view of one model.
+
+    ```python
+    class StudentAdmin(ModelView, model=Student):
+        category = "School"
+        column_list = [Student.full_name, Student.class_name, Student.school]
+        column_searchable_list = [Student.full_name, Student.code]
+        column_filters = [Student.status, Student.school]
+    ```
+
+    SQLAdmin's words mean what they mean there: `name`, `name_plural`, `category`,
+    `column_list`, `column_exclude_list`, `column_labels`, `column_searchable_list`,
+    `column_filters`, `column_sortable_list`, `column_default_sort`, `page_size`,
+    `page_size_options`, `column_details_list`, `form_columns`,
+    `form_excluded_columns`, `column_formatters`, `can_create`, `can_edit`,
+    `can_delete`, `can_view_details`, `can_export`. The words below are ours.
+    Everything has a default, so an empty class is a usable view.
+    """
+
+    page_size: ClassVar[int] = 0  # 0: the settings' listing.page_size
+    page_size_options: ClassVar[Sequence[int]] = (20, 50, 100, 200)
+    can_import: ClassVar[bool] = False
+    can_export: ClassVar[bool] = True
+
+    label_columns: ClassVar[Sequence[Attribute]] = ()
+    """The columns a record is called by: "Okafor, Amara (S-099002)". The first is its
+    name in lists; all of them are searched where the record is picked by typing.
+    Default: the first text column that is searched, else the first, else the key."""
+
+    column_search_modes: ClassVar[Mapping[Attribute, str]] = {}
+    """How a field is searched: contains (default), word_start, starts_with, exact."""
+
+    column_tones: ClassVar[Mapping[Attribute, Mapping[Any, str]]] = {}
+    """The colour of a state that is out of the ordinary: none, ok, warn or bad."""
+
+    form_readonly_columns: ClassVar[Sequence[Attribute]] = ()
+    """Columns that the form shows and never writes."""
+
+    form_groups: ClassVar[Sequence[tuple[str, str, Sequence[Attribute]]]] = ()
+    """Legend, hint and fields of each part of the form; what is left comes last."""
+
+    details_related: ClassVar[Sequence[Attribute] | None] = None
+    """The to-many relationships that details list; None for all, bounded each."""
+
+    max_statements: ClassVar[int] = 4
+    """How many statements a page of the list may cost."""
+
+    description: "Description"
+    """What the options come to; worked out once, when the view is added."""
+
+    def scope(self, select: Select[Any], call: "Call") -> Select[Any]:
+        """The rows this person may see: list, details, edit, delete, export, lookup.
+
+        Override it to leave rows out; it is applied everywhere.
+        """
+        del call
+        return select
+
+    def form_fields(
+        self, call: "Call", *, is_created: bool
+    ) -> tuple["FormField", ...] | None:
+        """Fields in place of those that the columns give; None for those."""
+        del call, is_created
+        return None
+
+    def create_record(
+        self, session: Session, values: Mapping[str, str], call: "Call"
+    ) -> Any | None:
+        """Write a new record in a way of its own; None for the usual one.
+
+        `values` are the raw texts of the form. What is not accepted is raised as
+        `backoffice.errors.Refused` with a sentence for each field.
+        """
+        del session, values, call
+
+    def update_record(
+        self, session: Session, record: Any, changed: Mapping[str, str], call: "Call"
+    ) -> bool:
+        """Write changes in a way of its own and return True; False for the usual one.
+
+        `changed` holds the raw texts of shown and changed fields only; `record` is
+        locked.
+        """
+        del session, record, changed, call
+        return False
+
+    def delete_record(self, session: Session, record: Any, call: "Call") -> bool:
+        """Delete in a way of its own and return True; False for the usual one."""
+        del session, record, call
+        return False
+
+    def may(self, role: str, action: str) -> bool:
+        """Whether this view offers the action at all; roles come on top of it."""
+        del role
+        flag = _FLAGS.get(action)
+        return bool(getattr(self, flag)) if flag else True
+
+
+_FLAGS = {
+    "details": "can_view_details",
+    "create": "can_create",
+    "edit": "can_edit",
+    "delete": "can_delete",
+    "export": "can_export",
+}
+
+Formatter = Callable[[Any, str], Any]

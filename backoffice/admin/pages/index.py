@@ -1,0 +1,64 @@
+"""The start page: what is here, how much of it, and what was changed last."""
+
+from backoffice.admin.call import Call, Page, Reply, address
+from backoffice.admin.chronicle import entries_of
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.presentation import (
+    Count,
+    IndexEntry,
+    IndexGroup,
+    IndexView,
+    Link,
+)
+from backoffice.admin.words import row_count
+from backoffice.audit.history import recent
+from backoffice.database.estimates import estimated_row_counts
+
+RECENT = 8
+
+
+def show(call: Call) -> Reply:
+    """Every list that this person may see, and the last changes where they may."""
+    site = call.site
+    views = [
+        view
+        for view in site.views
+        if isinstance(view, ModelView) and call.may("list", view)
+    ]
+    tables = [view.description.table_name for view in views]
+    estimates = estimated_row_counts(call.session, tables)
+    groups: dict[str, list[IndexEntry]] = {}
+    for view in views:
+        entry = IndexEntry(
+            label=view.name_plural,
+            url=address(site.base_url, view.identity, "list"),
+            count=_count(estimates.get(view.description.table_name)),
+            create=(
+                Link(
+                    f"New {view.name.lower()}",
+                    address(site.base_url, view.identity, "create"),
+                )
+                if call.may("create", view)
+                else None
+            ),
+        )
+        groups.setdefault(view.category or "", []).append(entry)
+    may_see_history = call.login.role in {"admin", "ops"}
+    latest = (
+        entries_of(call, recent(call.session, limit=RECENT)) if may_see_history else ()
+    )
+    view = IndexView(
+        groups=tuple(IndexGroup(k, tuple(entries)) for k, entries in groups.items()),
+        recent=latest,
+        recent_url=address(site.base_url, "history") if may_see_history else "",
+        has_recent=may_see_history,
+    )
+    return Page("index", view, frame(call, title="Start", heading=site.title))
+
+
+def _count(estimate: int | None) -> Count:
+    """The planner's idea of a table's size, "" where it has none."""
+    if estimate is None:
+        return Count("")
+    return row_count(estimate, is_exact=False)

@@ -1,0 +1,418 @@
+"""A list page: what was asked for in words, its rows, and the ways on."""
+
+from collections.abc import Iterable
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from backoffice.admin.call import Call, Page, Reply, address
+from backoffice.admin.cells import cell_makers, record_name
+from backoffice.admin.description import ListColumn
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.presentation import (
+    Action,
+    Cell,
+    Chip,
+    Choice,
+    Count,
+    Empty,
+    FilterControl,
+    FilterKind,
+    HeadCell,
+    Link,
+    ListView,
+    Message,
+    Pager,
+    Row,
+    SearchBox,
+    hidden_items,
+    stacked,
+)
+from backoffice.database.keys import format_key
+from backoffice.listing.page import ListPage, read_page
+from backoffice.listing.params import parse_list
+from backoffice.listing.query import FilterValue, ListQuery
+from backoffice.listing.spec import FilterField, ListSpec, Order
+
+MOVES = frozenset({"page", "after", "before"})
+
+
+def show(call: Call) -> Reply:
+    """The list as the query string describes it."""
+    view = call.model_view
+    spec = spec_for(call, view)
+    query = parse_list(spec, call.query_items, call.site.codec)
+    page = read_page(call.session, spec, query, call.site.codec)
+    url = address(call.site.base_url, view.identity, "list")
+    shown = Shown(call, view, spec, query, page, url)
+    return Page("list", shown.view(), shown.frame(), 400 if query.problems else 200)
+
+
+def spec_for(call: Call, view: ModelView) -> ListSpec:
+    """The view's list within what this person may see."""
+    spec = view.description.list_spec
+    if type(view).scope is ModelView.scope:
+        return spec
+    return spec.scoped(lambda select: view.scope(select, call))
+
+
+class Shown:
+    """One list page on its way from rows to words."""
+
+    def __init__(
+        self,
+        call: Call,
+        view: ModelView,
+        spec: ListSpec,
+        query: ListQuery,
+        page: ListPage,
+        url: str,
+    ) -> None:
+        self.call, self.model_view, self.spec = call, view, spec
+        self.query, self.page, self.url = query, page, url
+
+    def to(self, query: ListQuery) -> str:
+        """The address of another query of this list."""
+        items = query.to_items()
+        return f"{self.url}?{urlencode(items)}" if items else self.url
+
+    def view(self) -> ListView:
+        """What the template draws."""
+        view, query = self.model_view, self.query
+        plain = [i for i in query.to_items() if i[0] not in MOVES | {"pageSize"}]
+        others = [
+            item
+            for item in query.to_items()
+            if item[0] in {"sortBy", "sort", "pageSize"}
+        ]
+        rows = self.rows()
+        return ListView(
+            identity=view.identity,
+            name=view.name,
+            name_plural=view.name_plural,
+            url=self.url,
+            columns=self.heads(),
+            rows=rows,
+            pager=self.pager(plain) if rows else None,
+            search=(
+                SearchBox(query.search, view.description.search_label)
+                if self.spec.search
+                else None
+            ),
+            filters=tuple(self.control(field) for field in self.spec.filters),
+            chips=tuple(self.chips()),
+            clear_url=self.url if query.is_narrowed or query.problems else "",
+            hidden=hidden_items(tuple(others)),
+            empty=None if rows else self.empty(),
+            notes=tuple(Message("warn", note.message) for note in query.notes),
+            caption=view.name_plural,
+        )
+
+    def frame(self) -> Any:
+        """Title, size of the whole, and what can be done with the list."""
+        view, call = self.model_view, self.call
+        base = call.site.base_url
+        actions = []
+        if call.may("export") and not self.query.problems:
+            items = [i for i in self.query.to_items() if i[0] not in MOVES]
+            url = address(base, view.identity, "export", "csv")
+            if items:
+                url += "?" + urlencode(items)
+            actions.append(Action("Export CSV", url, "down"))
+        if call.may("create"):
+            url = address(base, view.identity, "create")
+            label = f"New {view.name[:1].lower()}{view.name[1:]}"
+            actions.append(Action(label, url, "plus", is_primary=True, key="c"))
+        title = view.name_plural
+        if self.query.problems:
+            title = f"Error: {title}"
+        return frame(
+            call,
+            title=title,
+            heading=view.name_plural,
+            crumbs=[Link(view.category, "")] if view.category else [],
+            actions=actions,
+        )
+
+    # Rows
+
+    def heads(self) -> tuple[HeadCell, ...]:
+        """Every column's head, with the order that a click asks for."""
+        columns = self.model_view.description.columns
+        stacks = stacked(tuple(self.kinds()))
+        in_use = {o.path: (at, o) for at, o in enumerate(self.query.order, 1)}
+        return tuple(
+            self.head(column, stack, in_use)
+            for column, stack in zip(columns, stacks, strict=True)
+        )
+
+    def head(
+        self,
+        column: ListColumn,
+        stack: str,
+        in_use: dict[str, tuple[int, Order]],
+    ) -> HeadCell:
+        """One head: a click orders by it, another one turns it round."""
+        if column.name not in self.spec.sortable:
+            return HeadCell(
+                column.label, is_num=column.is_num, stack=stack, key=column.name
+            )
+        rank, order = in_use.get(column.name, (0, None))
+        descending = order is not None and not order.descending
+        url = self.to(self.query.sorted_by(column.name, descending=descending))
+        sort = ""
+        if order is not None:
+            sort = "descending" if order.descending else "ascending"
+        return HeadCell(
+            column.label,
+            url,
+            sort,
+            rank if len(in_use) > 1 else 0,
+            column.is_num,
+            stack,
+            column.name,
+            f"order by {column.label.lower()}, "
+            + ("last first" if descending else "first first"),
+        )
+
+    def kinds(self) -> Iterable[str]:
+        """The kind of each column; the record's own name is a link."""
+        columns = self.model_view.description.columns
+        name = self.name_column()
+        for at, column in enumerate(columns):
+            yield "link" if at == name else column.kind
+
+    def name_column(self) -> int:
+        """The column whose cells lead to the record."""
+        description = self.model_view.description
+        for at, column in enumerate(description.columns):
+            if column.name in description.label_keys[:1]:
+                return at
+        return 0
+
+    def rows(self) -> tuple[Row, ...]:
+        """The records as rows of cells."""
+        view, call = self.model_view, self.call
+        columns = view.description.columns
+        makers = cell_makers(call.site, view, columns, call.login.role)
+        at = self.name_column()
+        mapper = view.description.mapper
+        verb = "details" if call.may("details") else ""
+        prefix = f"{address(call.site.base_url, view.identity, verb)}/" if verb else ""
+        query = [i for i in self.query.to_items()]
+        suffix = "?" + urlencode(query) if query else ""
+        rows = []
+        for record in self.page.rows:
+            key = format_key(mapper, record)
+            cells = [make(record) for make in makers]
+            own = cells[at]
+            if prefix:
+                url = f"{prefix}{quote(key, safe='')}{suffix}"
+                text = own.text if own.kind != "empty" else key
+                cells[at] = Cell(text, "link", url)
+            rows.append(Row(key, own.text, tuple(cells)))
+        return tuple(rows)
+
+    def pager(self, plain: list[tuple[str, str]]) -> Pager:
+        """Where we are, of how many, and the ways on."""
+        page, query = self.page, self.query
+        first = page.first or 1
+        is_known = page.first is not None
+        count = page.count
+        how = ""
+        if not count.is_exact:
+            how = "planner’s estimate" if count.is_estimate else "no estimate"  # noqa: RUF001
+        next_url = previous_url = ""
+        number = query.page
+        if page.next:
+            next_url = self.url + "?" + urlencode(
+                [*self.kept(), ("page", str(number + 1)), ("after", page.next)]
+            )
+        if page.previous:
+            back = max(1, number - 1)
+            previous_url = self.url + "?" + urlencode(
+                [*self.kept(), ("page", str(back)), ("before", page.previous)]
+            )
+        return Pager(
+            first=f"{first:,}" if is_known else "?",
+            last=f"{first + len(page.rows) - 1:,}" if is_known else "?",
+            count=Count(count.words(), how),
+            page=number,
+            page_size=query.page_size,
+            page_sizes=self.spec.page_sizes,
+            previous_url=previous_url,
+            next_url=next_url,
+            hidden=hidden_items(tuple(plain)),
+        )
+
+    def kept(self) -> list[tuple[str, str]]:
+        """The query string without the place in the list."""
+        return [item for item in self.query.to_items() if item[0] not in MOVES]
+
+    # Filters
+
+    def control(self, field: FilterField) -> FilterControl:
+        """One filter as the drawer asks for it."""
+        used = self.query.filter(field.path)
+        errors = [
+            p.message
+            for p in self.query.problems
+            if p.parameter.partition("__")[0] == field.path
+        ]
+        raw = [v for k, v in self.call.query_items if k == field.path and v]
+        chosen = set(used.texts) if used is not None else set(raw)
+        choices = tuple(
+            Choice(value, label, value in chosen)
+            for value, label in self.choices_of(field)
+        )
+        offered = {choice.value for choice in choices}
+        lookup = ""
+        kind = FilterKind(str(field.kind))
+        if kind == FilterKind.REFERENCE and not offered - chosen:
+            lookup = (
+                address(self.call.site.base_url, self.model_view.identity)
+                + "/ajax/lookup?"
+                + urlencode({"filter": field.path})
+            )
+            choices = (
+                *choices,
+                *(
+                    Choice(text, self.name_of(field, text), is_checked=True)
+                    for text in sorted(chosen - offered)
+                ),
+            )
+        elif kind == FilterKind.CHOICE and not choices:
+            kind = FilterKind.TEXT
+        elif kind == FilterKind.BOOLEAN:
+            choices = (
+                Choice("", "any", not chosen),
+                Choice("true", "yes", bool(chosen & {"true", "yes", "1"})),
+                Choice("false", "no", bool(chosen & {"false", "no", "0"})),
+            )
+        place = self.spec.paths.place(field.path)
+        return FilterControl(
+            name=field.path,
+            label=field.label,
+            kind=kind,
+            choices=choices,
+            value=raw[0] if kind == FilterKind.TEXT and raw else "",
+            low=used.low.text if used and used.low else self.raw(field.path, "from"),
+            high=used.high.text if used and used.high else self.raw(field.path, "to"),
+            is_nullable=place.is_nullable,
+            empty=""
+            if used is None or used.empty is None
+            else ("yes" if used.empty else "no"),
+            lookup_url=lookup,
+            error=errors[0] if errors else "",
+        )
+
+    def raw(self, path: str, end: str) -> str:
+        """What stands in the address for one end of a range."""
+        name = f"{path}__{end}"
+        return next((v for k, v in self.call.query_items if k == name), "")
+
+    def choices_of(self, field: FilterField) -> list[tuple[str, str]]:
+        """Declared values, else those that the page has read."""
+        if field.choices:
+            return list(field.choices)
+        return [(c.value, c.label) for c in self.page.choices.get(field.path, ())]
+
+    def name_of(self, field: FilterField, text: str) -> str:
+        """What a chosen value is called: by its choice, or by asking for the record."""
+        for value, label in self.choices_of(field):
+            if value == text:
+                return label
+        place = self.spec.paths.place(field.path)
+        if place.relationship is None:
+            return text
+        from backoffice.database.keys import parse_key
+        from backoffice.errors import BackofficeError
+
+        mapper = place.relationship.mapper
+        try:
+            record = self.call.session.get(mapper.class_, parse_key(mapper, text))
+        except BackofficeError:
+            return text
+        target = self.call.site.view_of(mapper.class_)
+        if record is None or target is None:
+            return text
+        return record_name(target, record)
+
+    def chips(self) -> Iterable[Chip]:
+        """Each filter in use, the order, and each mistake, with the way out of it."""
+        query = self.query
+        bad = {p.parameter for p in query.problems}
+        for problem in query.problems:
+            items = [
+                item for item in self.call.query_items if item[0] != problem.parameter
+            ]
+            url = self.url + ("?" + urlencode(items) if items else "")
+            label = self.spec.label(problem.parameter.partition("__")[0])
+            if problem.parameter in {"search", "sortBy", "sort", "page", "pageSize"}:
+                label = {"search": "Search", "page": "Page", "pageSize": "Page"}.get(
+                    problem.parameter, "Order"
+                )
+            yield Chip(label, problem.message, url, "error")
+        for used in query.filters:
+            if used.path not in bad:
+                text = self.words_of(used)
+                label = self.spec.label(used.path)
+                yield Chip(label, text, self.to(query.without_filter(used.path)))
+        if query.order:
+            words = ", then ".join(
+                self.spec.label(o.path).lower()
+                + (", last first" if o.descending else "")
+                for o in query.order
+            )
+            yield Chip("Order", words, self.to(query.with_(order=())), "sort")
+
+    def words_of(self, used: FilterValue) -> str:
+        """A filter in words: "active or on leave", "from 2007-01-01"."""
+        field = self.spec.by_path[used.path]
+        parts = []
+        if used.texts:
+            names = [self.name_of(field, text) for text in used.texts]
+            if str(used.kind) == "boolean":
+                names = ["yes" if v else "no" for v in used.values]
+            parts.append(" or ".join(names))
+        if used.low and used.high:
+            parts.append(f"{used.low.text} to {used.high.text}")
+        elif used.low:
+            parts.append(f"from {used.low.text}")
+        elif used.high:
+            parts.append(f"up to {used.high.text}")
+        if used.empty is not None:
+            parts.append("empty" if used.empty else "filled")
+        return ", ".join(parts)
+
+    # Nothing there
+
+    def empty(self) -> Empty:
+        """Why there are no rows, and what to do."""
+        view, query = self.model_view, self.query
+        one, many = view.name.lower(), view.name_plural.lower()
+        base = self.call.site.base_url
+        clear = Action("Clear all", self.url)
+        if query.problems:
+            return Empty(
+                "This list was asked for in a way that it does not understand",
+                "No rows are shown, so that nothing is taken for what it is not.",
+                actions=(clear,),
+            )
+        if query.page > 1:
+            first = Action("First page", self.to(query.with_(page=1)))
+            return Empty(
+                "The list is not that long",
+                f"There are {self.page.count.words()} {many} here.",
+                actions=(first,),
+            )
+        if query.is_narrowed:
+            return Empty(f"No {one} matches all of this", actions=(clear,))
+        actions: tuple[Action, ...] = ()
+        if self.call.may("create"):
+            url = address(base, view.identity, "create")
+            actions = (Action(f"New {one}", url, "plus", is_primary=True),)
+        return Empty(f"No {many} yet", "Here they will stand.", actions=actions)
+
+

@@ -1,0 +1,49 @@
+"""Which record an address means, with what its page shows of others."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload
+
+from backoffice.admin.call import Call
+from backoffice.admin.model_view import ModelView
+from backoffice.database.keys import no_such_record, parse_key
+
+
+def key_condition(view: ModelView, text: str) -> list[Any]:
+    """The primary key's columns equal to what the address says.
+
+    Raises:
+        RecordNotFound: the text cannot be a key of this model.
+    """
+    mapper = view.description.mapper
+    values = parse_key(mapper, text)
+    return [
+        getattr(view.model, mapper.get_property_by_column(column).key) == value
+        for column, value in zip(mapper.primary_key, values, strict=True)
+    ]
+
+
+def select_record(call: Call, view: ModelView, text: str) -> Select[Any]:
+    """One record within what this person may see."""
+    return view.scope(select(view.model).where(*key_condition(view, text)), call)
+
+
+def load_record(call: Call, view: ModelView, text: str) -> Any:
+    """The record with every single reference of it, in one statement.
+
+    Raises:
+        RecordNotFound: there is none, or not for this person.
+    """
+    options = [
+        joinedload(getattr(view.model, relationship.key))
+        for relationship in view.description.mapper.relationships
+        if not relationship.uselist
+    ]
+    statement = select_record(call, view, text).options(*options)
+    record = call.session.scalars(statement).unique().one_or_none()
+    if record is None:
+        raise no_such_record(view.description.mapper, text)
+    return record
+
+

@@ -1,0 +1,276 @@
+"""The site: SQLAdmin's `Admin` with our own pages behind its addresses."""
+
+import functools
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import anyio
+import sqladmin
+from sqladmin.authentication import AuthenticationBackend
+from sqladmin.authorization import AuthorizationBackend
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from backoffice.admin.answer import Answering, Handler
+from backoffice.admin.assets import Assets
+from backoffice.admin.call import Call
+from backoffice.admin.description import describe
+from backoffice.admin.frame import menu_of
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages import (
+    account,
+    delete,
+    details,
+    export,
+    form,
+    history,
+    index,
+    listing,
+    login,
+    lookup,
+    theme,
+)
+from backoffice.admin.presentation import MenuGroup
+from backoffice.admin.templating import Templates
+from backoffice.auth.permissions import may
+from backoffice.bootstrap import Backoffice
+from backoffice.errors import SettingsError
+from backoffice.listing.cursor import CursorCodec
+
+# What SQLAdmin 0.32 routes, by name: a new name must be looked at before it is served.
+SQLADMIN_ROUTES = frozenset(
+    {
+        "statics",
+        "index",
+        "list",
+        "details",
+        "delete",
+        "create",
+        "edit",
+        "export",
+        "import",
+        "ajax_lookup",
+        "login",
+        "logout",
+        "file_download",
+        "file_preview",
+    }
+)
+
+
+class RoleAuthorization(AuthorizationBackend):  # type: ignore[misc]
+    """SQLAdmin's question, for custom pages and menus, put to `auth.permissions`."""
+
+    def has_permission(
+        self, request: Request, identity: str, action: str, obj: Any | None = None
+    ) -> bool:
+        """Whether the person of this request may do this."""
+        del obj
+        login = getattr(request.state, "login", None)
+        return login is not None and may(login.role, str(action), identity)
+
+
+class SessionAuthentication(AuthenticationBackend):  # type: ignore[misc]
+    """SQLAdmin's login check, for custom pages: the session's row, as everywhere."""
+
+    def __init__(self, site: "Site") -> None:
+        # Not the stock cookie session: its cookie cannot be revoked.
+        self.middlewares = []
+        self.site = site
+
+    async def authenticate(self, request: Request) -> Response | bool:
+        """Read the session; where there is none, lead to the login page."""
+        return await self.site.answering.authenticate(request)
+
+    async def login(self, request: Request) -> bool:
+        """Not in use: the login page is ours."""
+        del request
+        return False
+
+    async def logout(self, request: Request) -> bool:
+        """Not in use: logging out is ours."""
+        del request
+        return False
+
+
+class Site(sqladmin.Admin):  # type: ignore[misc]
+    """SQLAdmin's registry, menu, addresses and custom pages, over our own rooms.
+
+    Its handlers for list, details, create, edit, delete, export, lookup, login and
+    logout are replaced under their own route names; import, file download and preview
+    are gone.
+    """
+
+    def __init__(self, backoffice: Backoffice, app: Starlette) -> None:
+        self.backoffice = backoffice
+        self.codec = CursorCodec(backoffice.secret_key)
+        self.assets = Assets("/admin/assets")
+        self.drawing = Templates(self.assets, backoffice.root)
+        self.answering = Answering(self)
+        database = backoffice.settings.database
+        tokens = (
+            40
+            if database.pool == "null"
+            else database.pool_size + database.max_overflow
+        )
+        # As many threads do database work as there are connections: who waits, waits
+        # here, in order, and not for a connection that times out.
+        self.limiter = anyio.CapacityLimiter(tokens)
+        self.exports = threading.BoundedSemaphore(
+            backoffice.settings.listing.exports_at_once
+        )
+        super().__init__(
+            app,
+            # SQLAdmin changes the maker it is given (autoflush): it gets one of its own.
+            session_maker=type(backoffice.sessions)(
+                backoffice.engine, expire_on_commit=False
+            ),
+            base_url="/admin",
+            title=backoffice.settings.app.title,
+            templates_dir=str(backoffice.root / "templates"),
+            authentication_backend=SessionAuthentication(self),
+            authorization_backend=RoleAuthorization(),
+        )
+        stock = {route.name for route in self.admin.router.routes}  # type: ignore[attr-defined]
+        if stock != SQLADMIN_ROUTES:
+            raise SettingsError(
+                "This SQLAdmin serves addresses that Backoffice does not know: "
+                f"{', '.join(sorted(stock ^ SQLADMIN_ROUTES))}."
+            )
+        self.admin.router.routes = list(self.own_routes())
+        self.admin.exception_handlers = {}
+        self._menus: dict[str, tuple[MenuGroup, ...]] = {}
+
+    def own_routes(self) -> Iterable[BaseRoute]:
+        """Every address of the site; names as SQLAdmin's where it has one."""
+        page = self.answering.route
+        yield Mount("/assets", app=self.assets, name="assets")
+        yield page("/", "index", get=index.show)
+        yield page("/login", "login", get=login.show, post=login.log_in, public=True)
+        yield page("/logout", "logout", get=login.confirm_logout, post=login.log_out)
+        yield page("/theme", "theme", post=theme.choose, public=True)
+        yield page("/account", "account", get=account.show, post=account.change)
+        yield page("/account/close", "close_session", post=account.close)
+        yield page("/account/close-others", "close_others", post=account.close_others)
+        yield page("/history", "all_history", get=history.show_all)
+        view = functools.partial(page, of_view=True)
+        yield view("/{identity}/list", "list", get=listing.show, action="list")
+        yield view("/{identity}/export/csv", "export", get=export.csv, action="export")
+        yield view(
+            "/{identity}/ajax/lookup", "ajax_lookup", get=lookup.find, action="list"
+        )
+        yield view(
+            "/{identity}/details/{pk:path}",
+            "details",
+            get=details.show,
+            action="details",
+        )
+        yield view(
+            "/{identity}/history/{pk:path}",
+            "history",
+            get=history.show_record,
+            action="details",
+        )
+        yield view(
+            "/{identity}/create",
+            "create",
+            get=form.show_create,
+            post=form.create,
+            action="create",
+        )
+        yield view(
+            "/{identity}/edit/{pk:path}",
+            "edit",
+            get=form.show_edit,
+            post=form.update,
+            action="edit",
+        )
+        yield view(
+            "/{identity}/delete/{pk:path}",
+            "delete",
+            get=delete.show,
+            post=delete.delete,
+            action="delete",
+        )
+        yield Route("/{rest:path}", self.answering.unknown, name="unknown")
+
+    def add_model_view(self, view: type[ModelView]) -> None:
+        """Register a view; two of one identity are a mistake, not a surprise."""
+        if not issubclass(view, ModelView):
+            raise SettingsError(
+                f"{view.__name__} is SQLAdmin's own ModelView; "
+                "derive it from backoffice.admin.model_view.ModelView."
+            )
+        if any(known.identity == view.identity for known in self.views):
+            raise SettingsError(
+                f"Two views are called {view.identity!r}; "
+                f"give {view.__name__} an `identity` of its own."
+            )
+        catch_all = self.admin.router.routes.pop()
+        super().add_model_view(view)
+        self.admin.router.routes.append(catch_all)
+        self._menus.clear()
+
+    def describe_views(self) -> None:
+        """Work out every view's description; what one says of another needs them all."""
+        for view in self.views:
+            if isinstance(view, ModelView):
+                view.description = describe(view, self.backoffice.settings)
+
+    def add_base_view(self, view: type[sqladmin.BaseView]) -> None:
+        """Register a custom page, before the address that answers what is unknown."""
+        catch_all = self.admin.router.routes.pop()
+        super().add_base_view(view)
+        self.admin.router.routes.append(catch_all)
+        self._menus.clear()
+
+    def _handle_action_decorated_func(
+        self, func: Callable[..., Any], view: type, view_instance: Any
+    ) -> None:
+        """SQLAdmin's actions run on GET, with keys in the address: they are refused."""
+        del view
+        if hasattr(func, "_action"):
+            raise SettingsError(
+                f"{type(view_instance).__name__}.{func.__name__} is an action of "
+                "SQLAdmin's, which runs on GET; that is switched off."
+            )
+
+    def view_called(self, identity: str) -> ModelView | None:
+        """The view of this identity, or None."""
+        for view in self.views:
+            if isinstance(view, ModelView) and view.identity == identity:
+                return view
+        return None
+
+    def view_of(self, model: type) -> ModelView | None:
+        """The first view of a mapped class, or None."""
+        for view in self.views:
+            if isinstance(view, ModelView) and view.model is model:
+                return view
+        return None
+
+    def view_of_table(self, table_name: str) -> ModelView | None:
+        """The first view of a table, or None: the history knows tables."""
+        for view in self.views:
+            if (
+                isinstance(view, ModelView)
+                and view.description.table_name == table_name
+            ):
+                return view
+        return None
+
+    def may(self, role: str, action: str, view: ModelView) -> bool:
+        """Whether a role may do this in a view, and the view offers it."""
+        return view.may(role, action) and may(role, action, view.identity)
+
+    def menu(self, role: str) -> tuple[MenuGroup, ...]:
+        """The menu of a role, made once: what one may not see is not in it."""
+        if role not in self._menus:
+            self._menus[role] = menu_of(self, role)
+        return self._menus[role]
+
+
+__all__ = ["Call", "Handler", "Site"]

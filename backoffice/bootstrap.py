@@ -1,0 +1,201 @@
+"""The one object that everything above works with, and how it is put together."""
+
+import importlib
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from sqlalchemy import URL, Engine, MetaData, NullPool
+from sqlalchemy.orm import Session, sessionmaker
+
+import backoffice.audit.models
+import backoffice.auth.models  # noqa: F401 - makes our own tables known
+from backoffice.database.base import Base
+from backoffice.database.embedded import embedded_postgres
+from backoffice.database.engine import database_url, make_engine
+from backoffice.database.migrations import ProjectMigrations
+from backoffice.database.session import make_sessions
+from backoffice.errors import EnvironmentProblem, SettingsError
+from backoffice.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backoffice:
+    """Settings, engine and sessions of one project, in one process.
+
+    `exports` is an engine of its own without a pool: what an export holds, no page
+    waits for. `notice` is what the embedded server has to say at its start, or "".
+    """
+
+    root: Path
+    settings: Settings
+    engine: Engine
+    exports: Engine
+    sessions: sessionmaker[Session]
+    secret_key: str
+    project: ProjectMigrations
+    is_embedded: bool
+    notice: str = ""
+
+
+@contextmanager
+def open_backoffice(
+    root: Path,
+    *,
+    application_name: str = "backoffice",
+    statement_timeout: float | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Backoffice]:
+    """The project in `root`, its database running; all of it closed at the end.
+
+    Where no database is named the embedded PostgreSQL is started, or joined.
+
+    Raises:
+        SettingsError: the settings, or the modules they name, cannot be used.
+        EnvironmentProblem: the embedded server cannot be started.
+    """
+    settings = load_settings(root, environ)
+    project = load_project(root, settings)
+    given = settings.database.url.get_secret_value()
+    if given:
+        url = database_url(given)
+        opened = assemble(
+            root, settings, url, project, application_name, statement_timeout
+        )
+        try:
+            yield opened
+        finally:
+            close(opened)
+        return
+    with embedded_postgres(root) as server:
+        opened = assemble(
+            root,
+            settings,
+            server.url,
+            project,
+            application_name,
+            statement_timeout,
+            is_embedded=True,
+            notice=server.notice,
+        )
+        try:
+            yield opened
+        finally:
+            close(opened)
+
+
+def assemble(  # noqa: PLR0913 - it is where everything comes together
+    root: Path,
+    settings: Settings,
+    url: URL,
+    project: ProjectMigrations,
+    application_name: str,
+    statement_timeout: float | None = None,
+    *,
+    is_embedded: bool = False,
+    notice: str = "",
+) -> Backoffice:
+    """The object, over a database that is there already."""
+    database = settings.database
+    engine = make_engine(
+        url,
+        database,
+        application_name=application_name,
+        statement_timeout=statement_timeout,
+    )
+    exports = make_engine(
+        url,
+        database.model_copy(update={"pool": "null"}),
+        application_name=f"{application_name} export",
+        statement_timeout=database.export_timeout,
+        poolclass=NullPool,
+    )
+    return Backoffice(
+        root=root,
+        settings=settings,
+        engine=engine,
+        exports=exports,
+        sessions=make_sessions(engine),
+        secret_key=secret_key(root, settings),
+        project=project,
+        is_embedded=is_embedded,
+        notice=notice,
+    )
+
+
+def close(opened: Backoffice) -> None:
+    """Give every connection back."""
+    opened.engine.dispose()
+    opened.exports.dispose()
+
+
+def load_project(root: Path, settings: Settings) -> ProjectMigrations:
+    """Import the project's tables; where its revisions are, and its metadata."""
+    module = import_project_module(root, settings.app.models, "app.models")
+    directory = root / settings.app.migrations if settings.app.migrations else None
+    if directory is not None and not directory.is_dir():
+        directory = None
+    return ProjectMigrations(directory=directory, metadata=metadata_of(module))
+
+
+def import_project_module(root: Path, name: str, setting: str) -> ModuleType:
+    """A module that the settings name, imported from the project's directory."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise SettingsError(
+                f"settings.toml: {setting} is {name!r}; no such module in {root}."
+            ) from error
+        raise
+
+
+def metadata_of(module: ModuleType) -> list[MetaData]:
+    """Ours first, then each other metadata that the module's tables belong to."""
+    found = [Base.metadata]
+    for value in vars(module).values():
+        metadata = getattr(value, "metadata", None)
+        if isinstance(metadata, MetaData) and metadata not in found:
+            found.append(metadata)
+    return found
+
+
+def secret_key(root: Path, settings: Settings) -> str:
+    """The key that signs; made once and kept in `var/secret_key` where none is set."""
+    given = settings.web.secret_key.get_secret_value()
+    if given:
+        return given
+    path = root / "var" / "secret_key"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return _read_key(path)
+        with os.fdopen(descriptor, "w") as file:
+            key = secrets.token_urlsafe(48)
+            file.write(key)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{path} cannot be written ({error.strerror}); "
+            "make the directory writable, or set BACKOFFICE_WEB__SECRET_KEY."
+        ) from error
+    return key
+
+
+def _read_key(path: Path) -> str:
+    """The kept key; an empty file is what a full disk leaves."""
+    key = path.read_text().strip()
+    if len(key) < 32:  # noqa: PLR2004 - what token_urlsafe(48) never falls below
+        raise EnvironmentProblem(
+            f"{path} holds no usable key; delete it and a new one is made "
+            "(everybody has to log in again)."
+        )
+    return key

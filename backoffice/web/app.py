@@ -1,0 +1,86 @@
+"""The ASGI application: middleware as one list, endpoints, and the site."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from sqladmin.models import BaseView
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from backoffice.admin.accounts import AccountAdmin
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.site import Site
+from backoffice.bootstrap import Backoffice, import_project_module
+from backoffice.settings import WebSettings
+from backoffice.web.endpoints import endpoints
+from backoffice.web.middleware.host_guard import HostGuard
+from backoffice.web.middleware.origin_guard import OriginGuard
+from backoffice.web.middleware.request_context import RequestContext
+from backoffice.web.middleware.request_shape import RequestShape
+from backoffice.web.middleware.security_headers import SecurityHeaders
+
+
+def create_app(backoffice: Backoffice) -> Starlette:
+    """The application of one process; the database is asked only by requests.
+
+    Raises:
+        SettingsError: a view names what its model does not have, or is no view.
+    """
+    app = Starlette(
+        routes=[Route("/", to_the_site), *endpoints(backoffice)],
+        middleware=pipeline(backoffice.settings.web),
+    )
+    site = Site(backoffice, app)
+    module = import_project_module(
+        backoffice.root, backoffice.settings.app.admin, "app.admin"
+    )
+    for view in views_of(module):
+        site.add_view(view)
+    site.add_model_view(AccountAdmin)
+    site.describe_views()
+    app.state.site = site
+    return app
+
+
+def pipeline(web: WebSettings) -> list[Middleware]:
+    """What every request passes, outermost first."""
+    return [
+        Middleware(RequestContext),
+        Middleware(SecurityHeaders, https_only=web.https_only),
+        Middleware(RequestShape),
+        Middleware(
+            HostGuard,
+            allowed_hosts=web.allowed_hosts,
+            public_origin=web.public_origin,
+        ),
+        Middleware(OriginGuard, public_origin=web.public_origin),
+    ]
+
+
+def views_of(module: ModuleType) -> Iterator[type[Any]]:
+    """The module's `views` in their order, else every view that it defines or imports."""
+    declared = getattr(module, "views", None)
+    if declared is not None:
+        yield from declared
+        return
+    for value in vars(module).values():
+        if not isinstance(value, type):
+            continue
+        is_view = issubclass(value, ModelView) and hasattr(value, "model")
+        is_page = (
+            issubclass(value, BaseView)
+            and value is not BaseView
+            and not issubclass(value, ModelView)
+        )
+        if is_view or is_page:
+            yield value
+
+
+async def to_the_site(request: Request) -> Response:
+    """Nobody types /admin/ twice."""
+    del request
+    return RedirectResponse("/admin/", 307)

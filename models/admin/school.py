@@ -1,0 +1,140 @@
+"""How staff see the school."""
+
+from backoffice.admin.model_view import ModelView
+from models.school import (
+    SUBJECTS,
+    Course,
+    Enrollment,
+    ReportCard,
+    School,
+    Student,
+)
+
+CATEGORY = "School"
+
+
+class StudentAdmin(ModelView, model=Student):
+    """Pupils, found by the start of a word of name or e-mail, or by their code."""
+
+    category = CATEGORY
+    column_list = [
+        Student.code,
+        Student.full_name,
+        Student.school,
+        Student.class_name,
+        Student.birth_date,
+        Student.status,
+        Student.email,
+    ]
+    column_searchable_list = [Student.full_name, Student.email, Student.code]
+    column_search_modes = {
+        Student.full_name: "word_start",
+        Student.email: "word_start",
+        Student.code: "exact",
+    }
+    column_filters = [
+        Student.status,
+        Student.class_name,
+        Student.school,
+        Student.birth_date,
+        Student.guardian,
+    ]
+    column_sortable_list = [
+        Student.code,
+        Student.full_name,
+        Student.class_name,
+    ]
+    column_tones = {Student.status: {"on_leave": "none", "left": "none"}}
+    label_columns = [Student.full_name, Student.code, Student.class_name]
+    form_groups = [
+        ("Student", "", [Student.code, Student.full_name, Student.birth_date]),
+        ("At school", "", [Student.school, Student.class_name, Student.status]),
+        ("Contact", "", [Student.email, Student.guardian]),
+    ]
+
+
+class ReportCardAdmin(ModelView, model=ReportCard):
+    """Marks, with the average that the database computes."""
+
+    category = CATEGORY
+    name = "Report card"
+    name_plural = "Report cards"
+    column_list = [
+        ReportCard.id,
+        ReportCard.student,
+        ReportCard.academic_year,
+        ReportCard.semester,
+        *(getattr(ReportCard, subject) for subject in SUBJECTS),
+        ReportCard.average,
+        "passed",
+    ]
+    column_searchable_list = ["student.full_name", "student.code"]
+    column_search_modes = {
+        "student.full_name": "word_start",
+        "student.code": "exact",
+    }
+    column_filters = [
+        ReportCard.academic_year,
+        ReportCard.semester,
+        ReportCard.average,
+        ReportCard.student,
+    ]
+    column_sortable_list = [ReportCard.id, ReportCard.semester]
+    form_groups = [
+        (
+            "Student and term",
+            "",
+            [ReportCard.student, ReportCard.academic_year, ReportCard.semester],
+        ),
+        (
+            "Marks",
+            "0 to 100. Leave empty where there is no mark yet: "
+            "an empty mark counts 0 in the average.",
+            [*(getattr(ReportCard, subject) for subject in SUBJECTS), "average"],
+        ),
+    ]
+
+
+class CourseAdmin(ModelView, model=Course):
+    """Courses and their seats."""
+
+    category = CATEGORY
+    column_list = [
+        Course.code,
+        Course.title,
+        Course.capacity,
+        Course.enrolled,
+        Course.updated_at,
+    ]
+    column_searchable_list = [Course.title, Course.code]
+    column_filters = [Course.capacity, Course.enrolled]
+    column_sortable_list = [Course.code, Course.title]
+    label_columns = [Course.title, Course.code]
+
+
+class EnrollmentAdmin(ModelView, model=Enrollment):
+    """Who is in which course."""
+
+    category = CATEGORY
+    column_list = [
+        Enrollment.id,
+        Enrollment.student,
+        Enrollment.course,
+        Enrollment.created_at,
+    ]
+    column_searchable_list = ["student.full_name", "student.code"]
+    column_search_modes = {
+        "student.full_name": "word_start",
+        "student.code": "exact",
+    }
+    column_filters = [Enrollment.course, Enrollment.student]
+    column_sortable_list = [Enrollment.id]
+
+
+class SchoolAdmin(ModelView, model=School):
+    """Schools."""
+
+    category = CATEGORY
+    column_list = [School.name, School.city, School.updated_at]
+    column_searchable_list = [School.name, School.city]
+    column_sortable_list = [School.name]

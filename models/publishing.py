@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     func,
     text,
     true,
@@ -158,7 +159,7 @@ class Comment(Timestamps, Base):
     name: Mapped[str] = mapped_column(String(200))
     body: Mapped[str] = mapped_column(Text)
     is_approved: Mapped[bool] = mapped_column(
-        default=False, server_default=text("false"), info={"label": "Approved"}
+        default=False, server_default=false(), info={"label": "Approved"}
     )
 
     post: Mapped[Post] = relationship(back_populates="comments")

@@ -6,6 +6,7 @@ are not in the metadata belong to somebody else and are left alone, so a table w
 model is gone is dropped by a revision that is written by hand.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropIndex
+from sqlalchemy.sql import functions
+from sqlalchemy.sql.elements import False_, True_
 
 from backoffice.database import migrations
 from backoffice.database.base import OWN_PREFIX
@@ -119,7 +122,9 @@ class _Comparison:
             script,
             target_metadata=metadata,
             compare_type=True,
-            compare_server_default=True,
+            # SQLite gives defaults back in another spelling than they were made with.
+            compare_server_default=connection.dialect.name != "sqlite",
+            render_item=_render_default,
             include_name=self._includes_name(metadata),
             include_object=self._includes_object(connection),
             # A batch is a plain ALTER on PostgreSQL and makes a table anew on SQLite.
@@ -150,7 +155,10 @@ class _Comparison:
     def run(self) -> None:
         """Compare; `changes` says what was found."""
         heads = tuple(self.context.get_current_heads())
-        self.revision.run_autogenerate(heads, self.context)
+        with warnings.catch_warnings():
+            # What cannot be compared (SQLite's expressions) is not what was asked.
+            warnings.simplefilter("ignore")
+            self.revision.run_autogenerate(heads, self.context)
         (generated,) = self.revision.generated_revisions
         up, down = generated.upgrade_ops, generated.downgrade_ops
         if up is None or down is None:
@@ -268,6 +276,17 @@ def is_made_on(index: Index, dialect: str) -> bool:
     condition = index._ddl_if  # noqa: SLF001 - SQLAlchemy has no question for it
     only = condition.dialect if condition else None
     return only is None or dialect in _as_tuple(only)
+
+
+def _render_default(kind: str, thing: Any, _context: AutogenContext) -> str | bool:
+    """Defaults that every dialect spells in its own way; False for all others."""
+    argument = getattr(thing, "arg", None)
+    if kind != "server_default" or argument is None:
+        return False
+    if isinstance(argument, functions.now):
+        return "sa.func.now()"
+    spelled = {True_: "sa.true()", False_: "sa.false()"}
+    return spelled.get(type(argument), False)
 
 
 class TriggerOp(MigrateOperation):

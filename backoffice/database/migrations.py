@@ -6,12 +6,14 @@ has had stands in `backoffice_alembic_version`, so that a project that runs Alem
 itself keeps its own table; its directory, known by its `env.py`, is left alone.
 
 A revision is named by its id, which is also its file's name (`0002_add_phones`), or by
-any beginning of it that fits one revision only; `heads` is all, `zero` is nothing.
+any beginning of it that fits one revision only; `heads` is all, `zero` is nothing, and
+`project@zero` nothing of the project's. Down to a revision means without what follows
+it on its branch, and without what depends on that.
 """
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +33,7 @@ VERSION_TABLE = "backoffice_alembic_version"
 BRANCH = "backoffice"
 HEADS = "heads"
 ZERO = "zero"
+PROJECT_ZERO = "project@zero"
 
 OWN_DIRECTORY = Path(__file__).parent.parent / "migrations"
 
@@ -204,8 +207,10 @@ def sql(
     script = revision_files(project)
     with in_words():
         found = find_target(script, target)
-        if found == ZERO:
-            raise MigrationProblem("zero is no revision; name one, or heads for all.")
+        if found in (ZERO, PROJECT_ZERO):
+            raise MigrationProblem(
+                f"{found} is no revision; name one, or heads for all."
+            )
         chosen = _ordered(script) if found == HEADS else [script.get_revision(found)]
         up = [
             MigrationStep.upgrade_from_script(script.revision_map, one)
@@ -264,7 +269,7 @@ def find_target(script: ScriptDirectory, target: str) -> str:
     Raises:
         MigrationProblem: none or several begin so.
     """
-    if target in (HEADS, ZERO):
+    if target in (HEADS, ZERO, PROJECT_ZERO):
         return target
     ids = [one.revision for one in _ordered(script)]
     fitting = [one for one in ids if one == target] or [
@@ -327,9 +332,18 @@ def _run(
     try:
         with Operations.context(context), context.begin_transaction():
             context.run_migrations()
+        if target == ZERO:
+            _forget(connection)
     except DBAPIError as error:
         raise _failed(running, error) from error
     return done
+
+
+def _forget(connection: Connection) -> None:
+    """Nothing is left: what a database has had is nothing, and no table says so."""
+    transaction = nullcontext() if connection.in_transaction() else connection.begin()
+    with transaction:
+        connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
 
 
 def _failed(revision: str, error: DBAPIError) -> Exception:
@@ -353,16 +367,31 @@ def _steps(
 ) -> list[RevisionStep]:
     """What leads from `heads` to `target`; nothing where that is the other way."""
     applied = _applied(script, heads)
-    is_down = target == ZERO or target in applied
+    is_down = target in (ZERO, PROJECT_ZERO) or target in applied
     if direction is not None and is_down is not (direction is Direction.DOWN):
         return []
-    current: Any = tuple(heads)
     if not is_down:
+        current: Any = tuple(heads)
         return list(script._upgrade_revs(target, current))  # noqa: SLF001
-    if not heads:
-        return []
-    base = "base" if target == ZERO else target
-    return list(script._downgrade_revs(base, current))  # noqa: SLF001
+    return [
+        MigrationStep.downgrade_from_script(script.revision_map, one)
+        for one in reversed(_ordered(script))
+        if one.revision in applied and _is_undone(script, one, target)
+    ]
+
+
+def _is_undone(script: ScriptDirectory, one: Script, target: str) -> bool:
+    """Whether going down to `target` takes this revision with it."""
+    if target == ZERO:
+        return True
+    if target == PROJECT_ZERO:
+        return not _is_own(one)
+    # What came after it on its branch, and whatever depends on one of those.
+    before = _applied(script, [one.revision])
+    return any(
+        target in _as_tuple(script.get_revision(later).down_revision)
+        for later in before
+    )
 
 
 def _applied(script: ScriptDirectory, heads: Iterable[str]) -> set[str]:
@@ -399,15 +428,18 @@ def _revisions(script: ScriptDirectory, applied: set[str]) -> list[Revision]:
 
 
 def _revision(script: Script, is_applied: bool) -> Revision:  # noqa: FBT001
-    path = Path(script.path)
-    is_ours = path.is_relative_to(OWN_DIRECTORY.resolve())
     return Revision(
         id=script.revision,
         title=script.doc,
-        branch=BRANCH if is_ours else "project",
+        branch=BRANCH if _is_own(script) else "project",
         is_applied=is_applied,
-        path=path,
+        path=Path(script.path),
     )
+
+
+def _is_own(script: Script) -> bool:
+    """Whether a revision came with this package."""
+    return Path(script.path).is_relative_to(OWN_DIRECTORY.resolve())
 
 
 def _step(script: ScriptDirectory, step: RevisionStep, applied: set[str]) -> Step:
@@ -507,6 +539,12 @@ def _whole_transaction(connection: Connection) -> Iterator[None]:
         connection.execution_options(sqlite_begin="")
         connection.exec_driver_sql("PRAGMA foreign_keys = ON")
         connection.rollback()
+
+
+def _as_tuple(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @contextmanager

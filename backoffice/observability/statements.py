@@ -40,6 +40,7 @@ from backoffice.observability.timing import (
     TimedFetch,
     cursor_classes,
     executed,
+    has_rows,
 )
 
 HOLDER = "backoffice.holder"
@@ -170,7 +171,7 @@ class Observation:
             measured = cursor.measurement
             if measured is not None:
                 executed(cursor, measured)
-                if cursor.description is None:
+                if not has_rows(cursor):
                     cursor.measurement = None
                     self.finish(measured, cursor.connection)
                 else:

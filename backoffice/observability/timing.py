@@ -205,10 +205,19 @@ def executed(cursor: Any, measured: Measurement) -> None:
     rows = cursor.rowcount
     if rows >= 0 and not isinstance(cursor, psycopg.ServerCursor):
         measured.rows = rows
-    elif cursor.description is not None:
+    elif has_rows(cursor):
         # Only reading tells: a server-side cursor, or SQLite.
         measured.rows = 0
         measured.counts_rows = True
+
+
+def has_rows(cursor: Any) -> bool:
+    """Whether there is something to fetch, in the cheapest way the driver offers."""
+    if isinstance(cursor, psycopg.Cursor):
+        # `description` makes an object of every column.
+        result = cursor.pgresult
+        return result is not None and result.nfields > 0
+    return cursor.description is not None
 
 
 def cursor_classes(watch: Watch) -> Sequence[type[Any]]:

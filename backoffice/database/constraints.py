@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
-    ColumnCollectionConstraint,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
@@ -28,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper, RelationshipProperty, Session
+from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql.elements import ClauseElement
 
 from backoffice.database.conditions import (
@@ -61,7 +61,7 @@ RECORD = ""
 COUNTED = 1000
 LONGEST_MESSAGE = 300
 
-Rule = ColumnCollectionConstraint | Index
+Rule: TypeAlias = ColumnCollectionConstraint | Index
 
 
 def rules_of(table: Table) -> list[Rule]:
@@ -94,12 +94,44 @@ def explain_refusal(
         key, message = found
         return Refused({case.field_for(key): message or "The database refuses this."})
     if getattr(error.orig, "diag", None) is not None or error.connection_invalidated:
-        answer = _explain_postgresql(case)
+        answer = _explain_postgresql(case, error)
     else:
-        answer = _explain_sqlite(case)
+        answer = _explain_sqlite(case, error)
     if answer is None:
         raise error
     return answer
+
+
+def broken_checks(
+    mapper: Mapper[Any],
+    session: Session,
+    values: Mapping[str, Any],
+    *,
+    fields: Collection[str] | None = None,
+    changed: Collection[str],
+) -> dict[str, str]:
+    """What simple check constraints will refuse, all of it, before the database does.
+
+    `values` are the attributes as they would be written; a constraint counts where
+    it is about one that is `changed`.
+    """
+    case = _Case(mapper, session, dict(values), fields, None)
+    found: dict[str, str] = {}
+    for table in case.tables:
+        for check in checks_of(table):
+            for condition in conditions_of(check):
+                about = [condition.column]
+                if isinstance(condition.other, Name):
+                    about.append(condition.other.text)
+                columns = [
+                    c for name in about if (c := _column(table, name)) is not None
+                ]
+                if not any(case.attribute(column) in changed for column in columns):
+                    continue
+                if columns and _broken(case, table, columns[0], condition):
+                    for key, message in _check(case, check).fields.items():
+                        found.setdefault(key, message)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +142,7 @@ class _Case:
     session: Session
     values: dict[str, Any]
     fields: Collection[str] | None
-    error: DBAPIError
+    error: DBAPIError | None
     tables: tuple[Table, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -119,7 +151,8 @@ class _Case:
 
     @property
     def is_delete(self) -> bool:
-        return (self.error.statement or "").lstrip()[:6].upper() == "DELETE"
+        statement = self.error.statement if self.error else None
+        return (statement or "").lstrip()[:6].upper() == "DELETE"
 
     def table(self, name: str | None, schema: str | None = None) -> Table | None:
         """A table of the metadata by its name in the database."""
@@ -164,8 +197,7 @@ class _Case:
             candidates = [self.key(column) for column in columns]
         else:
             column = self.mapper.columns.get(key)
-            is_own = isinstance(column, Column)
-            candidates = [self.key(column)] if is_own else []
+            candidates = [] if column is None else [self.key(column)]
         return next((c for c in candidates if c is not None), RECORD)
 
     def word(self, column: Column[Any]) -> str:
@@ -444,10 +476,10 @@ def _too_long(case: _Case) -> Refused:
 # PostgreSQL
 
 
-def _explain_postgresql(case: _Case) -> BackofficeError | None:
-    if case.error.connection_invalidated:
+def _explain_postgresql(case: _Case, error: DBAPIError) -> BackofficeError | None:
+    if error.connection_invalidated:
         return DatabaseUnavailable("The connection to the database was lost.")
-    orig: Any = case.error.orig
+    orig: Any = error.orig
     state = str(getattr(orig, "sqlstate", None) or orig.diag.sqlstate or "")
     diagnostic = orig.diag
     table = case.table(diagnostic.table_name, diagnostic.schema_name)
@@ -560,8 +592,8 @@ _SQLITE = re.compile(
 )
 
 
-def _explain_sqlite(case: _Case) -> BackofficeError | None:
-    message = str(case.error.orig)
+def _explain_sqlite(case: _Case, error: DBAPIError) -> BackofficeError | None:
+    message = str(error.orig)
     for part, make in _SQLITE_SIMPLE.items():
         if part in message:
             return make()

@@ -1,6 +1,7 @@
 """Batches of texts, and findings that fit what the texts say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -25,43 +26,154 @@ Row = tuple[Any, ...]
 TEXTS_OF_A_BATCH = 50
 FIRST_DAY = date(2025, 1, 7)
 
-# What a text is, how it begins; {0} is its number: no text comes twice.
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a text is; how it begins, with its number; what such texts say."""
+
+    name: str
+    begin: str
+    good: tuple[str, ...]
+    neutral: tuple[str, ...]
+    bad: tuple[str, ...]
+
+
+# A text's number stands in it: no text comes twice.
 KINDS = (
-    ("Product reviews", "Review of order {0}:"),
-    ("Support mail", "Ticket {0}. Hello,"),
-    ("Course feedback", "Course feedback, sheet {0}:"),
-    ("Parents' evening", "Parents' evening, note {0}."),
-    ("Reader comments", "Comment {0}:"),
-    ("Exit interviews", "Interview {0}. In short:"),
-)
-GOOD = (
-    "Everything went smoothly from the first day to the last.",
-    "I could not be happier with how this turned out.",
-    "The staff took their time and explained every step.",
-    "It arrived earlier than promised and works perfectly.",
-    "My daughter looks forward to it every week.",
-    "A small thing, but the thank-you note made my day.",
-    "This is the best I have seen in years.",
-    "I have already recommended it to three friends.",
-)
-NEUTRAL = (
-    "I have used it for about two weeks now.",
-    "The instructions are in English and Indonesian.",
-    "We met on Tuesday and again on Friday.",
-    "The box contained two parts and a cable.",
-    "There were about thirty people in the room.",
-    "I will write again after the holidays.",
-    "The price is the same as last year.",
-)
-BAD = (
-    "Nobody answered my calls for a whole week.",
-    "It broke on the second day and I want my money back.",
-    "The room was loud, hot and far too small.",
-    "I am tired of repeating the same question.",
-    "What was promised and what came had little in common.",
-    "We waited for two hours and were then sent home.",
-    "I am worried that it will happen again.",
-    "This was a waste of an evening.",
+    Kind(
+        "Product reviews",
+        "Review of order {0}:",
+        (
+            "It arrived earlier than promised and works perfectly.",
+            "The best I have bought in years.",
+            "Well made, well packed, and the thank-you note made my day.",
+            "I have already recommended it to three friends.",
+            "Even my mother-in-law likes it.",
+        ),
+        (
+            "I have used it for about two weeks now.",
+            "The instructions are in English and Indonesian.",
+            "The box contained two parts and a cable.",
+            "The price is the same as last year.",
+        ),
+        (
+            "It broke on the second day and I want my money back.",
+            "The colour has nothing to do with the picture.",
+            "One part was missing and nobody answers my calls.",
+            "Never again. It smells, it wobbles, and it was not cheap.",
+            "I am tired of sending photographs of the damage.",
+        ),
+    ),
+    Kind(
+        "Support mail",
+        "Ticket {0}. Hello,",
+        (
+            "thank you, it works again and I understand why.",
+            "your colleague took her time and explained every step.",
+            "that was the quickest answer I have ever had.",
+            "everything is fine now, please close the ticket.",
+        ),
+        (
+            "I use the version of last month on two machines.",
+            "you find the log attached.",
+            "my customer number is in the subject.",
+            "I can be reached in the mornings.",
+        ),
+        (
+            "this is the fourth time I ask the same question.",
+            "since the update I have lost two days of work.",
+            "nobody called back, although it was promised twice.",
+            "I am worried that our data is gone for good.",
+        ),
+    ),
+    Kind(
+        "Course feedback",
+        "Course feedback, sheet {0}:",
+        (
+            "I look forward to this hour every week.",
+            "For the first time I understand what a proof is for.",
+            "The teacher listens, and one can ask anything.",
+            "The excursion was wonderful.",
+        ),
+        (
+            "We meet on Tuesdays and Fridays.",
+            "There are about thirty of us in the room.",
+            "We are in the third chapter now.",
+            "I took the course because of a friend.",
+        ),
+        (
+            "The room is loud, hot and far too small.",
+            "I am lost since the second week and afraid of the exam.",
+            "We copy from the board and that is all.",
+            "A waste of an afternoon.",
+        ),
+    ),
+    Kind(
+        "Parents' evening",
+        "Parents' evening, note {0}.",
+        (
+            "Our daughter goes to school happily and tells us about it at dinner.",
+            "We feel that our son is seen and taken seriously.",
+            "Thank you for the extra hours before the exam.",
+            "The new garden is a joy for everybody.",
+        ),
+        (
+            "Both parents were there.",
+            "We will send the form next week.",
+            "The next meeting is after the holidays.",
+            "He takes the bus at six.",
+        ),
+        (
+            "Homework takes until ten at night, and there are tears.",
+            "We heard of the bad mark when it was too late.",
+            "The bus was late again and the children stood in the rain.",
+            "We are angry that nobody told us.",
+        ),
+    ),
+    Kind(
+        "Reader comments",
+        "Comment {0}:",
+        (
+            "this made me smile on a grey morning.",
+            "beautifully written, more of this please.",
+            "I learned more from this page than from the whole book.",
+            "I read it aloud to the family and we all laughed.",
+        ),
+        (
+            "the second photograph shows the old market.",
+            "there is a longer version in the printed issue.",
+            "I live two streets away.",
+            "the bridge was built in 1932.",
+        ),
+        (
+            "half of this is wrong and the rest is copied.",
+            "I am sad to see what has become of this column.",
+            "the author has clearly never been there.",
+            "one paragraph of text, five advertisements. Terrible.",
+        ),
+    ),
+    Kind(
+        "Exit interviews",
+        "Interview {0}. In short:",
+        (
+            "the best team I have ever worked with.",
+            "I was trusted from the first day.",
+            "I leave with a heavy heart and would come back.",
+            "I could learn something new every month.",
+        ),
+        (
+            "I was here for four years.",
+            "my new place is in another town.",
+            "I handed over my keys on Friday.",
+            "I worked mostly in the warehouse.",
+        ),
+        (
+            "promises were made each spring and broken each autumn.",
+            "I was afraid of Monday on Friday.",
+            "nobody said thank you, not once.",
+            "the shifts made me ill.",
+        ),
+    ),
 )
 
 TYPES = Weighted(
@@ -137,7 +249,7 @@ class Laboratory:
             created = self._when(unit)
             ended = created + timedelta(seconds=len(members) * 3 + unit % 60)
             over = status in {AnalysisStatus.DONE, AnalysisStatus.FAILED}
-            kind = KINDS[unit % len(KINDS)][0]
+            kind = KINDS[unit % len(KINDS)].name
             yield (
                 unit + 1,
                 f"{kind}, {created:%d %B %Y}",
@@ -179,14 +291,15 @@ class Laboratory:
 
     def _text(self, unit: int, batch: int | None, mood: int, random: Random) -> str:
         """A beginning with a number of its own, and sentences of one mood."""
-        own = (unit if batch is None else batch) % len(KINDS)
-        sentences = {1: GOOD, 0: NEUTRAL, -1: BAD}[mood]
+        kind = KINDS[(unit if batch is None else batch) % len(KINDS)]
+        sentences = {1: kind.good, 0: kind.neutral, -1: kind.bad}[mood]
         chosen = [sentences[int(random.random() * len(sentences))] for _ in range(2)]
-        chosen.insert(1, NEUTRAL[int(random.random() * len(NEUTRAL))])
+        chosen.insert(1, kind.neutral[int(random.random() * len(kind.neutral))])
         if random.random() < 0.3:
             chosen.append(sentences[int(random.random() * len(sentences))])
         unique = dict.fromkeys(chosen)
-        return f"{KINDS[own][1].format(100_000 + unit)} {' '.join(unique)}"
+        begin = kind.begin.format(100_000 + unit)
+        return f"{begin} {_sentences(unique)}"
 
     def _status(self, text: int) -> AnalysisStatus:
         """What became of a text, as its batch counts it."""
@@ -259,6 +372,12 @@ def _emotions(score: float, random: Random) -> dict[str, float]:
         name: round(min(max(random.gauss(centre, 0.05), 0), 1), 2)
         for name, centre in centres.items()
     }
+
+
+def _sentences(chosen: Iterable[str]) -> str:
+    """What follows a colon or a greeting begins small, what follows a stop does not."""
+    first, *others = chosen
+    return " ".join([first, *(other[0].upper() + other[1:] for other in others)])
 
 
 def _thousandths(value: float) -> Decimal:

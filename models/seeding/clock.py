@@ -32,4 +32,4 @@ class Timeline:
         part = min((place - begin) / (self._ends[number] - begin), 0.999999)
         day = self._days[number]
         opening = datetime(day.year, day.month, day.day, 7, tzinfo=UTC)
-        return opening + timedelta(microseconds=int(part * 15 * 3_600_000_000))
+        return opening + timedelta(milliseconds=round(part * 15 * 3_600_000))

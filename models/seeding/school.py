@@ -235,7 +235,8 @@ class ReportCards:
 def _issued(year: int, semester: int) -> list[datetime]:
     """512 times at which cards are written, and 512 at which they are corrected."""
     day = {1: date(year, 12, 15), 2: date(year + 1, 3, 23), 3: date(year + 1, 6, 15)}
-    start = datetime.combine(day[semester], datetime.min.time(), UTC)
+    monday = day[semester] - timedelta(days=day[semester].weekday())
+    start = datetime.combine(monday, datetime.min.time(), UTC)
     written = [
         start + timedelta(days=n % 4, hours=7, seconds=n * 53 + n % 7)
         for n in range(512)
@@ -277,7 +278,7 @@ class Courses:
         for unit in units:
             group, number = divmod(unit, len(titles))
             code, title = titles[number]
-            time = opened + timedelta(minutes=7 * (unit % 4000), seconds=unit % 60)
+            time = opened + timedelta(days=unit // 90 % 5, minutes=5 * (unit % 90))
             yield (
                 unit + 1,
                 f"{code}-{unit + 101}",
@@ -296,5 +297,5 @@ class Courses:
             draws = shorts(random, end - begin)
             for seat, draw in zip(range(begin, end), draws, strict=True):
                 pupil = (first + (seat - begin) * self._step) % self._students
-                time = opened + timedelta(seconds=30 * draw)
+                time = opened + timedelta(days=draw % 26, seconds=draw // 26 * 11)
                 yield seat + 1, pupil + 1, unit + 1, time, time

@@ -7,10 +7,18 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, inspect
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapper, RelationshipProperty, aliased
+from sqlalchemy.orm import (
+    Mapper,
+    RelationshipDirection,
+    RelationshipProperty,
+    aliased,
+)
 from sqlalchemy.types import JSON, LargeBinary, String, Text
 
 Entity = Any  # a mapped class, or an alias of one
+
+# How many relationships a path goes through at most.
+DEEPEST = 6
 
 # By these names a record is called, if no label column is declared.
 LABEL_NAMES = ("full_name", "name", "title", "label", "username", "code", "email")
@@ -68,9 +76,14 @@ class Paths:
     def place(self, path: str) -> Place:
         """Where the path leads; PathKind.UNKNOWN where it leads nowhere."""
         found = self._places.get(path)
-        if found is None:
-            found = self._places.setdefault(path, self._resolve(path))
-        return found
+        if found is not None:
+            return found
+        if path.count(".") > DEEPEST:
+            return Place(path, "", path, PathKind.UNKNOWN, self.mapper)
+        found = self._resolve(path)
+        # What leads nowhere may come from outside, and there is no end of it.
+        is_kept = found.kind is not PathKind.UNKNOWN
+        return self._places.setdefault(path, found) if is_kept else found
 
     def entity(self, prefix: str) -> Entity:
         """The model, or the one alias of the relation that the prefix leads to."""
@@ -173,12 +186,13 @@ class Paths:
         prefix, _, key = path.rpartition(".")
         pairs = relationship.local_remote_pairs or []
         column = expression = None
-        if len(pairs) == 1 and pairs[0][0].table is mapper.local_table:
+        is_many_to_one = relationship.direction is RelationshipDirection.MANYTOONE
+        if is_many_to_one and len(pairs) == 1:
             assert isinstance(pairs[0][0], Column)  # noqa: S101 - of a table
             column = pairs[0][0]
             own = mapper.get_property_by_column(column).key
             expression = getattr(self.entity(prefix), own)
-        is_enforced = relationship.direction.name == "MANYTOONE" and all(
+        is_enforced = is_many_to_one and all(
             not local.nullable and local.foreign_keys for local, _ in pairs
         )
         return Place(

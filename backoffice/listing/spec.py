@@ -106,11 +106,15 @@ class ListSpec:
     reference_labels: Mapping[str, str] = field(default_factory=dict)
     paths: Paths = field(init=False, repr=False)
     by_path: Mapping[str, FilterField] = field(init=False, repr=False)
+    known: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what is the same for every request."""
         object.__setattr__(self, "paths", Paths(self.model, self.reference_labels))
         object.__setattr__(self, "by_path", {f.path: f for f in self.filters})
+        declared = (*self.columns, *self.sortable, *self.loads, *self.by_path)
+        searched = (f.path for f in self.search)
+        object.__setattr__(self, "known", frozenset((*declared, *searched)))
 
     def scoped(self, scope: Scope | None) -> "ListSpec":
         """The same list for what one person may see; costs next to nothing."""
@@ -123,4 +127,6 @@ class ListSpec:
         given = self.labels.get(path)
         if given is None and (declared := self.by_path.get(path)):
             given = declared.label
-        return given or self.paths.label(path)
+        if given:
+            return given
+        return self.paths.label(path) if path in self.known else path

@@ -1,0 +1,292 @@
+"""What stands on one page of a list: its rows, how many there are, and the ways on.
+
+At most three statements: the count together with what the filters offer, the planner's
+estimate where the count stopped at its limit, and the rows with their relations.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    Enum,
+    Integer,
+    Select,
+    String,
+    Text,
+    Uuid,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from backoffice.database.values import parse_value
+from backoffice.listing.choices import (
+    Choice,
+    Choices,
+    Found,
+    FoundSelect,
+    gather_choices,
+    select_choices,
+)
+from backoffice.listing.counting import (
+    RowCount,
+    capped_count,
+    estimate_column,
+    is_whole,
+    row_count,
+)
+from backoffice.listing.cursor import CursorCodec
+from backoffice.listing.query import Cursor, ListQuery
+from backoffice.listing.sorting import (
+    effective_order,
+    key_paths,
+    order_name,
+    sort_columns,
+)
+from backoffice.listing.spec import ListSpec
+from backoffice.listing.statements import (
+    Start,
+    is_narrowed_by_index,
+    ordered,
+    select_page,
+    select_rows,
+)
+
+__all__ = ["ListPage", "ordered", "read_page", "select_rows"]
+
+# Up to here the keys that a count has found are handed to the page that it is for.
+MOST_KEYS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list.
+
+    `first` is the number of its first row, None where that is not known. `next` and
+    `previous` are cursors; where there is a page but no cursor to it, `has_next` and
+    `has_previous` say so and the page goes by its number: `next_query` knows.
+    `last_page` is None where the rows are not counted exactly. `typed` are filters
+    with more values than are offered.
+    """
+
+    rows: tuple[Any, ...]
+    count: RowCount
+    page: int | None = 1
+    first: int | None = None
+    next: str | None = None
+    previous: str | None = None
+    has_next: bool = False
+    has_previous: bool = False
+    last_page: int | None = None
+    choices: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
+    typed: frozenset[str] = frozenset()
+
+    def next_query(self, query: ListQuery) -> ListQuery | None:
+        """The query of the following page; None on the last."""
+        if not self.has_next:
+            return None
+        after = Cursor(self.next, ()) if self.next else None
+        return query.with_(page=(self.page or query.page) + 1, after=after)
+
+    def previous_query(self, query: ListQuery) -> ListQuery | None:
+        """The query of the page before; None on the first."""
+        if not self.has_previous:
+            return None
+        before = Cursor(self.previous, ()) if self.previous else None
+        page = max(1, (self.page or query.page) - 1)
+        return query.with_(page=page, before=before)
+
+
+def read_page(
+    session: Session, spec: ListSpec, query: ListQuery, codec: CursorCodec
+) -> ListPage:
+    """Read the page that the query asks for; a query with problems has no rows.
+
+    Each row is an instance of the model with its shown relations loaded; what was not
+    loaded raises an error when read, and never asks the database.
+    """
+    dialect = session.get_bind().dialect.name
+    rows = select_rows(spec, query, dialect)
+    counted, choices = _count_and_choices(session, spec, query, rows, dialect)
+    limit = spec.exact_count_limit
+    count = row_count(session, rows, counted.capped, limit, counted.estimate)
+    if _is_past_the_end(query, count):
+        return _empty_page(query, count, choices)
+    start = Start()
+    if counted.capped <= limit and not is_whole(rows):
+        if counted.keys is not None:
+            start = Start(keys=counted.keys)
+        elif not is_narrowed_by_index(spec, query):
+            start = Start(most=limit)
+    statement = select_page(spec, query, rows, start, dialect)
+    if statement is None:
+        return _empty_page(query, count, choices)
+    found = session.execute(statement).all()
+    return _page(spec, query, codec, found, count, choices)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What the first statement says of the rows, up to one over the limit."""
+
+    capped: int
+    estimate: float | None = None
+    keys: tuple[Any, ...] | None = None
+
+
+def _count_and_choices(
+    session: Session,
+    spec: ListSpec,
+    query: ListQuery,
+    rows: Select[Any],
+    dialect: str,
+) -> tuple[_Counted, Choices]:
+    """Count and choices as one UNION ALL; nothing to read, no statement."""
+    selects = select_choices(spec, query)
+    if not query.problems:
+        selects = [_select_count(spec, rows, dialect), *selects]
+    if not selects:
+        return _Counted(0), gather_choices(spec, ())
+    statement = selects[0] if len(selects) == 1 else union_all(*selects)
+    found = [Found(*row) for row in session.execute(statement)]
+    choices = gather_choices(spec, found)
+    return _read_count(spec, found), choices
+
+
+def _select_count(spec: ListSpec, rows: Select[Any], dialect: str) -> FoundSelect:
+    """The count as (path, value, label): the path is "", the label what goes with it.
+
+    That is the estimate of a whole table; of fewer rows their keys, where these are
+    few: an unindexed search then reads the table only once.
+    """
+    limit = spec.exact_count_limit
+    name = literal("", Text).label("path")
+    if is_whole(rows) or dialect != "postgresql" or not _has_plain_key(spec):
+        model = spec.model
+        keys = [getattr(model, path) for path in key_paths(spec.paths.mapper)]
+        counted = rows.with_only_columns(*keys, maintain_column_froms=True)
+        estimate = estimate_column(rows, model, dialect)
+        return select(
+            name,
+            cast(capped_count(counted, limit), Text).label("value"),
+            cast(estimate, Text).label("label"),
+        )
+    key = getattr(spec.model, key_paths(spec.paths.mapper)[0])
+    keys_only = rows.with_only_columns(key.label("key"), maintain_column_froms=True)
+    most = literal(limit + 1, literal_execute=True)
+    capped = keys_only.limit(most).subquery()
+    gathered = func.array_to_json(func.array_agg(capped.c.key))
+    return select(
+        name,
+        cast(func.count(), Text).label("value"),
+        cast(case((func.count() <= MOST_KEYS, gathered), else_=null()), Text).label(
+            "label"
+        ),
+    ).select_from(capped)
+
+
+def _has_plain_key(spec: ListSpec) -> bool:
+    """Whether keys can be read from JSON and bound as one array."""
+    columns = spec.paths.mapper.primary_key
+    kind = columns[0].type
+    is_plain = isinstance(kind, Integer | String | Uuid) and not isinstance(kind, Enum)
+    return len(columns) == 1 and is_plain
+
+
+def _read_count(spec: ListSpec, found: Sequence[Found]) -> _Counted:
+    row = next((row for row in found if not row.path), None)
+    if row is None:
+        return _Counted(0)
+    capped = int(row.value)
+    if row.label is None:
+        return _Counted(capped)
+    if not row.label.startswith("["):
+        return _Counted(capped, estimate=float(row.label))
+    column = spec.paths.mapper.primary_key[0]
+    keys: list[Any] = json.loads(row.label)
+    if not isinstance(column.type, Integer):
+        keys = [parse_value(column, key) for key in keys]
+    return _Counted(capped, keys=tuple(keys))
+
+
+def _is_past_the_end(query: ListQuery, count: RowCount) -> bool:
+    """Whether it is known without a look that the page has no rows."""
+    if query.problems or not count.value:
+        return True
+    is_numbered = query.after is None and query.before is None
+    skipped = (query.page - 1) * query.page_size
+    return is_numbered and count.is_exact and skipped >= count.value
+
+
+def _empty_page(query: ListQuery, count: RowCount, choices: Choices) -> ListPage:
+    """A page without rows, and the way back to where there are some."""
+    return ListPage(
+        rows=(),
+        count=count,
+        page=query.page,
+        has_previous=bool(count.value) and query.page > 1,
+        last_page=_last_page(query, count),
+        choices=choices.offered,
+        typed=choices.typed,
+    )
+
+
+def _last_page(query: ListQuery, count: RowCount) -> int | None:
+    return max(1, -(-count.value // query.page_size)) if count.is_exact else None
+
+
+def _page(
+    spec: ListSpec,
+    query: ListQuery,
+    codec: CursorCodec,
+    found: Sequence[Any],
+    count: RowCount,
+    choices: Choices,
+) -> ListPage:
+    """The page of what was read: one row more than it shows, if there is one."""
+    if not found:
+        return _empty_page(query, count, choices)
+    is_longer = len(found) > query.page_size
+    if query.before is not None:
+        shown = found[-query.page_size :]
+        has_previous, has_next = is_longer, True
+    else:
+        shown = found[: query.page_size]
+        has_previous, has_next = query.after is not None or query.page > 1, is_longer
+    order = effective_order(spec, query)
+    columns = [column.expression for column in sort_columns(spec, order)]
+    name = order_name(spec, order)
+    page, first = _number(query, has_previous=has_previous)
+    return ListPage(
+        rows=tuple(row[0] for row in shown),
+        count=count,
+        page=page,
+        first=first,
+        next=codec.encode(name, columns, shown[-1][1:]) if has_next else None,
+        previous=codec.encode(name, columns, shown[0][1:]) if has_previous else None,
+        has_next=has_next,
+        has_previous=has_previous,
+        last_page=_last_page(query, count),
+        choices=choices.offered,
+        typed=choices.typed,
+    )
+
+
+def _number(query: ListQuery, *, has_previous: bool) -> tuple[int | None, int | None]:
+    """The page's number and that of its first row, as far as they are known.
+
+    By key one may come to the beginning, or past it, under another number: rows were
+    added or deleted meanwhile.
+    """
+    if not has_previous:
+        return 1, 1
+    if query.page == 1:
+        return None, None
+    return query.page, (query.page - 1) * query.page_size + 1

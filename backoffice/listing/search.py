@@ -1,0 +1,212 @@
+"""Which rows a search finds: every word somewhere, each word in any declared field."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Text,
+    and_,
+    cast,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from backoffice.database.textsearch import PUNCTUATION, search_words, starts_words
+from backoffice.database.values import parse_value
+from backoffice.listing.paths import Entity, PathKind, Paths
+from backoffice.listing.query import Term
+from backoffice.listing.spec import SearchField, SearchMode
+
+POSTGRESQL = "postgresql"
+
+
+def search_condition(
+    paths: Paths, fields: Sequence[SearchField], terms: Iterable[Term], dialect: str
+) -> ColumnElement[bool]:
+    """Which rows have every term in some field; needs no join, doubles no row."""
+    by_way = _by_way(fields)
+    return and_(*(_found(paths, by_way, term, dialect) for term in terms))
+
+
+def _by_way(fields: Sequence[SearchField]) -> dict[tuple[str, ...], list[SearchField]]:
+    """The fields by the relationships that lead to them."""
+    found: dict[tuple[str, ...], list[SearchField]] = {}
+    for field in fields:
+        *way, _ = field.path.split(".")
+        found.setdefault(tuple(way), []).append(field)
+    return found
+
+
+def _found(
+    paths: Paths,
+    by_way: dict[tuple[str, ...], list[SearchField]],
+    term: Term,
+    dialect: str,
+) -> ColumnElement[bool]:
+    conditions = [
+        _reached(paths, "", paths.model, way, fields, term, dialect)
+        for way, fields in by_way.items()
+    ]
+    return or_(*conditions) if conditions else false()
+
+
+def _reached(
+    paths: Paths,
+    prefix: str,
+    entity: Entity,
+    way: tuple[str, ...],
+    fields: Sequence[SearchField],
+    term: Term,
+    dialect: str,
+) -> ColumnElement[bool]:
+    """The condition on what the way leads to, as one on where it begins.
+
+    Over a reference by a foreign key the matching records' keys are read first: then
+    an index on the foreign key serves, beside other fields too.
+    """
+    if not way:
+        return _any_field(entity, fields, term, dialect)
+    key, *rest = way
+    path = f"{prefix}.{key}" if prefix else key
+    place = paths.place(path)
+    attribute = getattr(entity, key)
+    target = aliased(attribute.property.mapper.class_)
+    condition = _reached(paths, path, target, tuple(rest), fields, term, dialect)
+    if place.kind is PathKind.RELATIONSHIP and place.column is not None:
+        relationship = attribute.property
+        (local, remote), *_ = relationship.local_remote_pairs
+        own = getattr(entity, relationship.parent.get_property_by_column(local).key)
+        far = getattr(target, relationship.mapper.get_property_by_column(remote).key)
+        keys = select(far).where(condition)
+        return (
+            _in_array_postgresql(own, keys) if dialect == POSTGRESQL else own.in_(keys)
+        )
+    reached = attribute.of_type(target)
+    exists: ColumnElement[bool] = (
+        reached.any(condition) if attribute.property.uselist else reached.has(condition)
+    )
+    return exists
+
+
+def _in_array_postgresql(column: ColumnElement[Any], keys: Any) -> ColumnElement[bool]:
+    """`column = ANY (ARRAY(SELECT …))`: an index on it serves, within an OR too."""
+    return column.bool_op("=")(func.any(func.array(keys.scalar_subquery())))
+
+
+def _any_field(
+    entity: Entity, fields: Sequence[SearchField], term: Term, dialect: str
+) -> ColumnElement[bool]:
+    conditions = []
+    word_start = [f for f in fields if f.mode is SearchMode.WORD_START]
+    if word_start:
+        columns = [_column(entity, field) for field in word_start]
+        by_words = (
+            starts_words(columns, term.text, phrase=term.is_phrase)
+            if dialect == POSTGRESQL
+            else _starts_words_sqlite(columns, term)
+        )
+        conditions.append(by_words)
+    for field in fields:
+        column = _column(entity, field)
+        if field.mode is SearchMode.CONTAINS:
+            conditions.append(_contains(column, term.text, dialect))
+        elif field.mode is SearchMode.STARTS_WITH:
+            lower = func.lower(_as_text(column), type_=Text)
+            start = term.text.lower() if dialect == POSTGRESQL else _lowered(term.text)
+            conditions.append(_like(lower, f"{_escaped(start)}%", dialect))
+        elif field.mode is SearchMode.EXACT:
+            conditions.append(_exact(column, term.text))
+    found = [condition for condition in conditions if condition is not None]
+    return or_(*found) if found else false()
+
+
+def _column(entity: Entity, field: SearchField) -> ColumnElement[Any]:
+    column: ColumnElement[Any] = getattr(entity, field.path.rpartition(".")[2])
+    return column
+
+
+def _contains(
+    column: ColumnElement[Any], text: str, dialect: str
+) -> ColumnElement[bool]:
+    """Whether the text stands anywhere in the column, whatever the case."""
+    pattern = f"%{_escaped(text)}%"
+    if dialect == POSTGRESQL:
+        return _as_text(column).ilike(pattern)
+    return _like(_as_text(column), pattern, dialect)
+
+
+def _like(
+    column: ColumnElement[Any], pattern: str, dialect: str
+) -> ColumnElement[bool]:
+    if dialect == POSTGRESQL:
+        # A backslash escapes by itself; an ESCAPE would hide the pattern from indexes.
+        return column.like(pattern)
+    return column.like(pattern, escape="\\")
+
+
+def _exact(column: ColumnElement[Any], text: str) -> ColumnElement[bool] | None:
+    """Whether the value is the text's; None where the text can be no such value."""
+    if _is_plain_text(column):
+        spellings = dict.fromkeys((text, text.upper(), text.lower()))
+        return column.in_([literal(each, column.type) for each in spellings])
+    try:
+        value = parse_value(column, text)
+    except ValueError:
+        return None
+    if value is None:
+        return None
+    return column.bool_op("=")(literal(value, column.type))
+
+
+def _is_plain_text(column: ColumnElement[Any]) -> bool:
+    return isinstance(column.type, String) and not hasattr(column.type, "enums")
+
+
+def _as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column itself where it is text: a cast would keep indexes from serving."""
+    return column if _is_plain_text(column) else cast(column, Text)
+
+
+def _escaped(text: str) -> str:
+    """The text with what means more to LIKE than itself made plain."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _starts_words_sqlite(
+    columns: Sequence[ColumnElement[Any]], term: Term
+) -> ColumnElement[bool] | None:
+    """What PostgreSQL finds by its vector, found by patterns.
+
+    Other than there, letters beyond ASCII have to be typed in the case they are in.
+    """
+    words = [_lowered(word) for word in search_words(term.text)]
+    if not words:
+        return None
+    if term.is_phrase:
+        words = [_BETWEEN_WORDS.join(words)]
+    # A blank before the text lets its first word begin like any other.
+    texts = [literal_column("' '", Text) + func.lower(c, type_=Text) for c in columns]
+    return and_(
+        *(
+            or_(*(text.bool_op("GLOB")(f"*{_BETWEEN_WORDS}{word}*") for text in texts))
+            for word in words
+        )
+    )
+
+
+def _lowered(text: str) -> str:
+    """The text as SQLite's own `lower` makes it."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+# In a class of GLOB, "]" stands for itself at the front and "-" at the end.
+_BETWEEN_WORDS = (
+    "[]" + "".join(c for c in PUNCTUATION if c not in "]-") + "%: \t\r\n\u00a0-]"
+)

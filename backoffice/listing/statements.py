@@ -1,0 +1,206 @@
+"""The select that a list is: its rows, their order, and the rows of one page.
+
+`select_rows` and `ordered` are what a page, an export, an action over all rows and
+EXPLAIN have in common.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Select, and_, false, func, literal, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.expression import FromClause
+
+from backoffice.database.keyset import SortColumn, after, order_by, ranges_after
+from backoffice.listing.filters import filter_condition, is_equality
+from backoffice.listing.loading import eager_prefixes, loading_options
+from backoffice.listing.paths import prefixes_of
+from backoffice.listing.query import ListQuery
+from backoffice.listing.search import search_condition
+from backoffice.listing.sorting import (
+    effective_order,
+    is_indexed,
+    is_served,
+    key_paths,
+    sort_columns,
+)
+from backoffice.listing.spec import ListSpec, Order
+
+
+def select_rows(spec: ListSpec, query: ListQuery, dialect: str) -> Select[Any]:
+    """The model's rows that a query lists, in no order; none if it has problems.
+
+    `dialect` is the database's name in SQLAlchemy. Columns may be exchanged by
+    `with_only_columns(…, maintain_column_froms=True)`.
+    """
+    paths = spec.paths
+    rows: Select[Any] = select(paths.model)
+    if spec.scope is not None:
+        rows = spec.scope(rows)
+    rows = paths.join(rows, _filter_prefixes(query))
+    if query.problems:
+        return rows.where(false())
+    if query.terms:
+        rows = rows.where(search_condition(paths, spec.search, query.terms, dialect))
+    for each in query.filters:
+        rows = rows.where(filter_condition(paths, each))
+    return rows
+
+
+def ordered(
+    spec: ListSpec, query: ListQuery, rows: Select[Any], dialect: str
+) -> Select[Any]:
+    """The rows in the query's order, which is always total."""
+    order = effective_order(spec, query)
+    rows = _joined_for_order(spec, query, order, rows, dialect)
+    return rows.order_by(*order_by(sort_columns(spec, order)))
+
+
+def is_narrowed_by_index(spec: ListSpec, query: ListQuery) -> bool:
+    """Whether one index gives the filtered rows in the list's order."""
+    if query.terms or spec.scope is not None or not query.filters:
+        return False
+    equal = [f.path for f in query.filters if is_equality(f)]
+    if len(equal) < len(query.filters) or any("." in path for path in equal):
+        return False
+    return is_served(spec, equal, effective_order(spec, query))
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From where a page's rows are read, once it is known how many rows match.
+
+    `keys` are the keys of all matching rows, where those are few. `most` is a number
+    that the matching rows do not exceed: they are read first, then put in order.
+    With neither, the rows are read in their order until the page is full.
+    """
+
+    keys: tuple[Any, ...] | None = None
+    most: int | None = None
+
+
+def select_page(
+    spec: ListSpec, query: ListQuery, rows: Select[Any], start: Start, dialect: str
+) -> Select[Any] | None:
+    """One page of `rows` and one row more, each with its sort values behind it.
+
+    Only keys are read and ordered; the records are read for those of the page. None
+    where no row can be on the page.
+    """
+    order = effective_order(spec, query)
+    keys = _select_keys(spec, query, order, rows, start, dialect)
+    return None if keys is None else _with_records(spec, order, keys.subquery("page"))
+
+
+def _select_keys(
+    spec: ListSpec,
+    query: ListQuery,
+    order: Sequence[Order],
+    rows: Select[Any],
+    start: Start,
+    dialect: str,
+) -> Select[Any] | None:
+    entity = spec.paths.model
+    columns: Sequence[SortColumn] = sort_columns(spec, order)
+    keys = [getattr(entity, path) for path in key_paths(spec.paths.mapper)]
+    if start.keys is not None:
+        # What has just been found is not searched for again; the scope still holds.
+        query = replace(query, terms=(), filters=())
+        values = literal(list(start.keys), ARRAY(keys[0].type))
+        rows = select_rows(spec, query, dialect)
+        rows = rows.where(keys[0].bool_op("=")(func.any(values)))
+    rows = _joined_for_order(spec, query, order, rows, dialect)
+    named = [
+        *(key.label(f"k{index}") for index, key in enumerate(keys)),
+        *(c.expression.label(f"s{index}") for index, c in enumerate(columns)),
+    ]
+    rows = rows.with_only_columns(*named, maintain_column_froms=True)
+    if start.most is not None:
+        # Materialized: the planner shall not walk the order's index in search of them.
+        matching = (
+            rows.limit(literal(start.most, literal_execute=True))
+            .cte("matching")
+            .prefix_with("MATERIALIZED")
+        )
+        rows = select(matching)
+        columns = _on(matching, columns)
+    is_bounded = start != Start()
+    return _stretch(
+        rows, columns, query, is_one_scan=is_bounded or not is_indexed(spec, order)
+    )
+
+
+def _stretch(
+    rows: Select[Any],
+    columns: Sequence[SortColumn],
+    query: ListQuery,
+    *,
+    is_one_scan: bool,
+) -> Select[Any] | None:
+    """The rows of the page, by its cursor or by its number."""
+    cursor = query.after or query.before
+    limit = literal(query.page_size + 1, literal_execute=True)
+    if cursor is None:
+        rows = rows.order_by(*order_by(columns)).limit(limit)
+        skipped = (query.page - 1) * query.page_size
+        return rows.offset(skipped) if skipped else rows
+    if query.before is not None:
+        columns = [column.reversed() for column in columns]
+    if is_one_scan:
+        beyond = after(columns, cursor.values)
+        if beyond is None:
+            return None
+        return rows.where(beyond).order_by(*order_by(columns)).limit(limit)
+    # Each stretch of the index by itself, none longer than the page.
+    stretches = [
+        rows.where(stretch).order_by(*order_by(columns)).limit(limit)
+        for stretch in ranges_after(columns, cursor.values)
+    ]
+    if len(stretches) <= 1:
+        return stretches[0] if stretches else None
+    every = union_all(*(select(s.subquery()) for s in stretches)).subquery()
+    return select(every).order_by(*order_by(_on(every, columns))).limit(limit)
+
+
+def _with_records(
+    spec: ListSpec, order: Sequence[Order], page: FromClause
+) -> Select[Any]:
+    """The records of the page's keys, with all that is shown of their relations."""
+    entity = spec.paths.model
+    columns = sort_columns(spec, order)
+    keys = [getattr(entity, path) for path in key_paths(spec.paths.mapper)]
+    same = and_(*(key == page.c[f"k{index}"] for index, key in enumerate(keys)))
+    values = [page.c[f"s{index}"] for index in range(len(columns))]
+    rows: Select[Any] = select(entity, *values).select_from(page).join(entity, same)
+    rows = spec.paths.join(rows, eager_prefixes(spec))
+    return rows.options(*loading_options(spec)).order_by(*order_by(_on(page, columns)))
+
+
+def _on(source: FromClause, columns: Sequence[SortColumn]) -> list[SortColumn]:
+    """The same order on the columns of a subquery."""
+    return [
+        SortColumn(source.c[f"s{index}"], column.descending, column.is_nullable)
+        for index, column in enumerate(columns)
+    ]
+
+
+def _joined_for_order(
+    spec: ListSpec,
+    query: ListQuery,
+    order: Sequence[Order],
+    rows: Select[Any],
+    dialect: str,
+) -> Select[Any]:
+    """Join what the order needs and the filters have not joined already.
+
+    PostgreSQL keeps what a foreign key says, so a relation that every row has may be
+    joined as such there: an order by its column can then start from its index.
+    """
+    joined = _filter_prefixes(query)
+    missing = [p for p in prefixes_of(o.path for o in order) if p not in joined]
+    return spec.paths.join(rows, missing, inner=dialect == "postgresql")
+
+
+def _filter_prefixes(query: ListQuery) -> tuple[str, ...]:
+    return () if query.problems else prefixes_of(f.path for f in query.filters)

@@ -8,6 +8,7 @@ A project's seeding module (`settings.app.seeding`) has
 and may have
 
     IMPORTS: tuple[Import, ...]                               files it can load
+    FIRST_STEPS: tuple[str, ...]                              what to try with the rows
 """
 
 import importlib

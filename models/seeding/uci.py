@@ -190,7 +190,8 @@ def read_pupil(source: int, number: int, values: Mapping[str, str]) -> Pupil:
         school=_one_of(values, "school", SCHOOLS),
         sex=_one_of(values, "sex", ("F", "M")),
         age=_whole(values, "age", AGES),
-        guardian=_one_of(values, "guardian", ("mother", "father", "other")),
+        # Many lines name no guardian: theirs is missing here as well.
+        guardian=_one_of(values, "guardian", ("mother", "father", "other", "")),
         grades=tuple(_whole(values, grade, range(TOP_GRADE + 1)) for grade in GRADES),
     )
 
@@ -300,8 +301,10 @@ class Classroom:
         first = self._female if sex == "F" else self._male
         return self._chance.pick(first, key, 0), self._chance.pick(self._last, key, 1)
 
-    def _guardian(self, key: int, guardian: str, last: str) -> str:
+    def _guardian(self, key: int, guardian: str, last: str) -> str | None:
         """A name for the mother, the father, or somebody else with another name."""
+        if not guardian:
+            return None
         women = self._chance.below(2, key, 2) if guardian == "other" else 0
         is_woman = guardian == "mother" or bool(women)
         first = self._chance.pick(self._female if is_woman else self._male, key, 3)[0]
@@ -325,7 +328,7 @@ def _one_of(
 ) -> str:
     value = values[column]
     if value not in known:
-        *first, last = known
+        *first, last = filter(None, known)
         raise ValueError(
             f"{column} is {_shown(value)}; it should be {', '.join(first)} or {last}."
         )

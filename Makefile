@@ -1,0 +1,41 @@
+# Commands for people who work on this project; each says what it does.
+# Needed: git, make, python3 (3.11 or newer) and its venv module. Nothing else.
+
+PYTHON ?= python3
+PORT ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test format lint bench screenshots ci clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: install ## start everything: database, demo, accounts, site
+	@./manage.py run
+
+install: .venv/installed ## make .venv from constraints.txt
+
+test: install ## run all tests; nothing has to be prepared
+	@./manage.py test $(ARGS)
+
+format: install ## format the code
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+lint: install ## format check, lint, types, floors
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: install ## measure, as ratios in one run
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+ci: ## what has to pass before a change is merged
+	@bash .ci/run
+
+clean: ## remove .venv and caches; data in var/ stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/installed: constraints.txt pyproject.toml
+	@sh .ci/install "$(PYTHON)"

@@ -1,0 +1,217 @@
+"""What can be wrong with a project, found before its users find it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy.exc import DBAPIError
+
+from backoffice.auth.users import has_admin
+from backoffice.bootstrap import Backoffice
+from backoffice.checks import CheckMessage, Level
+from backoffice.database.autogenerate import make_revision
+from backoffice.database.migrations import pending
+from backoffice.errors import BackofficeError
+from backoffice.settings import Settings
+
+OLDEST, NEWEST = 14, 18
+SECRET_LENGTH = 32
+# Connections that PostgreSQL keeps for its superusers, and those of an operator.
+RESERVED = 5
+
+
+def check_models(metadata: list[MetaData]) -> Iterator[CheckMessage]:
+    """Tables that pages cannot address, or that get slow as they grow."""
+    for one in metadata:
+        for table in one.sorted_tables:
+            if not table.primary_key.columns:
+                yield CheckMessage(
+                    Level.ERROR,
+                    f"{table.name} has no primary key.",
+                    "A record's address is its key; declare one.",
+                    "models.E001",
+                )
+            yield from _unindexed_references(table)
+
+
+def check_deployment(
+    settings: Settings, *, is_embedded: bool
+) -> Iterator[CheckMessage]:
+    """What is right on a desk and wrong in production."""
+    web, database = settings.web, settings.database
+    if not web.secret_key.get_secret_value():
+        yield CheckMessage(
+            Level.WARNING,
+            "web.secret_key is empty; one is made and kept in var/secret_key.",
+            "Set BACKOFFICE_WEB__SECRET_KEY, the same for every machine.",
+            "deploy.W001",
+        )
+    elif len(web.secret_key.get_secret_value()) < SECRET_LENGTH:
+        yield CheckMessage(
+            Level.WARNING,
+            f"web.secret_key has fewer than {SECRET_LENGTH} characters.",
+            "python -c 'import secrets; print(secrets.token_urlsafe(48))' makes one.",
+            "deploy.W002",
+        )
+    if not web.https_only:
+        yield CheckMessage(
+            Level.WARNING,
+            "web.https_only is off: cookies are sent over plain HTTP, too.",
+            "Set BACKOFFICE_WEB__HTTPS_ONLY=true behind HTTPS.",
+            "deploy.W003",
+        )
+    if "*" in web.allowed_hosts:
+        yield CheckMessage(
+            Level.WARNING,
+            "web.allowed_hosts answers every host name.",
+            "Name the site's own: BACKOFFICE_WEB__ALLOWED_HOSTS=office.example.org.",
+            "deploy.W004",
+        )
+    if is_embedded:
+        yield CheckMessage(
+            Level.WARNING,
+            "database.url is empty: the data are in var/postgres, on this disk only.",
+            "Set BACKOFFICE_DATABASE__URL to a server that is backed up.",
+            "deploy.W005",
+        )
+    if database.echo:
+        yield CheckMessage(
+            Level.WARNING,
+            "database.echo is on: the log holds every value that is written.",
+            "Leave it off in production.",
+            "deploy.W006",
+        )
+    if not (database.statement_timeout and database.lock_timeout):
+        yield CheckMessage(
+            Level.WARNING,
+            "database.statement_timeout or lock_timeout is 0: one page may hold a "
+            "connection for ever.",
+            "Give both a few seconds.",
+            "deploy.W007",
+        )
+
+
+def check_database(backoffice: Backoffice) -> Iterator[CheckMessage]:
+    """Whether the database can be reached, and is what the code expects."""
+    try:
+        with backoffice.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                yield from _server_of_postgresql(connection, backoffice.settings)
+    except DBAPIError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        yield CheckMessage(
+            Level.ERROR,
+            f"The database cannot be reached: {reason}",
+            "Is database.url right, and does the server run?",
+            "database.E001",
+        )
+        return
+    yield from _migrations(backoffice)
+
+
+def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
+    due = pending(backoffice.engine, backoffice.project)
+    if due:
+        yield CheckMessage(
+            Level.ERROR,
+            f"Migrations are due: {', '.join(one.id for one in due)}.",
+            "manage.py migrate applies them.",
+            "database.E002",
+        )
+        return
+    try:
+        found = make_revision(backoffice.engine, backoffice.project, dry_run=True)
+    except BackofficeError as error:
+        yield CheckMessage(Level.INFO, f"{error}", "", "database.I001")
+    else:
+        if found.changes:
+            yield CheckMessage(
+                Level.WARNING,
+                f"The models differ from the tables: {'; '.join(found.changes)}.",
+                "manage.py makemigrations writes the revision.",
+                "database.W001",
+            )
+    with backoffice.sessions() as session:
+        if not has_admin(session):
+            yield CheckMessage(
+                Level.WARNING,
+                "Nobody can log in and manage accounts.",
+                "manage.py createsuperuser makes an account.",
+                "database.W002",
+            )
+
+
+def _server_of_postgresql(
+    connection: Connection, settings: Settings
+) -> Iterator[CheckMessage]:
+    row = connection.execute(
+        text(
+            "SELECT current_setting('server_version_num')::int / 10000 AS version,"
+            " current_setting('max_connections')::int AS connections,"
+            " current_setting('server_encoding') AS encoding,"
+            " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super"
+        )
+    ).one()
+    if not OLDEST <= row.version <= NEWEST:
+        yield CheckMessage(
+            Level.WARNING,
+            f"The server is PostgreSQL {row.version}.",
+            f"{OLDEST} to {NEWEST} are tried.",
+            "database.W003",
+        )
+    if row.encoding != "UTF8":
+        yield CheckMessage(
+            Level.ERROR,
+            f"The database's encoding is {row.encoding}.",
+            "Make it with ENCODING 'UTF8'; other letters would be refused.",
+            "database.E003",
+        )
+    if row.super:
+        yield CheckMessage(
+            Level.WARNING,
+            "The site's role is a superuser of the database.",
+            "Give it a role that owns its database, with pg_monitor.",
+            "database.W004",
+        )
+    database = settings.database
+    each = database.pool_size + database.max_overflow + settings.listing.exports_at_once
+    most = each * settings.web.processes
+    if most > row.connections - RESERVED:
+        yield CheckMessage(
+            Level.WARNING,
+            f"{settings.web.processes} processes may open {most} connections; the "
+            f"server takes {row.connections}.",
+            "Lower database.pool_size, max_overflow or web.processes.",
+            "database.W005",
+        )
+
+
+def _unindexed_references(table: Table) -> Iterator[CheckMessage]:
+    """Foreign keys without an index: deleting a parent reads the whole table."""
+    leading = [
+        list(one.columns)
+        for one in table.constraints
+        if isinstance(one, UniqueConstraint)
+    ]
+    leading.append(list(table.primary_key.columns))
+    leading.extend(_columns_of(index) for index in table.indexes)
+    for constraint in table.foreign_key_constraints:
+        columns = set(constraint.columns)
+        if any(set(found[: len(columns)]) == columns for found in leading):
+            continue
+        names = ", ".join(column.name for column in constraint.columns)
+        yield CheckMessage(
+            Level.WARNING,
+            f"{table.name}.{names} refers to {constraint.referred_table.name} and has "
+            "no index.",
+            "Without one, deleting or showing the parent reads the whole table.",
+            "models.W001",
+        )
+
+
+def _columns_of(index: Index) -> list[Any]:
+    """The columns of an index that covers all rows; a partial one covers some."""
+    for options in index.dialect_options.values():
+        if options.get("where") is not None:
+            return []
+    return list(index.columns)

@@ -1,0 +1,87 @@
+"""Look for mistakes in settings, models and views; end with 1 if there are any.
+
+Without --database nothing is connected to. --deploy adds what matters in production,
+where warnings count as mistakes, too.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backoffice.bootstrap import load_project
+from backoffice.checks import CheckMessage, Level
+from backoffice.cli.checking import check_database, check_deployment, check_models
+from backoffice.cli.project import opened, root_of
+from backoffice.cli.site import application_without_database
+from backoffice.cli.terminal import DIM, RED, YELLOW, print_json, styled
+from backoffice.errors import BackofficeError
+from backoffice.settings import load_settings
+
+GROUP = "Look"
+COLOURS = {Level.ERROR: RED, Level.WARNING: YELLOW, Level.INFO: DIM}
+
+
+def run(
+    context: typer.Context,
+    *,
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Is it fit for production?")
+    ] = False,
+    database: Annotated[
+        bool, typer.Option("--database", help="Is the database fit, and migrated?")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Run the checks and say what they found."""
+    root = root_of(context)
+    found = list(_checks(context, root, deploy=deploy, database=database))
+    if json:
+        print_json([_plain(one) for one in found])
+    else:
+        _print(found)
+    limit = Level.WARNING if deploy else Level.ERROR
+    raise typer.Exit(1 if any(one.level >= limit for one in found) else 0)
+
+
+def _checks(
+    context: typer.Context, root: Path, *, deploy: bool, database: bool
+) -> Iterator[CheckMessage]:
+    settings = load_settings(root)
+    project = load_project(root, settings)
+    yield from check_models(project.metadata)
+    try:
+        with application_without_database(root):
+            pass
+    except BackofficeError as error:
+        yield CheckMessage(Level.ERROR, str(error), "", "views.E001")
+    if deploy:
+        is_embedded = not settings.database.url.get_secret_value()
+        yield from check_deployment(settings, is_embedded=is_embedded)
+    if database:
+        with opened(context) as backoffice:
+            yield from check_database(backoffice)
+
+
+def _print(found: list[CheckMessage]) -> None:
+    for one in sorted(found, key=lambda message: -message.level):
+        head, _, hint = str(one).partition("\n")
+        level, _, rest = head.partition(" ")
+        print(
+            f"{styled(level, COLOURS[one.level], sys.stderr)} {rest}", file=sys.stderr
+        )
+        if hint:
+            print(hint, file=sys.stderr)
+    count = len(found)
+    print(f"{count} finding{'' if count == 1 else 's'}." if found else "No findings.")
+
+
+def _plain(one: CheckMessage) -> dict[str, str]:
+    return {
+        "id": one.id,
+        "level": one.level.name.lower(),
+        "text": one.text,
+        "hint": one.hint,
+    }

@@ -1,0 +1,68 @@
+"""Delete every row of every table; the tables stay.
+
+The project's tables and Backoffice's own (accounts, sessions, audit) are emptied in one
+transaction. What has been migrated stays migrated.
+"""
+
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection, MetaData, Table, func, inspect, select
+
+from backoffice.cli.project import opened
+from backoffice.cli.prompts import confirm
+from backoffice.database.base import OWN_PREFIX
+from backoffice.database.flushing import empty_tables
+
+GROUP = "Database"
+
+
+def run(
+    context: typer.Context,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    keep_accounts: Annotated[
+        bool,
+        typer.Option(
+            "--keep-accounts", help="Leave accounts, sessions and the audit alone."
+        ),
+    ] = False,
+) -> None:
+    """Ask, and empty the tables."""
+    with opened(context) as backoffice:
+        with backoffice.engine.connect() as connection:
+            tables = _tables(
+                connection, backoffice.project.metadata, with_own=not keep_accounts
+            )
+            counts = {
+                table.fullname: connection.scalar(
+                    select(func.count()).select_from(table)
+                )
+                or 0
+                for table in tables
+            }
+        total = sum(counts.values())
+        database = backoffice.engine.url.database or ""
+        lines = [f"  {name}: {count:,}" for name, count in counts.items() if count]
+        confirm(
+            f"This deletes {total:,} rows of "
+            f"{backoffice.engine.url.render_as_string()}:\n" + "\n".join(lines),
+            word=database.rpartition("/")[2] or "flush",
+            yes=yes,
+        )
+        empty_tables(backoffice.engine, tables)
+    print(f"Deleted {total:,} rows.")
+
+
+def _tables(
+    connection: Connection, metadata: list[MetaData], *, with_own: bool
+) -> list[Table]:
+    """Those of the metadata that the database has, parents first."""
+    there = inspect(connection)
+    return [
+        table
+        for one in metadata
+        for table in one.sorted_tables
+        if there.has_table(table.name, schema=table.schema)
+        and (with_own or not table.name.startswith(OWN_PREFIX))
+    ]

@@ -1,0 +1,66 @@
+"""Bring the database's tables up to date, or back to an earlier state.
+
+TARGET is a revision or any beginning of its name, `heads` for all, or `zero` for none.
+Each revision is a transaction of its own. Only one migration runs at a time: a second
+one waits, and says for whom.
+"""
+
+from typing import Annotated
+
+import typer
+
+from backoffice.cli.project import opened
+from backoffice.cli.prompts import confirm
+from backoffice.database import migrations
+from backoffice.database.migrations import HEADS, ZERO, Direction
+
+GROUP = "Database"
+
+
+def run(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument()] = HEADS,
+    *,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would run, and run nothing.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="End with 1 if anything would run.")
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait while another migration runs."),
+    ] = migrations.WAIT,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Undo revisions without asking.")
+    ] = False,
+) -> None:
+    """Apply or undo revisions."""
+    with opened(context) as backoffice:
+        engine, project = backoffice.engine, backoffice.project
+        steps = migrations.plan(engine, project, target=target)
+        if plan or check:
+            for step in steps:
+                print(step)
+            if not steps:
+                print("Nothing to migrate.")
+            raise typer.Exit(1 if check and steps else 0)
+        if any(step.direction is Direction.DOWN for step in steps):
+            what = "all tables" if target == ZERO else f"what came after {target}"
+            confirm(
+                f"This drops {what}, with the rows in it, from "
+                f"{engine.url.render_as_string()}:\n"
+                + "\n".join(f"  {step}" for step in steps),
+                word="drop",
+                yes=yes,
+            )
+        done = migrations.migrate(
+            engine,
+            project,
+            target=target,
+            report=print,
+            lock_timeout=backoffice.settings.database.migration_lock_timeout,
+            wait=wait,
+        )
+        if not done:
+            print("Nothing to migrate.")

@@ -1,0 +1,195 @@
+"""How a command is found, run, and what is said when it fails.
+
+Nothing but the command's own file is imported, so that help is there at once.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
+
+from backoffice.cli.catalogue import (
+    Command,
+    commands,
+    find_command,
+    similar_commands,
+)
+from backoffice.errors import BackofficeError
+
+USAGE = 2
+FAILURE = 1
+INTERRUPTED = 130
+
+UNDEFINED_TABLE = "42P01"
+UNDEFINED_COLUMN = "42703"
+
+
+def main() -> NoReturn:
+    """The entry of the console script `backoffice`: in the project around us."""
+    sys.exit(run_command_line(sys.argv[1:], find_root(Path.cwd()), "backoffice"))
+
+
+def find_root(start: Path) -> Path:
+    """The nearest directory upward with a `settings.toml`, else where we are."""
+    for directory in (start, *start.parents):
+        if (directory / "settings.toml").is_file():
+            return directory
+    return start
+
+
+def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
+    """Run a command in the project in `root`; 0 done, 1 failed, 2 not understood."""
+    _end_cleanly_when_told()
+    given, show_traceback = _without_common(arguments)
+    try:
+        code = _run(given, root, program)
+        # What is still in the buffer may find the reader gone.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if show_traceback:
+            raise
+        sentence = in_words(error)
+        if sentence is None:
+            traceback.print_exc()
+        else:
+            print(f"Error: {sentence}", file=sys.stderr)
+        return FAILURE
+    return code
+
+
+def in_words(error: Exception) -> str | None:
+    """What an operator is told; None for what can only be a mistake in the program."""
+    if isinstance(error, BackofficeError):
+        return str(error)
+    # Only where SQLAlchemy is imported can it have raised anything.
+    exceptions: Any = sys.modules.get("sqlalchemy.exc")
+    if exceptions is None or not isinstance(error, exceptions.DBAPIError):
+        return None
+    cause: Any = error.orig
+    said = str(cause).strip().partition("\n")[0]
+    state = getattr(cause, "sqlstate", None)
+    if state in (UNDEFINED_TABLE, UNDEFINED_COLUMN) or "no such table" in said:
+        return f"The database lacks something: {said}. `manage.py migrate` makes it."
+    if isinstance(error, exceptions.OperationalError):
+        return f"The database does not do it: {said}"
+    return None
+
+
+def print_help(program: str) -> None:
+    """All commands in their groups, a line each."""
+    found = commands()
+    width = max((len(command.name) for command in found), default=0) + 2
+    print(f"Usage: {program} COMMAND [OPTIONS]\n")
+    group = ""
+    for command in found:
+        if command.group != group:
+            print(f"{'' if not group else chr(10)}{command.group}")
+            group = command.group
+        print(f"  {command.name:<{width}}{command.summary}")
+    print(
+        f"\n`{program} COMMAND --help` says more about one. Everywhere: --traceback "
+        "shows where an\nerror comes from, --no-color (or NO_COLOR) writes plain text."
+    )
+
+
+def _run(arguments: list[str], root: Path, program: str) -> int:
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in ("--help", "-h"):
+        print_help(program)
+        return 0
+    name, *rest = arguments
+    if name in ("--version", "version"):
+        from importlib.metadata import version
+
+        print(f"backoffice {version('backoffice')}")
+        return 0
+    command = find_command(name)
+    if command is None:
+        return _say_unknown(name, program)
+    return _invoke(command, rest, root, program)
+
+
+def _say_unknown(name: str, program: str) -> int:
+    meant = similar_commands(name)
+    what = "option" if name.startswith("-") else "command"
+    hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    print(f"Error: There is no {what} {name!r}.{hint}", file=sys.stderr)
+    print(f"`{program} --help` lists all commands.", file=sys.stderr)
+    return USAGE
+
+
+def _invoke(command: Command, arguments: list[str], root: Path, program: str) -> int:
+    import typer
+    import typer.main
+
+    module = importlib.import_module(command.module)
+    app = typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    function = _function(module, root)
+    app.command(
+        command.name,
+        help=module.__doc__,
+        epilog=getattr(function, "epilog", None),
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            **getattr(module, "CONTEXT", {}),
+        },
+    )(function)
+    try:
+        typer.main.get_command(app).main(
+            args=arguments, prog_name=f"{program} {command.name}", obj=root
+        )
+    except SystemExit as ended:
+        return _code_of(ended)
+    return 0
+
+
+def _function(module: ModuleType, root: Path) -> Any:
+    if hasattr(module, "make_run"):
+        return module.make_run(root)
+    return module.run
+
+
+def _code_of(ended: SystemExit) -> int:
+    if ended.code is None or isinstance(ended.code, int):
+        return ended.code or 0
+    print(ended.code, file=sys.stderr)
+    return FAILURE
+
+
+def _without_common(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """The arguments without those that every command takes, wherever they stand."""
+    given = list(arguments)
+    end = given.index("--") if "--" in given else len(given)
+    before, after = given[:end], given[end:]
+    if "--no-color" in before:
+        os.environ["NO_COLOR"] = "1"
+    show_traceback = "--traceback" in before
+    kept = [one for one in before if one not in ("--traceback", "--no-color")]
+    return [*kept, *after], show_traceback
+
+
+def _end_cleanly_when_told() -> None:
+    """SIGTERM and a closed terminal end a command as Ctrl-C does: with its cleaning."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # What `nohup` ignores stays ignored.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, leave)

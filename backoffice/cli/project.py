@@ -1,0 +1,57 @@
+"""The project that a command works on: opened, and said who works."""
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from sqlalchemy.orm import Session
+
+from backoffice.bootstrap import Backoffice, open_backoffice
+from backoffice.database.session import Actor, Place, unit_of_work
+from backoffice.settings import load_settings
+
+
+def root_of(context: typer.Context) -> Path:
+    """The project's directory."""
+    root: Path = context.obj
+    return root
+
+
+def name_of(context: typer.Context) -> str:
+    """The command as it was typed."""
+    return context.info_name or ""
+
+
+@contextmanager
+def opened(context: typer.Context) -> Iterator[Backoffice]:
+    """The project with its database, whose statements may take as long as commands'."""
+    root = root_of(context)
+    settings = load_settings(root)
+    with open_backoffice(
+        root,
+        application_name=f"backoffice {name_of(context).rpartition(' ')[2]}",
+        statement_timeout=settings.database.command_timeout,
+    ) as backoffice:
+        if backoffice.notice:
+            print(backoffice.notice, file=sys.stderr)
+        yield backoffice
+
+
+@contextmanager
+def transaction(context: typer.Context, backoffice: Backoffice) -> Iterator[Session]:
+    """One transaction of this command, in the operator's name."""
+    place = Place(view="command", action=name_of(context).rpartition(" ")[2])
+    with unit_of_work(backoffice.sessions, actor=operator(), place=place) as session:
+        yield session
+
+
+def operator() -> Actor:
+    """Whoever types: the audit names the system's user."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "somebody"
+    return Actor(id=None, label=f"{user} at the command line")

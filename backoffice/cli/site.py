@@ -1,0 +1,127 @@
+"""The site as a command needs it: built to be looked at, or built to be served."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from backoffice.bootstrap import assemble, close, load_project, open_backoffice
+from backoffice.database.engine import database_url
+from backoffice.errors import EnvironmentProblem
+from backoffice.settings import Settings, WebSettings, load_settings
+from backoffice.web.app import create_app
+
+# How the processes that uvicorn starts find the project.
+ROOT_VARIABLE = "BACKOFFICE_ROOT"
+
+
+@contextmanager
+def application_without_database(root: Path) -> Iterator[Starlette]:
+    """The application, complete and never asked for a page: no database is touched."""
+    settings = load_settings(root)
+    given = settings.database.url.get_secret_value() or "postgresql://"
+    project = load_project(root, settings)
+    backoffice = assemble(root, settings, database_url(given), project, "backoffice")
+    try:
+        yield create_app(backoffice)
+    finally:
+        close(backoffice)
+
+
+def application() -> Starlette:
+    """The application of one server process, for as long as the process lives."""
+    root = Path(os.environ[ROOT_VARIABLE])
+    opened = open_backoffice(root, application_name="backoffice web")
+    # The process ends with the server; the kernel gives back what it holds then.
+    backoffice = opened.__enter__()
+    app = create_app(backoffice)
+    app.state.opened = opened
+    return app
+
+
+def take_port(web: WebSettings) -> socket.socket:
+    """The socket to serve on.
+
+    Raises:
+        EnvironmentProblem: the port is in use, or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    found = socket.socket(family)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((web.host, web.port))
+        found.listen(2048)
+    except OSError as error:
+        found.close()
+        other = web.port + 1 if web.port < 65535 else 8000  # noqa: PLR2004
+        reason = error.strerror or error
+        raise EnvironmentProblem(
+            f"Port {web.port} of {web.host} cannot be used ({reason}). "
+            "Stop what listens there, or choose another port with "
+            f"BACKOFFICE_WEB__PORT={other}."
+        ) from error
+    found.set_inheritable(True)
+    return found
+
+
+def serve(
+    root: Path, settings: Settings, listening: socket.socket, *, reload: bool = False
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; requests that run are answered first."""
+    os.environ[ROOT_VARIABLE] = str(root)
+    # Processes that are started anew have to find the project's modules.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    config = uvicorn.Config(
+        f"{__name__}:application",
+        factory=True,
+        workers=1 if reload else settings.web.processes,
+        reload=reload,
+        reload_dirs=_watched(root, settings) if reload else None,
+        log_level="warning" if not reload else "info",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        # A worker starts PostgreSQL's clients and imports the project's models.
+        timeout_worker_healthcheck=30,
+    )
+    server = uvicorn.Server(config)
+    try:
+        if reload:
+            ChangeReload(config, target=server.run, sockets=[listening]).run()
+        elif config.workers > 1:
+            Multiprocess(config, sockets=[listening]).run()
+        else:
+            server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+
+
+def address_of(settings: Settings) -> str:
+    """Where the site is to be opened in a browser."""
+    web = settings.web
+    if web.public_origin:
+        return f"{web.public_origin.rstrip('/')}/admin/"
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - they are compared, not listened on
+    host = "127.0.0.1" if web.host in everywhere else web.host
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{web.port}/admin/"
+
+
+def _watched(root: Path, settings: Settings) -> list[str]:
+    """Directories whose Python files start the server anew."""
+    import backoffice
+
+    tops = {settings.app.models.partition(".")[0], settings.app.admin.partition(".")[0]}
+    found = [root / top for top in sorted(tops) if (root / top).is_dir()]
+    package = Path(backoffice.__file__).parent
+    if package.is_relative_to(root) and ".venv" not in package.parts:
+        found.append(package)
+    return [str(path) for path in found or [root]]

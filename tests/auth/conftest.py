@@ -1,6 +1,7 @@
 """Databases with our own tables, and people in them."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -32,29 +33,14 @@ def own_tables() -> list[Table]:
 
 
 @pytest.fixture(scope="session")
-def accounts_template(server: Engine) -> Iterator[str]:
-    """The name of a PostgreSQL database with our tables and no rows."""
-    name = f"accounts_template_{os.getpid()}"
+def accounts_server(server: Engine) -> Iterator[Engine]:
+    """A PostgreSQL database with our tables, for all tests here one after the other."""
+    name = f"accounts_{os.getpid()}"
     with server.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}"'))
-    engine = create_engine(server.url.set(database=name))
-    Base.metadata.create_all(engine, tables=own_tables())
-    engine.dispose()
-    yield name
-    with server.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-@pytest.fixture
-def accounts(server: Engine, accounts_template: str) -> Iterator[Engine]:
-    """A PostgreSQL database with our tables and no rows."""
-    name = f"accounts_{os.getpid()}_{next(_numbers)}"
-    with server.connect() as connection:
-        connection.execute(
-            text(f'CREATE DATABASE "{name}" TEMPLATE "{accounts_template}"')
-        )
     url = server.url.set(database=name)
     engine = make_engine(url, DatabaseSettings(), application_name="tests")
+    Base.metadata.create_all(engine, tables=own_tables())
     yield engine
     engine.dispose()
     with server.connect() as connection:
@@ -62,11 +48,30 @@ def accounts(server: Engine, accounts_template: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def accounts_sqlite(tmp_path: Path) -> Iterator[Engine]:
-    """A SQLite database with our tables and no rows."""
-    url = make_url(f"sqlite:///{tmp_path / 'accounts.db'}")
-    engine = make_engine(url, DatabaseSettings(), application_name="tests")
+def accounts(accounts_server: Engine) -> Engine:
+    """A PostgreSQL database with our tables and no rows."""
+    names = ", ".join(table.name for table in own_tables())
+    with accounts_server.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names}"))
+    return accounts_server
+
+
+@pytest.fixture(scope="session")
+def accounts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our tables and no rows, to be copied."""
+    path = tmp_path_factory.mktemp("accounts") / "empty.db"
+    engine = create_engine(f"sqlite:///{path}")
     Base.metadata.create_all(engine, tables=own_tables())
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def accounts_sqlite(accounts_file: Path, tmp_path: Path) -> Iterator[Engine]:
+    """A SQLite database with our tables and no rows."""
+    copy = shutil.copy(accounts_file, tmp_path / "accounts.db")
+    url = make_url(f"sqlite:///{copy}")
+    engine = make_engine(url, DatabaseSettings(), application_name="tests")
     yield engine
     engine.dispose()
 

@@ -32,13 +32,23 @@ def test_an_address_is_unique_whatever_its_case(
 
 def test_a_login_finds_the_account_by_the_index(accounts: Engine) -> None:
     """Looking an address up does not read the whole table."""
-    query = (
-        "EXPLAIN SELECT id FROM backoffice_users"
-        " WHERE lower(email) = lower('a@b.org') AND deleted_at IS NULL"
-    )
     with accounts.begin() as connection:
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = "\n".join(connection.scalars(text(query)))
+        connection.execute(
+            text(
+                "INSERT INTO backoffice_users (id, email, name, role, password_hash)"
+                " SELECT gen_random_uuid(), n || '@example.org', 'P', 'viewer', ''"
+                " FROM generate_series(1, 2000) AS n"
+            )
+        )
+        connection.execute(text("ANALYZE backoffice_users"))
+        plan = "\n".join(
+            connection.scalars(
+                text(
+                    "EXPLAIN SELECT id FROM backoffice_users WHERE deleted_at IS NULL"
+                    " AND lower(email) = lower('7@example.org')"
+                )
+            )
+        )
     assert "uq_backoffice_users_email" in plan
 
 

@@ -255,7 +255,7 @@ def _unique(case: _Case, constraint: Rule) -> Refused:
     declared = case.declared(constraint)
     if declared is not None:
         return declared
-    columns = [c for c in constraint.columns if isinstance(c, Column)]
+    columns = list(constraint.columns)
     what = record_word(case.mapper)
     if constraint.table not in case.tables:
         return Refused({RECORD: "The database has this already."})

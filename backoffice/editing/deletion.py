@@ -1,0 +1,469 @@
+"""What goes with a record, what is kept without it, what forbids it; and its deletion.
+
+The foreign keys of the metadata say it, the database does it: SQLAlchemy loads and
+touches no child. Counts stop at a limit, so that the question costs the same for a
+record with ten children and for one with a million.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKeyConstraint,
+    FromClause,
+    Table,
+    and_,
+    func,
+    literal,
+    not_,
+    select,
+    tuple_,
+)
+from sqlalchemy import delete as delete_rows
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Mapper, Session, aliased
+
+from backoffice.audit.models import LABEL_LENGTH
+from backoffice.audit.recorder import (
+    add_entries,
+    add_entry,
+    audit_value,
+    audited_columns,
+    audited_table,
+    label_of,
+)
+from backoffice.database.constraints import explain_refusal
+from backoffice.database.keys import format_key, format_key_values
+from backoffice.database.words import (
+    field_word,
+    plural,
+    record_word,
+    records_word,
+    sentence,
+    table_word,
+    words,
+)
+from backoffice.editing.save import Lock, Scope, read_record
+from backoffice.errors import Refused
+
+LIMIT = 1000
+DEPTH = 5
+EXAMPLES = 3
+
+
+class Fate(StrEnum):
+    """What a deletion does to a record that refers to the deleted one."""
+
+    DELETED = "deleted"
+    KEPT = "kept"
+    FORBIDS = "forbids"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """The records of one table that hang on the one to be deleted by one key."""
+
+    table_name: str
+    # The class of the table, where one is mapped.
+    model: type[Any] | None
+    # What one of them is called, and several.
+    word: str
+    words: str
+    count: int
+    # There are more than `count`.
+    is_capped: bool
+    what: Fate
+    examples: tuple[str, ...]
+    # The words of the fields that refer: what is emptied where they are kept.
+    fields: tuple[str, ...]
+    # 1 for records that refer to the record itself, 2 for those that refer to them.
+    depth: int
+
+    @property
+    def number(self) -> str:
+        """The count as people read it."""
+        return f"more than {self.count:,}" if self.is_capped else f"{self.count:,}"
+
+    @property
+    def phrase(self) -> str:
+        """The count with its noun: `1 order`, `more than 1,000 orders`."""
+        is_one = self.count == 1 and not self.is_capped
+        return f"{self.number} {self.word if is_one else self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePreview:
+    """What a deletion would do, as far as it was counted."""
+
+    label: str
+    word: str
+    records: tuple[Dependent, ...]
+    # Stays the same as long as the counts do; `delete` takes it.
+    digest: str
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether something that refers to the record does not let it go."""
+        return any(found.what is Fate.FORBIDS for found in self.records)
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether not everything was counted to its end."""
+        return any(found.is_capped for found in self.records)
+
+    @property
+    def deleted(self) -> int:
+        """How many records go, the record itself among them; at least."""
+        return 1 + sum(f.count for f in self.records if f.what is Fate.DELETED)
+
+    @property
+    def kept(self) -> int:
+        """How many records stay and lose their reference; at least."""
+        return sum(f.count for f in self.records if f.what is Fate.KEPT)
+
+
+class PreviewChanged(Refused):
+    """What would go is not what was shown any more; `preview` is what it is now."""
+
+    def __init__(self, preview: DeletePreview) -> None:
+        self.preview = preview
+        super().__init__({"": "What hangs on this record has changed; look once more."})
+
+
+def preview_delete(
+    session: Session,
+    model: type[Any],
+    key: str,
+    limit: int = LIMIT,
+    *,
+    scope: Scope | None = None,
+) -> DeletePreview:
+    """What deleting this record would do; nothing is changed.
+
+    Raises:
+        RecordNotFound: there is none, or not within the scope.
+    """
+    mapper: Mapper[Any] = model.__mapper__
+    record = read_record(session, model, key, scope=scope, lock=None)
+    branches = list(_branches(session, mapper, record, limit))
+    return _preview(session, mapper, record, branches)
+
+
+def delete(
+    session: Session,
+    model: type[Any],
+    key: str,
+    *,
+    expected: str | None = None,
+    scope: Scope | None = None,
+    limit: int = LIMIT,
+) -> DeletePreview:
+    """Delete one record and what goes with it; what was deleted is given back.
+
+    `expected` is the digest of the preview that the person has seen. The record's
+    entry has all of its old values, and so has each record that goes with it, as far
+    as they were counted.
+
+    Raises:
+        RecordNotFound: there is none, or not within the scope.
+        PreviewChanged: something was added or removed since it was looked at.
+        Refused: something forbids it.
+        LockNotAvailable: somebody else holds a row for too long.
+    """
+    mapper: Mapper[Any] = model.__mapper__
+    record = read_record(session, model, key, scope=scope, lock=Lock.DELETE)
+    branches = list(_branches(session, mapper, record, limit))
+    preview = _preview(session, mapper, record, branches)
+    if expected is not None and preview.digest != expected:
+        raise PreviewChanged(preview)
+    if preview.is_forbidden:
+        raise Refused({"": _forbidden(preview)})
+    identity = mapper.primary_key_from_instance(record)
+    columns = dict(audited_columns(mapper))
+    missing = [k for k in columns if k not in record.__dict__]
+    if missing:
+        session.refresh(record, missing)
+    values = {k: getattr(record, k) for k in columns}
+    record_key = format_key(mapper, record)
+    try:
+        with session.begin_nested():
+            _record_dependents(session, mapper, branches)
+            _delete_rows(session, mapper, identity)
+    except DBAPIError as error:
+        raise explain_refusal(error, mapper, session, values=values) from error
+    if _is_audited(mapper.local_table):
+        add_entry(
+            session,
+            action="delete",
+            table_name=audited_table(mapper),
+            key=record_key,
+            label=preview.label,
+            changes={
+                k: [audit_value(columns[k], value), None]
+                for k, value in values.items()
+                if value is not None
+            },
+        )
+    session.expunge(record)
+    return preview
+
+
+def _forbidden(preview: DeletePreview) -> str:
+    holding = [f.phrase for f in preview.records if f.what is Fate.FORBIDS]
+    return f"Still used by {' and '.join(holding)}."
+
+
+def _delete_rows(session: Session, mapper: Mapper[Any], identity: Any) -> None:
+    """The record's row, of an inheriting class in each of its tables."""
+    for table in reversed(mapper.tables):
+        if isinstance(table, Table):
+            where = _is_row(table, mapper, identity)
+            session.execute(delete_rows(table).where(where))
+
+
+def _is_row(table: Table, mapper: Mapper[Any], identity: Any) -> ColumnElement[bool]:
+    columns: list[Any] = list(mapper.primary_key)
+    if columns[0].table is not table:
+        columns = list(table.primary_key.columns)
+    keys = zip(columns, identity, strict=True)
+    return and_(*(column == value for column, value in keys))
+
+
+# What hangs on a record
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """The rows of one table that refer, by one foreign key, to what is deleted."""
+
+    constraint: ForeignKeyConstraint
+    rows: FromClause
+    condition: ColumnElement[bool]
+    fate: Fate
+    depth: int
+    count: int
+    is_capped: bool
+
+    @property
+    def table(self) -> Table:
+        return self.constraint.table
+
+
+def _branches(
+    session: Session, mapper: Mapper[Any], record: Any, limit: int
+) -> Iterator[_Branch]:
+    """Everything that hangs on the record, level by level, where there is any."""
+    tables = [t for t in mapper.tables if isinstance(t, Table)]
+    level: list[_Branch] = []
+    for constraint in _referring(tables):
+        rows = constraint.table.alias()
+        condition = _refers_to_record(mapper, record, constraint, rows)
+        if condition is not None:
+            level += _counted(session, constraint, rows, condition, 1, limit)
+    for depth in range(2, DEPTH + 2):
+        yield from level
+        parents = [b for b in level if b.fate is Fate.DELETED and depth <= DEPTH]
+        level = []
+        for parent in parents:
+            for constraint in _referring([parent.table]):
+                rows = constraint.table.alias()
+                condition = _refers_to_rows(parent, constraint, rows)
+                level += _counted(session, constraint, rows, condition, depth, limit)
+
+
+def _referring(tables: list[Table]) -> list[ForeignKeyConstraint]:
+    """The foreign keys that refer to these tables, in a stable order."""
+    return sorted(
+        (
+            constraint
+            for table in tables[0].metadata.tables.values()
+            for constraint in table.foreign_key_constraints
+            # A class's own tables are one record.
+            if constraint.referred_table in tables
+            and not (table in tables and _is_inheritance(constraint))
+        ),
+        key=lambda c: (c.table.fullname, [column.name for column in c.columns]),
+    )
+
+
+def _is_inheritance(constraint: ForeignKeyConstraint) -> bool:
+    own = {column.name for column in constraint.table.primary_key.columns}
+    return {column.name for column in constraint.columns} == own
+
+
+def _refers_to_record(
+    mapper: Mapper[Any], record: Any, constraint: ForeignKeyConstraint, rows: FromClause
+) -> ColumnElement[bool] | None:
+    conditions: list[ColumnElement[bool]] = []
+    for element in constraint.elements:
+        attribute = mapper.get_property_by_column(element.column).key
+        value = getattr(record, attribute)
+        if value is None:
+            return None
+        conditions.append(rows.c[element.parent.key] == value)
+    if constraint.table is mapper.local_table:
+        # A record that refers to itself does not hold itself back.
+        identity = mapper.primary_key_from_instance(record)
+        keys = zip(mapper.primary_key, identity, strict=True)
+        conditions.append(
+            not_(and_(*(rows.c[str(c.key)] == value for c, value in keys)))
+        )
+    return and_(*conditions)
+
+
+def _refers_to_rows(
+    parent: _Branch, constraint: ForeignKeyConstraint, rows: FromClause
+) -> ColumnElement[bool]:
+    own = [rows.c[element.parent.key] for element in constraint.elements]
+    referred = [parent.rows.c[element.column.key] for element in constraint.elements]
+    chosen = select(*referred).where(parent.condition)
+    return own[0].in_(chosen) if len(own) == 1 else tuple_(*own).in_(chosen)
+
+
+def _counted(
+    session: Session,
+    constraint: ForeignKeyConstraint,
+    rows: FromClause,
+    condition: ColumnElement[bool],
+    depth: int,
+    limit: int,
+) -> list[_Branch]:
+    """The branch with its count, or nothing where there are no rows."""
+    capped = select(literal(1)).select_from(rows).where(condition).limit(limit + 1)
+    count = session.scalar(select(func.count()).select_from(capped.subquery())) or 0
+    if not count:
+        return []
+    action = (constraint.ondelete or "").upper()
+    fate = Fate.FORBIDS
+    if action == "CASCADE":
+        fate = Fate.DELETED
+    elif action.startswith("SET "):
+        fate = Fate.KEPT
+    is_capped = count > limit
+    count = min(count, limit)
+    return [_Branch(constraint, rows, condition, fate, depth, count, is_capped)]
+
+
+def _preview(
+    session: Session, mapper: Mapper[Any], record: Any, branches: list[_Branch]
+) -> DeletePreview:
+    digest = sha256()
+    for branch in branches:
+        columns = ",".join(column.name for column in branch.constraint.columns)
+        count = f"{branch.count}{'+' * branch.is_capped}"
+        name = f"{branch.table.fullname}({columns})"
+        digest.update(f"{name} {branch.depth} {branch.fate} {count};".encode())
+    return DeletePreview(
+        label=label_of(mapper, record, format_key(mapper, record)),
+        word=record_word(mapper),
+        records=tuple(_dependent(session, mapper, branch) for branch in branches),
+        digest=digest.hexdigest()[:32],
+    )
+
+
+def _dependent(session: Session, mapper: Mapper[Any], branch: _Branch) -> Dependent:
+    own = _mapper_of(mapper, branch.table)
+    word = table_word(branch.table) if own is None else record_word(own)
+    return Dependent(
+        table_name=branch.table.fullname,
+        model=None if own is None else own.class_,
+        word=word,
+        words=plural(word) if own is None else records_word(own),
+        count=branch.count,
+        is_capped=branch.is_capped,
+        what=branch.fate,
+        examples=_examples(session, own, branch),
+        fields=tuple(_field_words(own, branch.constraint)),
+        depth=branch.depth,
+    )
+
+
+def _mapper_of(mapper: Mapper[Any], table: Table) -> Mapper[Any] | None:
+    """The class whose rows a table holds."""
+    for own in mapper.registry.mappers:
+        if own.local_table is table and own.inherits is None:
+            return own
+    return None
+
+
+def _field_words(
+    own: Mapper[Any] | None, constraint: ForeignKeyConstraint
+) -> Iterator[str]:
+    for column in constraint.columns:
+        if own is None:
+            yield words(column.name).removesuffix(" id")
+        else:
+            yield field_word(own, own.get_property_by_column(column).key)
+
+
+def _examples(
+    session: Session, own: Mapper[Any] | None, branch: _Branch
+) -> tuple[str, ...]:
+    """What a few of the records call themselves; only of the nearest ones."""
+    if own is None or branch.depth > 1:
+        return ()
+    entity = aliased(own.class_, branch.rows)
+    query = (
+        select(entity)
+        .where(branch.condition)
+        .order_by(*(branch.rows.c[str(column.key)] for column in own.primary_key))
+        .limit(EXAMPLES)
+    )
+    records = session.scalars(query).unique()
+    return tuple(label_of(own, r, format_key(own, r)) for r in records)
+
+
+# The entries of what goes along
+
+
+def _record_dependents(
+    session: Session, mapper: Mapper[Any], branches: list[_Branch]
+) -> None:
+    """An entry for each record that goes along or is emptied, as far as counted."""
+    seen: set[tuple[str, str]] = set()
+    for branch in branches:
+        own = _mapper_of(mapper, branch.table)
+        if own is None or branch.is_capped or not _is_audited(branch.table):
+            continue
+        columns = dict(audited_columns(own))
+        asked = [branch.rows.c[str(column.key)] for column in columns.values()]
+        entries = []
+        for row in session.execute(select(*asked).where(branch.condition)):
+            values = dict(zip(columns, row, strict=True))
+            entry = _dependent_entry(own, branch, columns, values)
+            if (entry["table_name"], entry["key"]) not in seen:
+                seen.add((entry["table_name"], entry["key"]))
+                entries.append(entry)
+        add_entries(session, entries)
+
+
+def _dependent_entry(
+    own: Mapper[Any],
+    branch: _Branch,
+    columns: dict[str, Column[Any]],
+    values: dict[str, Any],
+) -> dict[str, Any]:
+    identity = [
+        values[own.get_property_by_column(column).key] for column in own.primary_key
+    ]
+    key = format_key_values(own, identity)
+    gone = [k for k, value in values.items() if value is not None]
+    if branch.fate is Fate.KEPT:
+        emptied = set(branch.constraint.columns)
+        gone = [k for k in gone if columns[k] in emptied]
+    return {
+        "action": "delete" if branch.fate is Fate.DELETED else "update",
+        "table_name": audited_table(own),
+        "key": key,
+        "label": f"{sentence(record_word(own))} {key}"[:LABEL_LENGTH],
+        "changes": {k: [audit_value(columns[k], values[k]), None] for k in gone},
+    }
+
+
+def _is_audited(table: Any) -> bool:
+    return not isinstance(table, Table) or table.info.get("audit", True) is not False

@@ -1,9 +1,11 @@
 """Which rows a search finds: every word somewhere, each word in any declared field."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     String,
     Text,
@@ -11,14 +13,21 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    inspect,
     literal,
     literal_column,
     or_,
     select,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapper, aliased
+from sqlalchemy.sql.visitors import iterate
 
-from backoffice.database.textsearch import PUNCTUATION, search_words, starts_words
+from backoffice.database.textsearch import (
+    PUNCTUATION,
+    search_vector,
+    search_words,
+    starts_words,
+)
 from backoffice.database.values import parse_value
 from backoffice.listing.paths import Entity, PathKind, Paths
 from backoffice.listing.query import Term
@@ -106,13 +115,11 @@ def _any_field(
     conditions = []
     word_start = [f for f in fields if f.mode is SearchMode.WORD_START]
     if word_start:
-        columns = [_column(entity, field) for field in word_start]
         by_words = (
-            starts_words(columns, term.text, phrase=term.is_phrase)
-            if dialect == POSTGRESQL
-            else _starts_words_sqlite(columns, term)
+            _starts_words_postgresql if dialect == POSTGRESQL else _starts_words_sqlite
         )
-        conditions.append(by_words)
+        keys = [field.path.rpartition(".")[2] for field in word_start]
+        conditions.append(by_words(entity, keys, term))
     for field in fields:
         column = _column(entity, field)
         if field.mode is SearchMode.CONTAINS:
@@ -125,6 +132,45 @@ def _any_field(
             conditions.append(_exact(column, term.text))
     found = [condition for condition in conditions if condition is not None]
     return or_(*found) if found else false()
+
+
+def _starts_words_postgresql(
+    entity: Entity, keys: Sequence[str], term: Term
+) -> ColumnElement[bool] | None:
+    """Whether words of the fields begin so, put as the index has it.
+
+    An index over more columns finds all rows that may fit; those are looked at again.
+    """
+    mapper: Mapper[Any] = inspect(entity).mapper
+    own = [getattr(entity, key) for key in keys]
+    indexed = _indexed_words(mapper, frozenset(keys))
+    if indexed is None:
+        return starts_words(own, term.text, phrase=term.is_phrase)
+    columns = [getattr(entity, key) for key in indexed]
+    found = starts_words(columns, term.text, phrase=term.is_phrase)
+    if found is None or len(indexed) == len(keys):
+        return found
+    again = starts_words(own, term.text, phrase=term.is_phrase)
+    return found if again is None else and_(found, again)
+
+
+@lru_cache(maxsize=1024)
+def _indexed_words(mapper: Mapper[Any], keys: frozenset[str]) -> tuple[str, ...] | None:
+    """The attributes, in order, of the smallest word index that has all of `keys`."""
+    found = []
+    for index in getattr(mapper.local_table, "indexes", ()):
+        if index.dialect_options["postgresql"].get("using") != "gin":
+            continue
+        expression = next(iter(index.expressions))
+        columns = dict.fromkeys(
+            part for part in iterate(expression) if isinstance(part, Column)
+        )
+        if not columns or str(search_vector(*columns)) != str(expression):
+            continue
+        names = [mapper.get_property_by_column(column).key for column in columns]
+        if keys <= set(names):
+            found.append(tuple(names))
+    return min(found, key=len, default=None)
 
 
 def _column(entity: Entity, field: SearchField) -> ColumnElement[Any]:
@@ -180,7 +226,7 @@ def _escaped(text: str) -> str:
 
 
 def _starts_words_sqlite(
-    columns: Sequence[ColumnElement[Any]], term: Term
+    entity: Entity, keys: Sequence[str], term: Term
 ) -> ColumnElement[bool] | None:
     """What PostgreSQL finds by its vector, found by patterns.
 
@@ -191,6 +237,7 @@ def _starts_words_sqlite(
         return None
     if term.is_phrase:
         words = [_BETWEEN_WORDS.join(words)]
+    columns = [getattr(entity, key) for key in keys]
     # A blank before the text lets its first word begin like any other.
     texts = [literal_column("' '", Text) + func.lower(c, type_=Text) for c in columns]
     return and_(

@@ -47,6 +47,10 @@ class Assets:
     def __init__(self) -> None:
         self.files = {asset.name: asset for asset in read_assets()}
 
+    def text(self, name: str) -> str:
+        """The content of a file."""
+        return self.files[name].body.decode()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         response = self.respond(scope["method"], scope["path"], Headers(scope=scope))

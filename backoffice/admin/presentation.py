@@ -9,13 +9,13 @@ in the view, so it is not drawn. Templates escape; nothing here is HTML.
 Names of icons are those of `statics/icons.svg`, without their `i-`.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+ISO_DATE_LENGTH = len("2026-11-20")
 
 
 class Link(NamedTuple):
@@ -454,7 +454,13 @@ class FieldView:
     @property
     def is_iso_date(self) -> bool:
         """Whether a browser's own date field can hold the value."""
-        return not self.value or bool(ISO_DATE.fullmatch(self.value))
+        if not self.value:
+            return True
+        try:
+            date.fromisoformat(self.value)
+        except ValueError:
+            return False
+        return len(self.value) == ISO_DATE_LENGTH
 
     @property
     def dom_id(self) -> str:

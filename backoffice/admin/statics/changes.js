@@ -60,6 +60,7 @@ form.addEventListener("change", show);
 form.addEventListener("submit", (event) => {
   if (isSent) event.preventDefault();
   isSent = true;
+  setTimeout(() => { isSent = false; }, 10_000); // nothing came back: let it be tried again
 });
 window.addEventListener("pageshow", () => { isSent = false; show(); });
 window.addEventListener("beforeunload", (event) => {

@@ -20,7 +20,7 @@ class Reference {
     this.list.id = `options-${made += 1}`;
     this.list.hidden = true;
     this.list.setAttribute("role", "listbox");
-    this.list.setAttribute("aria-label", this.name());
+    this.list.setAttribute("aria-label", "Choices");
     this.status = document.createElement("span");
     this.status.className = "hide";
     this.status.setAttribute("role", "status");
@@ -38,10 +38,6 @@ class Reference {
       const option = event.target.closest("[role=option]");
       if (option) this.choose(Number(option.dataset.index));
     });
-  }
-
-  name() {
-    return this.input.labels[0]?.textContent.trim() || this.input.getAttribute("aria-label");
   }
 
   typed() {

@@ -95,10 +95,11 @@ class BatchAnalysis(Timestamps, Base):
             name="failed_not_negative",
             info={"fields": ["failed"], "message": "A counter is 0 or more."},
         ),
-        # Subtracted, as the sum of two large counters may be no integer any more.
+        # Subtracted, as the sum of two large counters may be no integer any more. Its
+        # name comes last: PostgreSQL tries checks by name, and this one says the least.
         CheckConstraint(
             "processed <= size - failed",
-            name="counters_within_size",
+            name="within_size",
             info={
                 "fields": ["processed", "failed"],
                 "message": "Processed and failed together are more than the size.",

@@ -91,8 +91,7 @@ def upgrade() -> None:
             "failed >= 0", name=op.f("ck_batch_analyses_failed_not_negative")
         ),
         sa.CheckConstraint(
-            "processed <= size - failed",
-            name=op.f("ck_batch_analyses_counters_within_size"),
+            "processed <= size - failed", name=op.f("ck_batch_analyses_within_size")
         ),
         sa.CheckConstraint(
             "processed >= 0", name=op.f("ck_batch_analyses_processed_not_negative")

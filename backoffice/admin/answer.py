@@ -26,6 +26,7 @@ from backoffice.admin import failures
 from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.presentation import Message
+from backoffice.admin.templating import render
 from backoffice.auth.sessions import Login, find_session, unsign_token
 from backoffice.database.session import ACTOR, Actor, Place, unit_of_work
 from backoffice.errors import NotPermitted
@@ -183,7 +184,7 @@ class Answering:
 
     def drawn(self, page: Page) -> Response:
         """A page as HTML."""
-        html = self.site.drawing.render(page.template, page.view, page.frame)
+        html = render(page.template, page.view, page.frame, self.site.backoffice.root)
         return HTMLResponse(html, page.status)
 
     def set_cookie(self, response: Response, name: str, value: str) -> None:
@@ -267,7 +268,7 @@ class Answering:
             )
         login = getattr(request.state, "login", None)
         frame = plain_frame(self.site, request, login, problem)
-        html = self.site.drawing.render("error", problem.view(), frame)
+        html = render("error", problem.view(), frame, self.site.backoffice.root)
         return HTMLResponse(html, problem.status, headers=problem.headers)
 
     async def login_needed(self, request: Request) -> Response:

@@ -1,5 +1,6 @@
 """What went wrong, in words for the person whose request it was."""
 
+import traceback
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
@@ -175,6 +176,34 @@ def _http_problem(error: HTTPException) -> Problem:
         str(error.detail),
         headers=dict(error.headers or {}),
     )
+
+
+def for_log(error: BaseException) -> str:
+    """Where an error came from and of what kind it is, without anybody's values.
+
+    What a driver says holds values of rows ("Key (email)=(…) already exists"): of its
+    errors only kind, SQLSTATE and statement are told.
+    """
+    lines = []
+    seen: BaseException | None = error
+    while seen is not None:
+        stack = "".join(traceback.format_tb(seen.__traceback__))
+        lines.append(f"{_kind_for_log(seen)}\n{stack}")
+        seen = seen.__cause__ or (
+            None if seen.__suppress_context__ else seen.__context__
+        )
+    return "\ncaused by ".join(lines)
+
+
+def _kind_for_log(error: BaseException) -> str:
+    """An error's class, and its text where that cannot hold a row's values."""
+    name = type(error).__name__
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        return f"{name} ({type(error.orig).__name__}, SQLSTATE {state}) {error.statement}"
+    if type(error).__module__.partition(".")[0] in {"psycopg", "sqlite3"}:
+        return f"{name}, SQLSTATE {getattr(error, 'sqlstate', None)}"
+    return f"{name}: {error}"
 
 
 def right_sentence(role: str, action: str, view: object) -> str:

@@ -1,11 +1,12 @@
 """How a form asks for a record's fields, and what came back as raw texts."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from sqlalchemy import inspect
+from sqlalchemy import Select, inspect
 from sqlalchemy.orm import Mapper
 
 from backoffice.admin.call import address
@@ -20,12 +21,12 @@ from backoffice.admin.presentation import (
 )
 from backoffice.database.keys import format_key
 from backoffice.editing.fields import FieldKind, FormField
-from backoffice.editing.references import AmbiguousReference, resolve
-from backoffice.errors import Refused
 
 if TYPE_CHECKING:
     from backoffice.admin.call import Call
     from backoffice.admin.model_view import ModelView
+
+Scope = Callable[[Select[Any]], Select[Any]]
 
 CONTROLS = {
     FieldKind.TEXT: Control.TEXT,
@@ -39,7 +40,7 @@ CONTROLS = {
     FieldKind.DATETIME: Control.TEXT,
     FieldKind.CHOICE: Control.SELECT,
     FieldKind.JSON: Control.JSON,
-    FieldKind.ARRAY: Control.JSON,
+    FieldKind.LIST: Control.JSON,
     FieldKind.REFERENCE: Control.REFERENCE,
 }
 WIDTHS = {
@@ -104,69 +105,35 @@ def typed_fields(
     return found
 
 
-@dataclass(slots=True)
-class Submitted:
-    """A form's fields as raw texts, references as keys, and what cannot be one."""
+def submitted_texts(typed: Mapping[str, Typed]) -> dict[str, str]:
+    """Each field's raw text; of a reference the picked key while its text is untouched.
 
-    texts: dict[str, str]
-    errors: dict[str, str]
-    candidates: dict[str, tuple[Choice, ...]]
-
-
-def submitted_texts(
-    call: "Call", fields: Sequence[FormField], typed: Mapping[str, Typed]
-) -> Submitted:
-    """Each field's raw text.
-
-    Of a reference the picked key counts while its text is untouched; else the text is
-    looked up: a key, an exact name, or one of several that fit.
+    What else was typed for a reference is a key or a name, for `editing` to resolve.
     """
-    found = Submitted({}, {}, {})
+    return {
+        key: sent.key if sent.is_picked else sent.text for key, sent in typed.items()
+    }
+
+
+def names_of(
+    call: "Call", fields: Sequence[FormField]
+) -> tuple[dict[str, Collection[str]], dict[str, Scope]]:
+    """By which columns, and among which rows, each reference's record is found."""
+    names: dict[str, Collection[str]] = {}
+    scopes: dict[str, Scope] = {}
     for field in fields:
-        sent = typed.get(field.key)
-        if sent is None:
+        if field.target is None:
             continue
-        if field.kind is not FieldKind.REFERENCE:
-            found.texts[field.key] = sent.text
-        elif sent.is_picked:
-            found.texts[field.key] = sent.key
-        elif not sent.text.strip():
-            found.texts[field.key] = ""
-        else:
-            _look_up(call, field, sent.text.strip(), found)
-    return found
+        view = call.site.view_of(field.target)
+        if view is not None:
+            names[field.key] = view.description.label_keys
+            scopes[field.key] = functools.partial(_scoped, view, call)
+    return names, scopes
 
 
-def _look_up(call: "Call", field: FormField, text: str, found: Submitted) -> None:
-    """Find the record that a typed text means, or say why there is no such one."""
-    try:
-        found.texts[field.key] = reference_key(resolve_reference(call, field, text))
-    except AmbiguousReference as several:
-        found.errors[field.key] = str(several)
-        found.candidates[field.key] = tuple(
-            Choice(one.key, one.label) for one in several.candidates
-        )
-    except Refused as refused:
-        found.errors[field.key] = str(refused)
-
-
-def resolve_reference(call: "Call", field: FormField, text: str) -> Any:
-    """The one record that this text means, within what the person may see."""
-    assert field.target is not None  # noqa: S101 - a reference has a target
-    view = call.site.view_of(field.target)
-    labels = (
-        view.description.label_keys
-        if view is not None
-        else default_label(inspect(field.target))
-    )
-    return resolve(
-        call.session,
-        field.target,
-        text,
-        label_columns=labels,
-        scope=(lambda select: view.scope(select, call)) if view is not None else None,
-        label=lambda record: reference_label(call, record),
-    )
+def _scoped(view: "ModelView", call: "Call", select: Select[Any]) -> Select[Any]:
+    """The rows of a view that this person may see."""
+    return view.scope(select, call)
 
 
 def groups_of(
@@ -217,10 +184,12 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
     is_reference = field.kind is FieldKind.REFERENCE
     is_num = field.kind in {FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.FLOAT}
     choices = tuple(Choice(v, w, v == text) for v, w in field.choices)
-    if field.choices and not field.required:
-        choices = (Choice("", "none", not text), *choices)
-    elif field.choices and text not in {v for v, _ in field.choices}:
-        choices = (Choice(text, text or "Choose", is_checked=True), *choices)
+    if field.choices and text and text not in {v for v, _ in field.choices}:
+        # A value that is no choice any more stays until somebody chooses.
+        choices = (Choice(text, text, is_checked=True), *choices)
+    empty_label = ""
+    if field.choices and (field.nullable or not text):
+        empty_label = "none" if field.nullable else "Choose"
     width = WIDTHS.get(control, "")
     if field.read_only and is_num:
         width = "w2"
@@ -248,12 +217,10 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
         reference=_open_link(call, field, key) if is_reference and key else None,
         candidates=candidates,
         inputmode="decimal" if is_num else "",
-        step=str(field.step) if field.step else "",
-        low="" if field.minimum is None else str(field.minimum),
-        high="" if field.maximum is None else str(field.maximum),
         max_length=str(field.max_length) if field.max_length else "",
         autocomplete="new-password" if field.secret else "off",
         has_focus=has_focus,
+        empty_label=empty_label,
     )
 
 

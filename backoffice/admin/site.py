@@ -12,10 +12,10 @@ from sqladmin.authorization import AuthorizationBackend
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from backoffice.admin.answer import Answering, Handler
-from backoffice.admin.assets import Assets
+from backoffice.admin.assets import assets_route
 from backoffice.admin.call import Call
 from backoffice.admin.description import describe
 from backoffice.admin.frame import menu_of
@@ -34,7 +34,6 @@ from backoffice.admin.pages import (
     theme,
 )
 from backoffice.admin.presentation import MenuGroup
-from backoffice.admin.templating import Templates
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
 from backoffice.errors import SettingsError
@@ -107,8 +106,6 @@ class Site(sqladmin.Admin):  # type: ignore[misc]
     def __init__(self, backoffice: Backoffice, app: Starlette) -> None:
         self.backoffice = backoffice
         self.codec = CursorCodec(backoffice.secret_key)
-        self.assets = Assets("/admin/assets")
-        self.drawing = Templates(self.assets, backoffice.root)
         self.answering = Answering(self)
         database = backoffice.settings.database
         tokens = (
@@ -147,7 +144,7 @@ class Site(sqladmin.Admin):  # type: ignore[misc]
     def own_routes(self) -> Iterable[BaseRoute]:
         """Every address of the site; names as SQLAdmin's where it has one."""
         page = self.answering.route
-        yield Mount("/assets", app=self.assets, name="assets")
+        yield assets_route()
         yield page("/", "index", get=index.show)
         yield page("/login", "login", get=login.show, post=login.log_in, public=True)
         yield page("/logout", "logout", get=login.confirm_logout, post=login.log_out)

@@ -54,6 +54,8 @@ def make_engine(
         "echo": settings.echo,
         "echo_pool": settings.echo_pool,
         "pool_pre_ping": settings.pool_pre_ping,
+        # What people typed stands in no error message, so in no log.
+        "hide_parameters": True,
         **pool_options(settings),
         **options,
     }

@@ -97,13 +97,10 @@ def estimated_row_counts(session: Session, tables: Iterable[str]) -> dict[str, i
         ".".join(preparer.quote(part) for part in name.split(".")): name
         for name in names
     }
+    given = func.unnest(cast(list(quoted), ARRAY(Text))).column_valued("given")
     found = session.execute(
-        select(_PG_CLASS.c.reltuples, column("name"))
-        .select_from(func.unnest(cast(list(quoted), ARRAY(Text))).table_valued("name"))
-        .join(
-            _PG_CLASS,
-            _PG_CLASS.c.oid == cast(func.to_regclass(column("name")), OID),
-        )
+        select(_PG_CLASS.c.reltuples, given)
+        .join(_PG_CLASS, _PG_CLASS.c.oid == cast(func.to_regclass(given), OID))
         .where(_PG_CLASS.c.reltuples >= 0)
     )
     return {quoted[name]: int(rows) for rows, name in found}

@@ -223,32 +223,18 @@ class Shown:
         how = ""
         if not count.is_exact:
             how = "planner’s estimate" if count.is_estimate else "no estimate"  # noqa: RUF001
-        next_url = previous_url = ""
-        number = query.page
-        if page.next:
-            next_url = self.url + "?" + urlencode(
-                [*self.kept(), ("page", str(number + 1)), ("after", page.next)]
-            )
-        if page.previous:
-            back = max(1, number - 1)
-            previous_url = self.url + "?" + urlencode(
-                [*self.kept(), ("page", str(back)), ("before", page.previous)]
-            )
+        later, earlier = page.next_query(query), page.previous_query(query)
         return Pager(
             first=f"{first:,}" if is_known else "?",
             last=f"{first + len(page.rows) - 1:,}" if is_known else "?",
             count=Count(count.words(), how),
-            page=number,
+            page=page.page,
             page_size=query.page_size,
             page_sizes=self.spec.page_sizes,
-            previous_url=previous_url,
-            next_url=next_url,
+            previous_url=self.to(earlier) if earlier is not None else "",
+            next_url=self.to(later) if later is not None else "",
             hidden=hidden_items(tuple(plain)),
         )
-
-    def kept(self) -> list[tuple[str, str]]:
-        """The query string without the place in the list."""
-        return [item for item in self.query.to_items() if item[0] not in MOVES]
 
     # Filters
 
@@ -269,7 +255,7 @@ class Shown:
         offered = {choice.value for choice in choices}
         lookup = ""
         kind = FilterKind(str(field.kind))
-        if kind == FilterKind.REFERENCE and not offered - chosen:
+        if kind == FilterKind.REFERENCE and field.path in self.page.typed:
             lookup = (
                 address(self.call.site.base_url, self.model_view.identity)
                 + "/ajax/lookup?"

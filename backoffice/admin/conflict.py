@@ -1,0 +1,223 @@
+"""Two people saved one record: both versions side by side, and what is merged already."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from backoffice.admin.call import address
+from backoffice.admin.cells import record_name
+from backoffice.admin.frame import frame
+from backoffice.admin.presentation import (
+    ConflictChoice,
+    ConflictView,
+    Hidden,
+    Link,
+    MergedField,
+    Moment,
+)
+from backoffice.admin.words import difference, moment, plural
+from backoffice.database.keys import parse_key
+from backoffice.editing.fields import FieldKind, FormField
+from backoffice.editing.stale import FieldConflict, Stale
+from backoffice.editing.texts import same_text
+from backoffice.errors import BackofficeError, Refused
+
+if TYPE_CHECKING:
+    from backoffice.admin.call import Call, Page
+    from backoffice.admin.model_view import ModelView
+
+CHOOSE, MINE, WRITTEN = "choose:", "mine:", "__written"
+
+
+def merged_choices(call: "Call", current: Mapping[str, str]) -> dict[str, str]:
+    """The texts that were chosen on the page of a conflict; nothing of other forms.
+
+    Raises:
+        Refused: a field that both had changed was left without a choice.
+    """
+    posted = call.posted_all()
+    chosen: dict[str, str] = {}
+    open_choices: dict[str, str] = {}
+    for name, mine in posted.items():
+        key = name.removeprefix(MINE)
+        if key == name or key not in current:
+            continue
+        match posted.get(CHOOSE + key):
+            case "theirs":
+                chosen[key] = current[key]
+            case "mine":
+                chosen[key] = mine
+            case "written":
+                chosen[key] = posted.get(CHOOSE + key + WRITTEN, mine)
+            case _:
+                open_choices[key] = "Both of you changed this: choose one."
+    if open_choices:
+        raise Refused(open_choices)
+    return chosen
+
+
+def conflict_page(
+    call: "Call",
+    view: "ModelView",
+    fields: tuple[FormField, ...],
+    stale: Stale,
+    mine: Mapping[str, str],
+    state: str,
+) -> "Page":
+    """The page on which both versions are merged; nothing typed is lost."""
+    from backoffice.admin.call import Page
+    from backoffice.admin.record import load_record
+
+    record = load_record(call, view, call.key)
+    by_key = {one.key: one for one in fields}
+    who = _names(stale)
+    when = max((c.when for c in stale.conflicts if c.when), default=None)
+    both = [c for c in stale.conflicts if c.needs_choice and c.key in by_key]
+    # What only I changed goes along as it was typed.
+    only_mine = {
+        key: text
+        for key, text in mine.items()
+        if key in stale.current
+        and not same_text(text, stale.current[key])
+        and key not in {c.key for c in both}
+    }
+    base = call.site.base_url
+    query = f"?{call.request.url.query}" if call.request.url.query else ""
+    url = address(base, view.identity, "edit", call.key) + query
+    hidden = [Hidden(key, text) for key, text in only_mine.items()]
+    hidden += [Hidden(MINE + c.key, c.mine) for c in both]
+    then = call.posted("then")
+    if then:
+        hidden.append(Hidden("then", then))
+    merged = [_theirs(call, by_key, c, who) for c in stale.conflicts if c not in both]
+    merged += [
+        _mine(call, by_key[key], stale, key, text)
+        for key, text in only_mine.items()
+        if key in by_key
+    ]
+    untouched = len(stale.current) - len(both) - len(merged)
+    shown = ConflictView(
+        url=url,
+        who=who,
+        when=moment(when, with_time=True) if when else Moment(""),
+        sentence=f"{who} saved this record while you were editing.",
+        text="Nothing of yours is saved yet, and nothing is lost. "
+        + (
+            f"Both of you changed {plural(len(both), 'field')}: choose below, then save."
+            if both
+            else "What each of you changed is merged below; look it through and save."
+        ),
+        choices=tuple(_choice(call, by_key[c.key], c) for c in both),
+        merged=tuple(merged),
+        same=f"{plural(untouched, 'other field is', 'other fields are')} the same "
+        "in both versions"
+        if untouched > 0
+        else "",
+        hidden=tuple(hidden),
+        state=state,
+        discard=Link("Discard mine", url),
+        save_label=f"Save the merged {view.name[:1].lower()}{view.name[1:]}",
+    )
+    title = f"Conflict: {record_name(view, record)}"
+    return Page(
+        "conflict",
+        shown,
+        frame(
+            call,
+            title=title,
+            heading=record_name(view, record),
+            crumbs=[
+                Link(view.name_plural, address(base, view.identity, "list") + query)
+            ],
+            width="mid",
+        ),
+        409,
+    )
+
+
+def _names(stale: Stale) -> str:
+    """Who else has written, as far as the history knows."""
+    who = sorted({conflict.who for conflict in stale.conflicts if conflict.who})
+    return " and ".join(who) or "Somebody else"
+
+
+def _choice(call: "Call", one: FormField, conflict: FieldConflict) -> ConflictChoice:
+    """A field that both changed: nothing is chosen beforehand."""
+    opened, theirs, mine = (
+        in_words(call, one, text)
+        for text in (conflict.opened, conflict.theirs, conflict.mine)
+    )
+    can_write = one.kind in {
+        FieldKind.TEXT,
+        FieldKind.LONG_TEXT,
+        FieldKind.JSON,
+        FieldKind.INTEGER,
+        FieldKind.DECIMAL,
+        FieldKind.FLOAT,
+    }
+    return ConflictChoice(
+        name=CHOOSE + conflict.key,
+        label=one.label,
+        opened=opened,
+        theirs=difference(opened, theirs) if theirs else (),
+        mine=difference(opened, mine) if mine else (),
+        written=conflict.mine,
+        can_write=can_write,
+        is_long=one.is_long,
+    )
+
+
+def _theirs(
+    call: "Call",
+    by_key: Mapping[str, FormField],
+    conflict: FieldConflict,
+    who: str,
+) -> MergedField:
+    """A field that only they changed: theirs stays."""
+    one = by_key.get(conflict.key)
+    opened, theirs = conflict.opened, conflict.theirs
+    if one is not None:
+        opened, theirs = in_words(call, one, opened), in_words(call, one, theirs)
+    return MergedField(
+        label=one.label if one is not None else conflict.label,
+        opened=opened,
+        theirs=theirs,
+        mine=opened,
+        saved=theirs,
+        whose="theirs",
+        saved_words=f"by {conflict.who or who}",
+    )
+
+
+def _mine(
+    call: "Call", one: FormField, stale: Stale, key: str, text: str
+) -> MergedField:
+    """A field that only I changed: mine is saved."""
+    now, new = (in_words(call, one, value) for value in (stale.current[key], text))
+    return MergedField(
+        label=one.label,
+        opened=now,
+        theirs=now,
+        mine=new,
+        saved=new,
+        whose="mine",
+        saved_words="yours",
+    )
+
+
+def in_words(call: "Call", one: FormField, text: str) -> str:
+    """A field's raw text as a person knows it: a choice's label, a record's name."""
+    if one.choices:
+        return dict(one.choices).get(text, text)
+    if one.kind is FieldKind.BOOLEAN:
+        return {"true": "yes", "false": "no"}.get(text, text)
+    if one.target is None or not text:
+        return text
+    mapper: Any = one.target.__mapper__  # type: ignore[attr-defined]
+    try:
+        record = call.session.get(one.target, parse_key(mapper, text))
+    except BackofficeError:
+        return text
+    view = call.site.view_of(one.target)
+    if record is None or view is None:
+        return text
+    return record_name(view, record)

@@ -1,0 +1,180 @@
+"""Before a record is deleted: what goes with it, what is kept, what forbids it."""
+
+from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.cells import record_name
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.details import back_query, crumbs, subtitle
+from backoffice.admin.presentation import (
+    DeleteView,
+    DependentRow,
+    Hidden,
+    Link,
+    Message,
+)
+from backoffice.admin.record import load_record
+from backoffice.admin.words import plural
+from backoffice.audit.recorder import record_changes
+from backoffice.editing import deletion, save
+from backoffice.editing.deletion import Dependent, DeletePreview, Fate, PreviewChanged
+from backoffice.errors import LockNotAvailable, Refused
+
+EXPECTED = "expected"
+FATES = {
+    Fate.DELETED: ("deleted", "Deleted"),
+    Fate.KEPT: ("kept", "Kept"),
+    Fate.FORBIDS: ("forbids", "Forbids it"),
+}
+
+
+def show(call: Call) -> Reply:
+    """What deleting this record would do; nothing is changed."""
+    return page(call, preview(call))
+
+
+def delete(call: Call) -> Reply:
+    """Delete it, if what would go is still what was shown."""
+    view = call.model_view
+    record_changes(call.session)
+    name = record_name(view, load_record(call, view, call.key))
+    try:
+        if not deleted_own_way(call, view):
+            deletion.delete(
+                call.session,
+                view.model,
+                call.key,
+                expected=call.posted(EXPECTED) or "",
+                scope=lambda select: view.scope(select, call),
+            )
+    except PreviewChanged as changed:
+        call.session.rollback()
+        return page(call, changed.preview, error=str(changed), status=409)
+    except LockNotAvailable as held:
+        call.session.rollback()
+        return page(call, preview(call), error=str(held) or BUSY, status=409)
+    except Refused as refused:
+        call.session.rollback()
+        return page(call, preview(call), error=str(refused), status=409)
+    url = address(call.site.base_url, view.identity, "list") + back_query(call)
+    history = address(call.site.base_url, view.identity, "history", call.key)
+    message = Message(
+        "ok", f"{view.name} {name} is deleted.", Link("Its history", history)
+    )
+    return Redirect(url, message)
+
+
+BUSY = "Somebody else is writing here. Try again in a moment."
+
+
+def deleted_own_way(call: Call, view: ModelView) -> bool:
+    """Whether the view has deleted the record in a way of its own."""
+    if type(view).delete_record is ModelView.delete_record:
+        return False
+    record = save.locked(
+        call.session, view.model, call.key, scope=lambda s: view.scope(s, call)
+    )
+    return view.delete_record(call.session, record, call)
+
+
+def preview(call: Call) -> DeletePreview:
+    """What hangs on the record; a view that deletes in its own way touches no other."""
+    view = call.model_view
+    found = deletion.preview_delete(
+        call.session,
+        view.model,
+        call.key,
+        scope=lambda select: view.scope(select, call),
+    )
+    if type(view).delete_record is ModelView.delete_record:
+        return found
+    return DeletePreview(found.label, found.word, (), found.digest)
+
+
+def page(
+    call: Call, found: DeletePreview, *, error: str = "", status: int = 200
+) -> Page:
+    """The page with its verdict, its table, and a button that says the number."""
+    view = call.model_view
+    record = load_record(call, view, call.key)
+    name = record_name(view, record)
+    base, query = call.site.base_url, back_query(call)
+    records = plural(found.deleted, "record")
+    if found.is_capped:
+        records = f"more than {found.deleted:,} records"
+    shown = DeleteView(
+        url=address(base, view.identity, "delete", call.key) + query,
+        verdict=verdict_of(found, records),
+        text=(
+            "Change or delete these first."
+            if found.is_forbidden
+            else "This cannot be undone. The old values stay readable in the history."
+        ),
+        rows=(
+            DependentRow(
+                f"The {view.name.lower()}", "1", "deleted", "Deleted", examples=()
+            ),
+            *(row_of(call, one) for one in found.records),
+        )
+        if not found.is_forbidden
+        else tuple(row_of(call, one) for one in found.records),
+        is_forbidden=found.is_forbidden,
+        cancel=Link(
+            "Keep everything" if not found.is_forbidden else "Back",
+            address(base, view.identity, "details", call.key) + query,
+        ),
+        button=f"Delete {records}",
+        confirm="" if found.deleted == 1 else f"Yes, delete {records}",
+        caption=f"What hangs on this {view.name.lower()}",
+        footnote=(
+            f"Counts stop at {deletion.LIMIT:,}. If anything is added before you "
+            "confirm, this page comes back with the new counts."
+        )
+        if found.records
+        else "",
+        hidden=(Hidden(EXPECTED, found.digest),),
+        error=error,
+    )
+    title = f"Delete {name}?" if not found.is_forbidden else f"{name} cannot be deleted"
+    return Page(
+        "delete",
+        shown,
+        frame(
+            call,
+            title=title,
+            sub=subtitle(view, call.key),
+            crumbs=crumbs(call, view),
+            width="narrow",
+        ),
+        status,
+    )
+
+
+def verdict_of(found: DeletePreview, records: str) -> str:
+    """One sentence: how many go, how many stay, or what stands in the way."""
+    in_the_way = [one.phrase for one in found.records if one.what is Fate.FORBIDS]
+    if in_the_way:
+        return f"It is still used by {' and '.join(in_the_way)}."
+    kept = f", {found.kept:,} would be kept without it" if found.kept else ""
+    return f"{records[:1].upper()}{records[1:]} would be deleted{kept}."
+
+
+def row_of(call: Call, one: Dependent) -> DependentRow:
+    """The records of one table, with the way to their list where there is one."""
+    fate, words = FATES[one.what]
+    if one.what is Fate.KEPT and one.fields:
+        words = f"Kept, {' and '.join(one.fields)} emptied"
+    view = call.site.view_of(one.model) if one.model is not None else None
+    url = ""
+    if view is not None and call.may("list", view):
+        url = address(call.site.base_url, view.identity, "list")
+    label = one.words[:1].upper() + one.words[1:]
+    left = one.count - len(one.examples)
+    return DependentRow(
+        label=label,
+        count=one.number,
+        fate=fate,
+        words=words,
+        url=url,
+        examples=tuple(Link(text, "") for text in one.examples),
+        more=f"and {left:,} more" if left > 0 and one.examples else "",
+    )

@@ -1,0 +1,580 @@
+"""Creating and editing a record: what is asked, what is refused, what is written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.cells import record_name
+from backoffice.admin.chronicle import entries_of
+from backoffice.admin.conflict import conflict_page, merged_choices
+from backoffice.admin.fields import (
+    field_view,
+    groups_of,
+    names_of,
+    submitted_texts,
+    typed_fields,
+)
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.details import back_query, crumbs, subtitle, times
+from backoffice.admin.presentation import (
+    Action,
+    Choice,
+    FieldProblem,
+    FormView,
+
+    Link,
+    Message,
+    Submit,
+)
+from backoffice.admin.record import load_record
+from backoffice.admin.words import plural
+from backoffice.audit.history import history_of
+from backoffice.audit.recorder import label_of, record_changes
+from backoffice.database.keys import format_key
+from backoffice.editing import save
+from backoffice.editing.fields import FieldKind, FormField, form_fields
+from backoffice.editing.references import Ambiguous, resolve
+from backoffice.editing.stale import Stale
+from backoffice.editing.texts import same_text, shown_texts
+from backoffice.errors import LockNotAvailable, RecordNotFound, Refused
+
+HISTORY = 3
+# Where to go after saving; anything else is the list.
+CONTINUE, ANOTHER = "continue", "another"
+SHOWN_WAS = 40
+
+
+@dataclass(slots=True)
+class Filled:
+    """A form as it is drawn: texts, labels of references, and what is wrong."""
+
+    fields: tuple[FormField, ...]
+    texts: dict[str, str]
+    labels: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    shown_labels: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    candidates: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    sentence: str = ""
+
+    def refuse(self, refused: Refused) -> None:
+        """Take over what was refused; what is no field here stands above all."""
+        own = {one.key for one in self.fields}
+        for key, text in refused.fields.items():
+            if key in own:
+                self.errors[key] = text
+            else:
+                self.sentence = " ".join(filter(None, (self.sentence, text)))
+        if not refused.fields:
+            self.sentence = str(refused)
+        if isinstance(refused, Ambiguous):
+            self.candidates.update(
+                {
+                    key: tuple(Choice(one.key, one.label) for one in found)
+                    for key, found in refused.candidates.items()
+                }
+            )
+
+
+def show_create(call: Call) -> Reply:
+    """An empty form, filled with what the address presets."""
+    view = call.model_view
+    fields = fields_of(call, view, is_created=True)
+    filled = blank(call, view, fields)
+    return form_page(call, view, filled, is_created=True)
+
+
+def create(call: Call) -> Reply:
+    """Write a new record, or show the form again with what is in the way."""
+    view = call.model_view
+    fields = fields_of(call, view, is_created=True)
+    state = read_state(call)
+    if state is None:
+        return expired(call, view, blank(call, view, fields), is_created=True)
+    typed = typed_fields(call, fields, state)
+    values = submitted_texts(typed)
+    record_changes(call.session)
+    names, scopes = names_of(call, fields)
+    try:
+        record = own_record(call, view, fields, values)
+        if record is None:
+            record = save.create(
+                call.session, view.model, values, names=names, scopes=scopes
+            )
+        call.session.flush()
+    except (Refused, LockNotAvailable) as refused:
+        call.session.rollback()
+        filled = Filled(fields, dict(values), shown=state)
+        filled.labels = {key: sent.text for key, sent in typed.items()}
+        filled.keys = {k: sent.key for k, sent in typed.items() if sent.is_picked}
+        take_refusal(filled, refused)
+        return form_page(call, view, filled, is_created=True, status=400)
+    key = format_key(view.description.mapper, record)
+    return Redirect(
+        after(call, view, key),
+        saved_message(call, view, record, key, "is created."),
+    )
+
+
+def show_edit(call: Call) -> Reply:
+    """The form with the record's present values."""
+    view = call.model_view
+    record = load_record(call, view, call.key)
+    filled = present(call, view, record)
+    return form_page(call, view, filled, record=record)
+
+
+def update(call: Call) -> Reply:
+    """Write what was shown and changed; refuse what is stale or not accepted."""
+    view = call.model_view
+    shown = read_state(call)
+    if shown is None:
+        record = load_record(call, view, call.key)
+        return expired(call, view, present(call, view, record), record=record)
+    fields = fields_of(call, view, is_created=False)
+    typed = typed_fields(call, fields, shown)
+    values = {**shown, **submitted_texts(typed)}
+    values = {key: text for key, text in values.items() if key in typed}
+    record_changes(call.session)
+    try:
+        values.update(merged_choices(call, shown))
+        changed, record = write(call, view, fields, values, shown)
+    except Stale as stale:
+        call.session.rollback()
+        return conflict_page(
+            call, view, fields, stale, values, sign_state(call, stale.current)
+        )
+    except (Refused, LockNotAvailable) as refused:
+        call.session.rollback()
+        return refused_page(call, view, fields, typed, values, shown, refused)
+    if not changed:
+        call.session.rollback()
+        here = after(call, view, call.key)
+        return Redirect(here, Message("", "Nothing was changed, so nothing is saved."))
+    key = format_key(view.description.mapper, record)
+    return Redirect(
+        after(call, view, key), saved_message(call, view, record, key, "is saved.")
+    )
+
+
+def write(
+    call: Call,
+    view: ModelView,
+    fields: tuple[FormField, ...],
+    values: Mapping[str, str],
+    shown: Mapping[str, str],
+) -> tuple[tuple[str, ...], Any]:
+    """Save in the view's own way, or in the usual one; what was changed, and the row."""
+    names, scopes = names_of(call, fields)
+    if type(view).update_record is not ModelView.update_record:
+        record = save.locked(
+            call.session, view.model, call.key, scope=lambda s: view.scope(s, call)
+        )
+        changed = {
+            key: text
+            for key, text in values.items()
+            if key in shown and not same_text(text, shown[key])
+        }
+        if not changed or view.update_record(call.session, record, changed, call):
+            return tuple(changed), record
+    result = save.update(
+        call.session,
+        view.model,
+        call.key,
+        values,
+        shown,
+        read_only=view.description.readonly,
+        scope=lambda select: view.scope(select, call),
+        names=names,
+        scopes=scopes,
+    )
+    return result.changed, result.record
+
+
+def own_record(
+    call: Call,
+    view: ModelView,
+    fields: Iterable[FormField],
+    values: Mapping[str, str],
+) -> Any | None:
+    """A record made in the view's own way; references are keys by then."""
+    if type(view).create_record is ModelView.create_record:
+        return None
+    names, scopes = names_of(call, tuple(fields))
+    resolved = dict(values)
+    problems: dict[str, str] = {}
+    candidates: dict[str, Any] = {}
+    for one in fields:
+        text = values.get(one.key, "").strip()
+        if one.target is None or not text:
+            continue
+        try:
+            found = resolve(
+                call.session,
+                one.target,
+                text,
+                columns=tuple(names.get(one.key, ())),
+                scope=scopes.get(one.key),
+                field=one.key,
+            )
+        except Ambiguous as several:
+            problems.update(several.fields)
+            candidates.update(several.candidates)
+            continue
+        resolved[one.key] = format_key(one.target.__mapper__, found)
+    if problems:
+        raise Ambiguous(problems, candidates)
+    return view.create_record(call.session, resolved, call)
+
+
+# Fields
+
+
+def fields_of(
+    call: Call, view: ModelView, *, is_created: bool
+) -> tuple[FormField, ...]:
+    """The view's own fields, else what its columns ask for."""
+    own = view.form_fields(call, is_created=is_created)
+    if own is not None:
+        return own
+    dialect = call.session.get_bind().dialect.name
+    description = view.description
+    found = form_fields(
+        description.mapper, description.form_keys, dialect, description.labels
+    )
+    readonly = description.readonly
+    shown = []
+    for one in found:
+        if one.read_only and is_created:
+            continue
+        if one.key in readonly and not is_created:
+            shown.append(_read_only(one))
+            continue
+        shown.append(one)
+    return tuple(shown)
+
+
+def _read_only(one: FormField) -> FormField:
+    from dataclasses import replace
+
+    return replace(one, read_only=one.read_only or "Cannot be changed here.")
+
+
+def blank(call: Call, view: ModelView, fields: tuple[FormField, ...]) -> Filled:
+    """A form without values but those that the address presets, and defaults."""
+    asked = dict(call.query_items)
+    texts = {one.key: asked.get(one.key, default_of(view, one)) for one in fields}
+    filled = Filled(fields, texts, shown={one.key: "" for one in fields})
+    for one in fields:
+        text = texts[one.key]
+        if one.kind is FieldKind.REFERENCE and one.target is not None and text:
+            try:
+                record = resolve(call.session, one.target, text, field=one.key)
+            except (Refused, RecordNotFound):
+                filled.texts[one.key] = ""
+                continue
+            filled.keys[one.key] = format_key(one.target.__mapper__, record)
+            filled.labels[one.key] = label_of_target(call, one.target, record)
+    return filled
+
+
+def default_of(view: ModelView, one: FormField) -> str:
+    """What the column has when nothing is said, where that can be told beforehand."""
+    prop = view.description.mapper.attrs.get(one.key)
+    column = getattr(prop, "columns", [None])[0]
+    default = getattr(column, "default", None)
+    if default is not None and getattr(default, "is_scalar", False):
+        from backoffice.database.values import format_value
+
+        return format_value(column, default.arg)
+    return "true" if one.key == "is_active" and column is not None else ""
+
+
+def present(call: Call, view: ModelView, record: Any) -> Filled:
+    """A form with the record's values."""
+    fields = fields_of(call, view, is_created=False)
+    own = {c.key for c in view.description.mapper.attrs}
+    texts = shown_texts(call.session, record, [f.key for f in fields if f.key in own])
+    texts = {one.key: texts.get(one.key, "") for one in fields}
+    filled = Filled(fields, dict(texts), shown=dict(texts))
+    for one in fields:
+        if one.kind is FieldKind.REFERENCE and one.target is not None:
+            target = getattr(record, one.key)
+            label = label_of_target(call, one.target, target) if target else ""
+            filled.labels[one.key] = filled.shown_labels[one.key] = label
+            filled.keys[one.key] = texts[one.key]
+    return filled
+
+
+def label_of_target(call: Call, target: type[Any], record: Any) -> str:
+    """What a record is called in a field that refers to it."""
+    view = call.site.view_of(target)
+    if view is not None:
+        return record_name(view, record)
+    mapper = target.__mapper__  # type: ignore[attr-defined]
+    return label_of(mapper, record, format_key(mapper, record))
+
+
+# Pages
+
+
+def form_page(  # noqa: PLR0913 - a form has as many states
+    call: Call,
+    view: ModelView,
+    filled: Filled,
+    *,
+    record: Any = None,
+    is_created: bool = False,
+    status: int = 200,
+    notes: tuple[Message, ...] = (),
+) -> Page:
+    """The form, with errors on their fields and a summary that leads to them."""
+    base = call.site.base_url
+    if is_created:
+        url = address(base, view.identity, "create")
+        title = f"New {view.name[:1].lower()}{view.name[1:]}"
+    else:
+        url = address(base, view.identity, "edit", call.key)
+        title = record_name(view, record) if record is not None else view.name
+    url += back_query(call)
+    drawn = [draw(call, view, filled, one, is_created) for one in filled.fields]
+    problems = tuple(
+        FieldProblem(one.label, filled.errors[one.key], f"f-{one.key}")
+        for one in filled.fields
+        if one.key in filled.errors
+    )
+    if filled.sentence:
+        problems = (FieldProblem("", filled.sentence), *problems)
+    history = () if record is None else _history(call, view)
+    query = back_query(call)
+    shown = FormView(
+        url=url,
+        groups=groups_of(view, drawn),
+        submits=submits(view, is_created=is_created),
+        cancel_url=address(base, view.identity, "list") + query,
+        state=sign_state(call, filled.shown),
+        summary=summary_of(problems),
+        problems=problems,
+        notes=notes,
+        history=entries_of(call, history[:HISTORY], of=view),
+        history_url=address(base, view.identity, "history", call.key)
+        if len(history) > HISTORY
+        else "",
+        aside=times(call, view, record) if record is not None else (),
+        has_history=record is not None,
+        changed=sum(one.is_changed for one in drawn) if problems else 0,
+    )
+    heading = title
+    page_frame = frame(
+        call,
+        title=title,
+        heading=heading,
+        sub="" if is_created else subtitle(view, call.key),
+        crumbs=crumbs(call, view),
+        actions=() if is_created else edit_actions(call, view),
+        width="mid",
+    )
+    return Page("form", shown, page_frame, status)
+
+
+def draw(
+    call: Call, view: ModelView, filled: Filled, one: FormField, is_created: bool
+) -> Any:
+    """One field with its value, its error, and what it was."""
+    text = filled.texts.get(one.key, "")
+    was = filled.shown.get(one.key, "")
+    is_reference = one.kind is FieldKind.REFERENCE
+    label = filled.labels.get(one.key, "")
+    if is_reference and one.read_only:
+        text = label
+    changed = (
+        not is_created
+        and not one.read_only
+        and not one.secret
+        and not same_text(text, was)
+    )
+    before = filled.shown_labels.get(one.key, "") if is_reference else was
+    choices = dict(one.choices)
+    return field_view(
+        call,
+        view,
+        one,
+        text if not one.secret else "",
+        label=label,
+        key=filled.keys.get(one.key, ""),
+        error=filled.errors.get(one.key, ""),
+        was=choices.get(before, before)[:SHOWN_WAS] if changed else "",
+        is_changed=changed,
+        candidates=filled.candidates.get(one.key, ()),
+    )
+
+
+def submits(view: ModelView, *, is_created: bool) -> tuple[Submit, ...]:
+    """The ways to save; the first is what most people want."""
+    if is_created:
+        name = f"{view.name[:1].lower()}{view.name[1:]}"
+        return (
+            Submit(f"Save and add another {name}", ANOTHER),
+            Submit("Save", "", is_primary=True),
+        )
+    return (
+        Submit("Save and keep editing", CONTINUE),
+        Submit("Save", "", is_primary=True),
+    )
+
+
+def summary_of(problems: tuple[FieldProblem, ...]) -> str:
+    """ "Not saved. Two fields need you; what you typed is still here." """
+    if not problems:
+        return ""
+    count = sum(bool(problem.target) for problem in problems)
+    fields = plural(count, "field needs", "fields need")
+    words = f" {fields} you;" if count else ""
+    return f"Not saved.{words} what you typed is still here."
+
+
+def edit_actions(call: Call, view: ModelView) -> list[Action]:
+    """What else this person may do with the record."""
+    base, query = call.site.base_url, back_query(call)
+    found = [
+        Action(
+            "History",
+            address(base, view.identity, "history", call.key),
+            "history",
+        )
+    ]
+    if call.may("details"):
+        url = address(base, view.identity, "details", call.key)
+        found.append(Action("Details", url + query))
+    if call.may("delete"):
+        url = address(base, view.identity, "delete", call.key) + query
+        found.append(Action("Delete", url, "trash", is_risk=True))
+    return found
+
+
+def refused_page(  # noqa: PLR0913 - all that a form needs to come back
+    call: Call,
+    view: ModelView,
+    fields: tuple[FormField, ...],
+    typed: Mapping[str, Any],
+    values: Mapping[str, str],
+    shown: dict[str, str],
+    refused: Refused | LockNotAvailable,
+) -> Page:
+    """The form again, with everything typed and a sentence on each field."""
+    record = load_record(call, view, call.key)
+    now = present(call, view, record)
+    filled = Filled(fields, {**shown, **values}, shown=shown)
+    filled.labels = {
+        **now.labels,
+        **{key: sent.text for key, sent in typed.items()},
+    }
+    filled.keys = {**now.keys, **{k: s.key for k, s in typed.items() if s.is_picked}}
+    filled.shown_labels = now.shown_labels
+    for one in fields:
+        if one.read_only:
+            filled.texts[one.key] = now.texts.get(one.key, "")
+    take_refusal(filled, refused)
+    status = 409 if isinstance(refused, LockNotAvailable) else 400
+    return form_page(call, view, filled, record=record, status=status)
+
+
+def take_refusal(filled: Filled, refused: Refused | LockNotAvailable) -> None:
+    """What was refused, on its fields; a lock is nobody's field."""
+    if isinstance(refused, Refused):
+        filled.refuse(refused)
+        return
+    filled.sentence = str(refused) or (
+        "Somebody else is writing this record. Try again in a moment."
+    )
+
+
+def expired(
+    call: Call,
+    view: ModelView,
+    filled: Filled,
+    *,
+    record: Any = None,
+    is_created: bool = False,
+) -> Page:
+    """A form without its state: what was typed is kept where it can be told."""
+    typed = typed_fields(call, filled.fields, filled.shown)
+    for key, sent in typed.items():
+        filled.texts[key] = sent.text
+        filled.labels[key] = sent.text
+    filled.sentence = (
+        "This form did not say what it had shown, so nothing was saved. "
+        "Look it through and save again."
+    )
+    return form_page(
+        call, view, filled, record=record, is_created=is_created, status=400
+    )
+
+
+def _history(call: Call, view: ModelView) -> list[Any]:
+    return history_of(
+        call.session, view.description.table_name, call.key, limit=HISTORY + 1
+    )
+
+
+# Afterwards
+
+
+def after(call: Call, view: ModelView, key: str) -> str:
+    """Where to go: the list as it was, the same record, or an empty form."""
+    base = call.site.base_url
+    query = back_query(call)
+    match call.posted("then"):
+        case "continue":
+            return address(base, view.identity, "edit", key) + query
+        case "another":
+            return address(base, view.identity, "create") + query
+    if not call.may("list"):
+        return address(base, view.identity, "edit", key)
+    return address(base, view.identity, "list") + query
+
+
+def saved_message(
+    call: Call, view: ModelView, record: Any, key: str, done: str
+) -> Message:
+    """ "Okafor, Amara is saved.", with the way to the record."""
+    # What the record is called may stand in relations that are read anew.
+    call.session.refresh(record)
+    name = record_name(view, record)
+    link = None
+    if call.may("details"):
+        url = address(call.site.base_url, view.identity, "details", key)
+        link = Link("Open it", url)
+    return Message("ok", f"{view.name} {name} {done}", link)
+
+
+# What was shown
+
+
+def sign_state(call: Call, shown: Mapping[str, str]) -> str:
+    """What the form shows, signed for this record, so that a save can compare."""
+    return str(_serializer(call).dumps(dict(shown)))
+
+
+def read_state(call: Call) -> dict[str, str] | None:
+    """What the form had shown; None where that was not signed here."""
+    try:
+        found = _serializer(call).loads(call.posted("state") or "")
+    except BadData:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _serializer(call: Call) -> URLSafeSerializer:
+    """Signs for one record of one view: another's state does not pass."""
+    place = f"{call.model_view.identity}/{call.request.path_params.get('pk', '')}"
+    return URLSafeSerializer(
+        call.site.backoffice.secret_key, salt=f"backoffice.form.{place}"
+    )
+
+

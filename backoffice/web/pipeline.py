@@ -13,13 +13,13 @@ from backoffice.web.middleware.security_headers import SecurityHeaders
 def pipeline(settings: Settings) -> list[Middleware]:
     """The middleware from the outside in.
 
-    The number comes first, so that every refusal has one; the headers next, so that
-    every refusal has them; then what is refused, the cheapest check first.
+    The headers come first, so that even a fault has them; the number next, so that
+    every refusal has one; then what is refused, the cheapest check first.
     """
     web = settings.web
     return [
-        Middleware(RequestContext),
         Middleware(SecurityHeaders, https_only=web.https_only),
+        Middleware(RequestContext),
         Middleware(
             HostGuard,
             allowed_hosts=web.allowed_hosts,

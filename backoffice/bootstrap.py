@@ -14,7 +14,8 @@ from sqlalchemy import URL, Engine, MetaData, NullPool
 from sqlalchemy.orm import Session, sessionmaker
 
 import backoffice.audit.models
-import backoffice.auth.models  # noqa: F401 - makes our own tables known
+import backoffice.auth.models
+import backoffice.observability.models  # noqa: F401 - makes our own tables known
 from backoffice.database.base import Base
 from backoffice.database.embedded import embedded_postgres
 from backoffice.database.engine import database_url, make_engine

@@ -194,6 +194,9 @@ def full_cell(
 
 def record_name(view: "ModelView", record: Any) -> str:
     """What a record is called: its label columns, or what its `__str__` says."""
+    own = view.record_label(record)
+    if own:
+        return own
     cls = type(record)
     if not view.label_columns and cls.__str__ is not object.__str__:
         return str(record)

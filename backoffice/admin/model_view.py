@@ -91,6 +91,10 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):  # type: ignore[m
         del call
         return select
 
+    def record_label(self, record: Any) -> str | None:
+        """What a record is called on its pages; None for what its columns say."""
+        del record
+
     def form_fields(
         self, call: "Call", *, is_created: bool
     ) -> tuple["FormField", ...] | None:

@@ -94,6 +94,10 @@ class ReportCardAdmin(ModelView, model=ReportCard):
         ),
     ]
 
+    def record_label(self, record: ReportCard) -> str:
+        """Whose card it is, and of which term."""
+        return f"{record.student.full_name} · {record}"
+
 
 class CourseAdmin(ModelView, model=Course):
     """Courses and their seats."""
@@ -129,6 +133,10 @@ class EnrollmentAdmin(ModelView, model=Enrollment):
     }
     column_filters = [Enrollment.course, Enrollment.student]
     column_sortable_list = [Enrollment.id]
+
+    def record_label(self, record: Enrollment) -> str:
+        """Who is in what."""
+        return f"{record.student.full_name} in {record.course.title}"
 
 
 class SchoolAdmin(ModelView, model=School):

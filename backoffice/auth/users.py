@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from backoffice.audit.recorder import record_changes
+from backoffice.audit.recorder import add_entry, record_changes
 from backoffice.auth import throttle
 from backoffice.auth.clock import utc_now
 from backoffice.auth.last_admin import MESSAGE as LAST_ADMIN
@@ -28,7 +28,12 @@ from backoffice.auth.passwords import (
 )
 from backoffice.auth.permissions import Role
 from backoffice.auth.printable import printable
-from backoffice.auth.sessions import close_all_sessions, close_other_sessions
+from backoffice.auth.sessions import (
+    close_all_sessions,
+    close_other_sessions,
+    close_session,
+    sessions_of,
+)
 from backoffice.database.triggers import refusal_of
 from backoffice.errors import NotPermitted, RecordNotFound, Refused
 
@@ -238,6 +243,31 @@ def change_password(
     user = _locked(session, user_id)
     _write_password(session, user, new, field="new")
     close_other_sessions(session, user_id, keep=keep_session)
+
+
+def end_session(
+    session: Session, acting: uuid.UUID | None, user_id: uuid.UUID, session_id: str
+) -> bool:
+    """End one session of a person, one's own or as administrator; False where it had.
+
+    A session of somebody else than `user_id` is left alone, as if it were not there.
+    """
+    if acting != user_id:
+        _authorize(session, acting)
+    user = _existing(session, user_id)
+    is_theirs = any(
+        one.session_id == session_id for one in sessions_of(session, user_id)
+    )
+    if not is_theirs or not close_session(session, session_id):
+        return False
+    add_entry(
+        session,
+        action="session ended",
+        table_name=User.__tablename__,
+        key=str(user_id),
+        label=str(user),
+    )
+    return True
 
 
 def clean_email(text: str) -> str:

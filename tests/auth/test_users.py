@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from backoffice.audit.models import AuditEntry
 from backoffice.auth.models import LoginSession, User
 from backoffice.auth.passwords import verify_password
-from backoffice.auth.sessions import digest_of, open_session
+from backoffice.auth.sessions import digest_of, find_session, open_session
 from backoffice.auth.users import (
     activate_user,
     change_password,
@@ -20,6 +20,7 @@ from backoffice.auth.users import (
     deactivate_user,
     delete_user,
     email_problem,
+    end_session,
     find_user,
     has_admin,
     restore_user,
@@ -463,6 +464,38 @@ def test_an_admin_does_not_set_their_own(db: Session, admin: User) -> None:
     """One's own password is changed only by who knows the old one."""
     fields = refused_fields(lambda: set_password(db, admin.id, admin.id, NEW_PASSWORD))
     assert set(fields) == {"password"}
+
+
+# Sessions
+
+
+def test_an_admin_ends_somebodys_session(
+    db: Session, admin: User, make_user: MakeUser
+) -> None:
+    """A session can be ended from outside, and the history says so."""
+    user = make_user(db)
+    token = open_session(db, user.id, hours=1)
+    assert end_session(db, admin.id, user.id, digest_of(token))
+    assert find_session(db, token) is None
+    assert db.scalars(select(AuditEntry.action)).all() == ["session ended"]
+
+
+def test_one_ends_ones_own_session(db: Session, make_user: MakeUser) -> None:
+    """For one's own sessions no role is asked."""
+    user = make_user(db)
+    token = open_session(db, user.id, hours=1)
+    assert end_session(db, user.id, user.id, digest_of(token))
+
+
+def test_nobody_else_ends_a_session(
+    db: Session, admin: User, make_user: MakeUser
+) -> None:
+    """An editor cannot log the administrator out, under any user's name."""
+    me, token = make_user(db, "editor"), open_session(db, admin.id, hours=1)
+    with pytest.raises(NotPermitted):
+        end_session(db, me.id, admin.id, digest_of(token))
+    assert not end_session(db, me.id, me.id, digest_of(token))
+    assert find_session(db, token) is not None
 
 
 # Audit

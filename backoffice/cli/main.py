@@ -112,14 +112,21 @@ def _run(arguments: list[str], root: Path, program: str) -> int:
         return 0
     name, *rest = arguments
     if name in ("--version", "version"):
-        from importlib.metadata import version
-
-        print(f"backoffice {version('backoffice')}")
+        print(f"backoffice {_version()}")
         return 0
     command = find_command(name)
     if command is None:
         return _say_unknown(name, program)
     return _invoke(command, rest, root, program)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("backoffice")
+    except PackageNotFoundError:
+        return "(not installed; run from its directory)"
 
 
 def _say_unknown(name: str, program: str) -> int:

@@ -6,7 +6,6 @@ migrated or seeded unasked: it says which command would.
 
 import os
 import sys
-from collections.abc import Callable
 
 import typer
 
@@ -116,4 +115,6 @@ def _first_steps(module: str) -> list[str]:
     return ["", "Try first:", *(f"  - {step}" for step in steps)] if steps else []
 
 
-_say: Callable[[str], None] = print
+def _say(text: str) -> None:
+    """Told at once, into a pipe, too."""
+    print(text, flush=True)

@@ -1,0 +1,233 @@
+"""The commands that work on tables and rows."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, create_engine, inspect, text
+
+from tests.cli.conftest import Manage
+
+
+def rows_in(url: URL, query: str) -> list[tuple[object, ...]]:
+    """What the database holds, past our own code."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    return found
+
+
+def test_migrate_applies_everything(manage: Manage, empty_database: URL) -> None:
+    """`migrate` makes our tables and the project's, and says each revision."""
+    said = manage("migrate")
+
+    assert said.code == 0
+    assert "Applied 0001_things" in said.out
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_migrate_twice(migrated: Manage) -> None:
+    """A second time there is nothing to do, and that is no failure."""
+    said = migrated("migrate")
+
+    assert (said.code, said.out) == (0, "Nothing to migrate.\n")
+
+
+def test_migrate_check(manage: Manage, empty_database: URL) -> None:
+    """`--check` tells a script by its return code, and changes nothing."""
+    assert manage("migrate", "--check").code == 1
+    assert rows_in(empty_database, "SELECT to_regclass('things')") == [(None,)]
+    assert manage("migrate").code == 0
+    assert manage("migrate", "--check").code == 0
+
+
+def test_migrate_plan(manage: Manage, empty_database: URL) -> None:
+    """`--plan` says what would run, and runs nothing."""
+    said = manage("migrate", "--plan")
+
+    assert said.code == 0
+    assert "+ 0001_things" in said.out
+    assert rows_in(empty_database, "SELECT to_regclass('things')") == [(None,)]
+
+
+def test_migrate_to_zero_asks(migrated: Manage, empty_database: URL) -> None:
+    """Tables are not dropped where nobody can be asked."""
+    said = migrated("migrate", "zero")
+
+    assert said.code == 1
+    assert "--yes" in said.err
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_migrate_to_zero(migrated: Manage, empty_database: URL) -> None:
+    """`migrate zero --yes` takes everything back."""
+    assert migrated("migrate", "zero", "--yes").code == 0
+
+    assert rows_in(empty_database, "SELECT to_regclass('things')") == [(None,)]
+
+
+def test_showmigrations(migrated: Manage) -> None:
+    """Each revision is listed with whether the database has had it."""
+    assert "[X] 0001_things" in migrated("showmigrations").out
+
+
+def test_showmigrations_for_machines(manage: Manage) -> None:
+    """The same as JSON."""
+    found = json.loads(manage("showmigrations", "--json").out)
+
+    [ours] = [one for one in found if one["branch"] == "project"]
+    assert (ours["id"], ours["applied"]) == ("0001_things", False)
+
+
+def test_sqlmigrate_prints_sql(manage: Manage, empty_database: URL) -> None:
+    """A revision's SQL is printed and not run."""
+    said = manage("sqlmigrate", "0001_things")
+
+    assert "CREATE TABLE things" in said.out
+    assert rows_in(empty_database, "SELECT to_regclass('things')") == [(None,)]
+
+
+def test_sqlmigrate_backwards(manage: Manage) -> None:
+    """So is the SQL that undoes it."""
+    assert "DROP TABLE things" in manage("sqlmigrate", "0001", "--backwards").out
+
+
+def test_makemigrations_without_changes(migrated: Manage, root: Path) -> None:
+    """Where the tables are as the models say, nothing is written."""
+    said = migrated("makemigrations", "--check")
+
+    assert (said.code, said.out) == (0, "No changes.\n")
+    assert len(list((root / "migrations/versions").glob("*.py"))) == 1
+
+
+def test_makemigrations_check_finds_drift(
+    migrated: Manage, empty_database: URL, root: Path
+) -> None:
+    """A column that the database lacks ends `--check` with 1, and writes nothing."""
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE things DROP COLUMN name"))
+    engine.dispose()
+
+    said = migrated("makemigrations", "--check")
+
+    assert said.code == 1
+    assert "name" in said.out
+    assert len(list((root / "migrations/versions").glob("*.py"))) == 1
+
+
+def test_seed(migrated: Manage, empty_database: URL) -> None:
+    """The project's sizes are options, and its rows are there afterwards."""
+    said = migrated("seed", "--things", "3")
+
+    assert said.code == 0
+    assert "Wrote 3 rows" in said.out
+    assert rows_in(empty_database, "SELECT max(name) FROM things") == [("Thing 3",)]
+
+
+def test_seed_twice_is_refused(migrated: Manage, empty_database: URL) -> None:
+    """Rows that are there are not doubled."""
+    migrated("seed")
+
+    said = migrated("seed")
+
+    assert said.code == 1
+    assert "--reset" in said.err
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(5,)]
+
+
+def test_seed_reset_asks(migrated: Manage, empty_database: URL) -> None:
+    """In a database of one's own rows are replaced with --yes only."""
+    migrated("seed")
+
+    assert migrated("seed", "--things", "2", "--reset").code == 1
+    assert migrated("seed", "--things", "2", "--reset", "--yes").code == 0
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(2,)]
+
+
+def test_seed_needs_tables(manage: Manage) -> None:
+    """Before migrating, `seed` names the command that comes first."""
+    said = manage("seed")
+
+    assert said.code == 1
+    assert "manage.py migrate" in said.err
+
+
+def test_flush_asks(migrated: Manage, empty_database: URL) -> None:
+    """Rows are not deleted where nobody can be asked."""
+    migrated("seed")
+
+    said = migrated("flush")
+
+    assert said.code == 1
+    assert "things: 5" in said.err
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(5,)]
+
+
+def test_flush_keeps_the_tables(migrated: Manage, empty_database: URL) -> None:
+    """All rows go, accounts too, and what was migrated stays so."""
+    migrated("seed")
+    migrated(
+        *("createsuperuser", "--email", "a@example.org", "--password-stdin"),
+        stdin="four random words here\n",
+    )
+
+    assert migrated("flush", "--yes").code == 0
+
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+    assert rows_in(empty_database, "SELECT count(*) FROM backoffice_users") == [(0,)]
+    assert migrated("migrate", "--check").code == 0
+
+
+def test_flush_can_keep_accounts(migrated: Manage, empty_database: URL) -> None:
+    """`--keep-accounts` empties the project's tables only."""
+    migrated("seed")
+    migrated(
+        *("createsuperuser", "--email", "a@example.org", "--password-stdin"),
+        stdin="four random words here\n",
+    )
+
+    assert migrated("flush", "--yes", "--keep-accounts").code == 0
+
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+    assert rows_in(empty_database, "SELECT count(*) FROM backoffice_users") == [(1,)]
+
+
+def test_flush_on_sqlite(
+    manage: Manage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's tables are emptied as well, its triggers kept."""
+    url = f"sqlite:///{tmp_path}/data.db"
+    monkeypatch.setenv("BACKOFFICE_DATABASE__URL", url)
+    manage("migrate")
+    manage(
+        *("createsuperuser", "--email", "a@example.org", "--password-stdin"),
+        stdin="four random words here\n",
+    )
+    triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        before = connection.execute(text(triggers)).fetchall()
+
+    said = manage("flush", "--yes")
+
+    assert said.code == 0, said.err
+    with engine.connect() as connection:
+        assert connection.execute(text(triggers)).fetchall() == before
+        users = connection.scalar(text("SELECT count(*) FROM backoffice_users"))
+        assert users == 0
+        assert "things" in inspect(connection).get_table_names()
+    engine.dispose()
+
+
+def test_dbshell_runs_psql(migrated: Manage) -> None:
+    """What stands after `--` goes to psql, and its answer to the output."""
+    said = migrated("dbshell", "--", "-At", "-c", "SELECT 6 * 7")
+
+    assert (said.code, said.out) == (0, "42\n")
+
+
+def test_dbshell_hands_on_the_return_code(migrated: Manage) -> None:
+    """Psql's return code is the command's."""
+    assert migrated("dbshell", "--", "-c", "SELECT nothing").code == 1

@@ -1,0 +1,156 @@
+"""The commands that only look, and the shell."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from tests.cli.conftest import Manage
+from tests.cli.test_database_commands import rows_in
+
+
+def test_config_masks_secrets(manage: Manage) -> None:
+    """Secrets are never printed, whether for people or for machines."""
+    for said in (manage("config"), manage("config", "--json")):
+        assert said.code == 0
+        assert "this secret" not in said.out
+        assert "••••••" in said.out
+
+
+def test_config_says_where_from(
+    manage: Manage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each setting comes with its origin."""
+    monkeypatch.setenv("BACKOFFICE_WEB__PORT", "8765")
+
+    found = json.loads(manage("config", "--json").out)
+
+    assert found["web.port"] == {"value": 8765, "origin": "BACKOFFICE_WEB__PORT"}
+    assert found["app.title"] == {"value": "Tiny", "origin": "settings.toml"}
+    assert found["web.host"] == {"value": "127.0.0.1", "origin": "default"}
+
+
+def test_routes(manage: Manage) -> None:
+    """Addresses are listed with their methods."""
+    said = manage("routes")
+
+    assert said.code == 0
+    assert "/livez" in said.out
+
+
+def test_routes_for_machines(manage: Manage) -> None:
+    """The same as JSON."""
+    paths = [route["path"] for route in json.loads(manage("routes", "--json").out)]
+
+    assert "/livez" in paths
+
+
+def test_check_finds_nothing(manage: Manage) -> None:
+    """A project in order has no findings."""
+    said = manage("check")
+
+    assert (said.code, said.out) == (0, "No findings.\n")
+
+
+def test_check_finds_views_that_are_missing(manage: Manage, root: Path) -> None:
+    """Views that cannot be imported are an error."""
+    text = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(text.replace("tiny_admin", "no_such_admin"))
+
+    said = manage("check")
+
+    assert said.code == 1
+    assert "no_such_admin" in said.err
+
+
+def test_check_before_deployment(manage: Manage) -> None:
+    """`--deploy` counts warnings as mistakes."""
+    said = manage("check", "--deploy", "--json")
+
+    found = {one["id"] for one in json.loads(said.out)}
+    assert said.code == 1
+    assert {"deploy.W003", "deploy.W004"} <= found
+    assert "deploy.W001" not in found
+
+
+def test_check_of_the_database(manage: Manage) -> None:
+    """`--database` says what is not migrated."""
+    said = manage("check", "--database", "--json")
+
+    assert said.code == 1
+    assert "database.E002" in said.out
+
+
+def test_check_of_a_database_in_order(migrated: Manage) -> None:
+    """A migrated database lacks an administrator, which is no error."""
+    said = migrated("check", "--database", "--json")
+
+    assert said.code == 0
+    assert {one["id"] for one in json.loads(said.out)} >= {"database.W002"}
+
+
+def test_check_of_an_unreachable_database(
+    manage: Manage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not answer is a finding, not a traceback."""
+    url = "postgresql://someone:hushhush@127.0.0.1:1/nothing"
+    monkeypatch.setenv("BACKOFFICE_DATABASE__URL", url)
+
+    said = manage("check", "--database")
+
+    assert said.code == 1
+    assert "cannot be reached" in said.err
+
+
+def test_shell_has_the_models(migrated: Manage) -> None:
+    """Models, session and engine are at hand; only results are printed."""
+    said = migrated("shell", "-c", "print(session.query(Thing).count(), engine.name)")
+
+    assert (said.code, said.out, said.err) == (0, "0 postgresql\n", "")
+
+
+def test_shell_reads_the_input(migrated: Manage) -> None:
+    """Code can be piped in."""
+    said = migrated("shell", stdin="print(6 * 7)\n")
+
+    assert said.out == "42\n"
+
+
+def test_shell_hands_on_the_return_code(migrated: Manage) -> None:
+    """The code's own return code is the command's."""
+    assert migrated("shell", "-c", "import sys; sys.exit(3)").code == 3
+
+
+def test_shell_writes(migrated: Manage, empty_database: URL) -> None:
+    """What is committed stands, with its entry in the audit."""
+    migrated("shell", "-c", "session.add(Thing(id=1, name='A')); session.commit()")
+
+    assert rows_in(empty_database, "SELECT name FROM things") == [("A",)]
+    audit = "SELECT table_name, view FROM backoffice_audit"
+    assert rows_in(empty_database, audit) == [("things", "command")]
+
+
+def test_sandbox_takes_everything_back(migrated: Manage, empty_database: URL) -> None:
+    """In the sandbox even what was committed is gone at the end."""
+    said = migrated(
+        *("shell", "--sandbox", "-c"),
+        "session.add(Thing(id=1, name='A')); session.commit();"
+        "print(session.query(Thing).count())",
+    )
+
+    assert said.out == "1\n"
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_sandbox_has_no_way_around(migrated: Manage, empty_database: URL) -> None:
+    """What goes around the session is refused: it could not be taken back."""
+    said = migrated(
+        *("shell", "--sandbox", "-c"),
+        "with engine.begin() as connection:\n"
+        " connection.execute(text(\"INSERT INTO things VALUES (1, 'A')\"))",
+    )
+
+    assert said.code == 1
+    assert "sandbox" in said.err
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]

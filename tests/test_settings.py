@@ -1,0 +1,148 @@
+"""Settings: the file, the environment, and what is said of mistakes."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from backoffice.errors import SettingsError
+from backoffice.settings import Settings, load_settings
+
+FILE = Path(__file__).parent.parent / "settings.toml"
+OWN = {("app", "title"), ("app", "seeding")}
+
+EVERY_SETTING = [
+    pytest.param(section, name, id=f"{section}.{name}")
+    for section, field in Settings.model_fields.items()
+    for name in getattr(field.annotation, "model_fields", {})
+]
+
+
+def write(root: Path, text: str) -> Path:
+    """A project's settings file."""
+    (root / "settings.toml").write_text(text)
+    return root
+
+
+def default_of(section: str, name: str) -> Any:
+    """A setting's default, as TOML has it."""
+    values = getattr(Settings(), section)
+    value = type(values).model_fields[name].get_default(call_default_factory=True)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+@pytest.mark.parametrize(("section", "name"), EVERY_SETTING)
+def test_file_explains_every_setting(section: str, name: str) -> None:
+    """`settings.toml` has each setting, under the description that the code has."""
+    field = type(getattr(Settings(), section)).model_fields[name]
+    part = FILE.read_text().partition(f"[{section}]\n")[2].partition("\n[")[0]
+
+    found = re.search(rf"((?:^# .*\n)+){name} = ", part, re.MULTILINE)
+
+    assert found, f"{section}.{name} is missing in settings.toml"
+    comment = " ".join(line[2:] for line in found[1].splitlines())
+    assert comment == field.description
+
+
+@pytest.mark.parametrize(("section", "name"), EVERY_SETTING)
+def test_file_holds_the_defaults(section: str, name: str) -> None:
+    """What the file sets is what holds without it, but for the demo's own names."""
+    values = tomllib.loads(FILE.read_text())
+
+    if (section, name) not in OWN:
+        assert values[section][name] == default_of(section, name)
+
+
+def test_file_has_nothing_else() -> None:
+    """The file is accepted as it is."""
+    settings = load_settings(FILE.parent, environ={})
+
+    assert settings.app.title == "Northfield"
+    assert settings.app.seeding == "models.seeding"
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """Without a file the defaults hold."""
+    assert load_settings(tmp_path, environ={}) == Settings()
+
+
+def test_environment_wins(tmp_path: Path) -> None:
+    """A variable stands over the file."""
+    root = write(tmp_path, "[web]\nport = 9000\n")
+
+    settings = load_settings(root, environ={"BACKOFFICE_WEB__PORT": "9001"})
+
+    assert settings.web.port == 9001
+
+
+def test_list_from_the_environment(tmp_path: Path) -> None:
+    """A list is given with commas."""
+    environ = {"BACKOFFICE_WEB__ALLOWED_HOSTS": "a.example.org, b.example.org"}
+
+    settings = load_settings(tmp_path, environ=environ)
+
+    assert settings.web.allowed_hosts == ["a.example.org", "b.example.org"]
+
+
+def test_other_variables_are_left_alone(tmp_path: Path) -> None:
+    """Variables without a section are somebody else's."""
+    environ = {"BACKOFFICE_SUPERUSER_EMAIL": "a@example.org", "HOME": "/"}
+
+    assert load_settings(tmp_path, environ=environ) == Settings()
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    """One run names every mistake, in the file and in the environment."""
+    root = write(tmp_path, "[web]\nport = 'soon'\nprot = 1\n[databse]\nurl = ''\n")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(root, environ={"BACKOFFICE_LISTING__PAGE": "10"})
+
+    said = str(caught.value)
+    assert "settings.toml: web.port is 'soon'; it should be a valid integer" in said
+    assert "settings.toml: web.prot is not a setting." in said
+    assert "databse" in said
+    assert "BACKOFFICE_LISTING__PAGE" in said
+
+
+def test_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None:
+    """Whoever set the variable finds it by its name."""
+    with pytest.raises(SettingsError, match=r"BACKOFFICE_WEB__PORT: web\.port is"):
+        load_settings(tmp_path, environ={"BACKOFFICE_WEB__PORT": "0"})
+
+
+def test_secrets_are_not_repeated(tmp_path: Path) -> None:
+    """A mistake in a secret does not show it."""
+    root = write(tmp_path, "[web]\nsecret_key = ['hushhush']\n")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(root, environ={})
+
+    assert "web.secret_key" in str(caught.value)
+    assert "hushhush" not in str(caught.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    """What a log prints of the settings holds no secret."""
+    environ = {"BACKOFFICE_DATABASE__URL": "postgresql://a:hushhush@b/c"}
+
+    assert "hushhush" not in repr(load_settings(FILE.parent, environ=environ))
+
+
+def test_file_that_is_no_toml(tmp_path: Path) -> None:
+    """A file that cannot be read is named, with the line."""
+    root = write(tmp_path, "[web\n")
+
+    with pytest.raises(SettingsError, match=r"settings\.toml cannot be read: .*line 1"):
+        load_settings(root, environ={})
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "true", "on"])
+def test_switches(tmp_path: Path, value: str) -> None:
+    """A switch takes the usual words."""
+    environ = {"BACKOFFICE_WEB__HTTPS_ONLY": value}
+
+    assert load_settings(tmp_path, environ=environ).web.https_only

@@ -17,8 +17,9 @@ upper and lower case do not. Accents do.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column
-from sqlalchemy.dialects.postgresql import REGCONFIG, TSVECTOR
+from sqlalchemy import ColumnElement, func
+from sqlalchemy import text as sql_text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.sql.roles import ExpressionElementRole
 from sqlalchemy.types import Text
 
@@ -43,17 +44,14 @@ def search_vector(
     if not columns:
         raise ValueError("A search needs at least one column.")
     first, *others = (
-        func.coalesce(column, literal_column("''", Text), type_=Text)
-        for column in columns
+        func.coalesce(column, _quoted(""), type_=Text) for column in columns
     )
     document: ColumnElement[str] = first
     for text in others:
-        document = document + literal_column("' '", Text) + text
+        document = document.concat(_quoted(" ")).concat(text)
     blanks = " " * len(PUNCTUATION)
     words = func.translate(document, _quoted(PUNCTUATION), _quoted(blanks), type_=Text)
-    return func.to_tsvector(
-        literal_column(_CONFIGURATION, REGCONFIG), words, type_=TSVECTOR
-    )
+    return func.to_tsvector(_constant(_CONFIGURATION), words, type_=TSVECTOR)
 
 
 def starts_words(
@@ -66,7 +64,7 @@ def starts_words(
     query = search_text(text, phrase=phrase)
     if not query:
         return None
-    asked = func.to_tsquery(literal_column(_CONFIGURATION, REGCONFIG), query)
+    asked = func.to_tsquery(_constant(_CONFIGURATION), query)
     return search_vector(*columns).bool_op("@@")(asked)
 
 
@@ -93,7 +91,12 @@ def _has_letters(word: str) -> bool:
     return any(character.isalnum() for character in word)
 
 
-def _quoted(text: str) -> ColumnElement[str]:
+def _quoted(text: str) -> Any:
     """A constant of the index's own text."""
     escaped = text.replace("'", "''")
-    return literal_column(f"'{escaped}'", Text)
+    return _constant(f"'{escaped}'")
+
+
+def _constant(sql: str) -> Any:
+    """SQL as it stands; unlike a `literal_column` no index takes it for its column."""
+    return sql_text(sql)

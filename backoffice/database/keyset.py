@@ -6,6 +6,7 @@ first where it descends. Both databases are told so, so they agree.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from operator import ge, gt, le, lt
 from typing import Any
 
 from sqlalchemy import ColumnElement, UnaryExpression, and_, literal, or_, tuple_
@@ -105,22 +106,26 @@ def _beyond(
 ) -> ColumnElement[bool]:
     left = [columns[index].expression for index in run]
     right = [_value(columns[index], values[index]) for index in run]
-    operator = "<" if columns[run.start].descending else ">"
-    if len(left) == 1:
-        return left[0].bool_op(operator)(right[0])
-    return tuple_(*left).bool_op(operator)(tuple_(*right))
+    compare = lt if columns[run.start].descending else gt
+    found: ColumnElement[bool] = (
+        compare(left[0], right[0])
+        if len(left) == 1
+        else compare(tuple_(*left), tuple_(*right))
+    )
+    return found
 
 
 def _bound(column: SortColumn, value: Any) -> ColumnElement[bool] | None:
     """What every row after has in its first column, as far as an index can use it."""
     if value is None or (column.is_nullable and not column.descending):
         return None
-    operator = "<=" if column.descending else ">="
-    return column.expression.bool_op(operator)(_value(column, value))
+    compare = le if column.descending else ge
+    found: ColumnElement[bool] = compare(column.expression, _value(column, value))
+    return found
 
 
 def _equals(column: SortColumn, value: Any) -> ColumnElement[bool]:
-    return column.expression.bool_op("=")(_value(column, value))
+    return column.expression == _value(column, value)
 
 
 def _value(column: SortColumn, value: Any) -> ColumnElement[Any]:

@@ -248,4 +248,4 @@ def _least(
         value = getattr(spec.model, place.key)
         rows = spec.scope(select(spec.model))
         rows = rows.with_only_columns(func.min(value), maintain_column_froms=True)
-    return rows if beyond is None else rows.where(value.bool_op(">")(beyond))
+    return rows if beyond is None else rows.where(value > beyond)

@@ -259,14 +259,14 @@ def _has_one_of(paths: Paths, place: Place, found: FilterValue) -> ColumnElement
     plain = [v for v in found.values if not isinstance(v, Span)]
     fits = [
         and_(
-            expression.bool_op(">=")(literal(span.low, expression.type)),
-            expression.bool_op("<")(literal(span.end, expression.type)),
+            expression >= literal(span.low, expression.type),
+            expression < literal(span.end, expression.type),
         )
         for span in spans
     ]
     if len(plain) == 1:
         # `col = true` and `col IS true` differ for an index: the former is served.
-        fits.append(expression.bool_op("=")(literal(plain[0], expression.type)))
+        fits.append(expression == literal(plain[0], expression.type))
     elif plain:
         fits.append(expression.in_([literal(v, expression.type) for v in plain]))
     return or_(*fits)
@@ -287,13 +287,13 @@ def _refers_to(
             position, local = positions[0], locals_[0]
             values = [literal(key[position], local.type) for key in keys]
             if len(values) == 1:
-                return local.bool_op("=")(values[0])
+                return local == values[0]
             return local.in_(values)
         return or_(
             *(
                 and_(
                     *(
-                        local.bool_op("=")(literal(key[position], local.type))
+                        local == literal(key[position], local.type)
                         for local, position in zip(locals_, positions, strict=True)
                     )
                 )
@@ -338,11 +338,11 @@ def _within(place: Place, found: FilterValue) -> ColumnElement[bool] | None:
     ends = []
     if found.low is not None:
         low = literal(found.low.value, expression.type)
-        ends.append(expression.bool_op(">=")(low))
+        ends.append(expression >= low)
     if found.high is not None:
-        operator = "<=" if found.high.is_included else "<"
         high = literal(found.high.value, expression.type)
-        ends.append(expression.bool_op(operator)(high))
+        is_included = found.high.is_included
+        ends.append(expression <= high if is_included else expression < high)
     return and_(*ends)
 
 

@@ -106,7 +106,7 @@ def _reached(
 
 def _in_array_postgresql(column: ColumnElement[Any], keys: Any) -> ColumnElement[bool]:
     """`column = ANY (ARRAY(SELECT …))`: an index on it serves, within an OR too."""
-    return column.bool_op("=")(func.any(func.array(keys.scalar_subquery())))
+    return column == func.any(func.array(keys.scalar_subquery()))
 
 
 def _any_field(
@@ -208,7 +208,7 @@ def _exact(column: ColumnElement[Any], text: str) -> ColumnElement[bool] | None:
         return None
     if value is None:
         return None
-    return column.bool_op("=")(literal(value, column.type))
+    return column == literal(value, column.type)
 
 
 def _is_plain_text(column: ColumnElement[Any]) -> bool:

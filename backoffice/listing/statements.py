@@ -109,7 +109,7 @@ def _select_keys(
         query = replace(query, terms=(), filters=())
         values = literal(list(start.keys), ARRAY(keys[0].type))
         rows = select_rows(spec, query, dialect)
-        rows = rows.where(keys[0].bool_op("=")(func.any(values)))
+        rows = rows.where(keys[0] == func.any(values))
     rows = _joined_for_order(spec, query, order, rows, dialect)
     named = [
         *(key.label(f"k{index}") for index, key in enumerate(keys)),

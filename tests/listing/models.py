@@ -168,4 +168,15 @@ class Point(Base):
     b: Mapped[str | None] = mapped_column(String(5))
     c: Mapped[int] = mapped_column(default=0)
     up_id: Mapped[int | None] = mapped_column(ForeignKey("points.id"))
+
+    @hybrid_property
+    def is_up(self) -> bool | None:
+        """Computed; unknown without a value."""
+        return None if self.a is None else self.a > 0
+
+    @is_up.inplace.expression
+    @classmethod
+    def _is_up(cls) -> Any:
+        return cls.a > 0
+
     up: Mapped["Point | None"] = relationship(remote_side=[id])

@@ -23,7 +23,7 @@ POINTS = ListSpec(
     "point",
     columns=("a", "b", "up"),
     filters=(FilterField("c", FilterKind.NUMBER),),
-    sortable=("a", "b", "c", "id", "up.a", "up.b"),
+    sortable=("a", "b", "c", "id", "up.a", "up.b", "is_up"),
     page_size=3,
     page_sizes=(3, 4, 50),
 )

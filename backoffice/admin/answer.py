@@ -1,17 +1,15 @@
-"""How a request becomes a page: one thread, one session, one transaction, one render."""
+"""How a request becomes a page: one thread, one session, one transaction."""
 
 import functools
 import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import anyio
 from itsdangerous import BadData, URLSafeSerializer
-
-
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import (
@@ -27,10 +25,10 @@ from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.presentation import Message
 from backoffice.admin.templating import render
+from backoffice.auth.csrf import check_token
 from backoffice.auth.sessions import Login, find_session, unsign_token
 from backoffice.database.session import ACTOR, Actor, Place, unit_of_work
 from backoffice.errors import NotPermitted
-from backoffice.auth.csrf import check_token
 from backoffice.observability.request_id import current_request_id
 
 if TYPE_CHECKING:
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Call], Reply]
+T = TypeVar("T")
 
 SESSION_COOKIE = "backoffice_session"
 MESSAGE_COOKIE = "backoffice_message"
@@ -102,7 +101,7 @@ class Answering:
         except Exception as error:  # noqa: BLE001 - every failure becomes a page
             return await self.failure(request, error)
 
-    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a worker thread; as many at a time as there are connections."""
         return await anyio.to_thread.run_sync(
             functools.partial(function, *args), limiter=self.site.limiter
@@ -212,7 +211,7 @@ class Answering:
         self.set_cookie(response, MESSAGE_COOKIE, str(kept))
 
     def with_message(self, request: Request, reply: Page) -> tuple[Any, bool]:
-        """The frame with the message that the last request left, and if there was one."""
+        """The frame with the last request's message, and if there was one."""
         kept = request.cookies.get(MESSAGE_COOKIE)
         if not kept:
             return reply.frame, False

@@ -67,6 +67,11 @@ class Call:
     cookies: dict[str, str] = field(default_factory=dict)
 
     @property
+    def is_known(self) -> bool:
+        """Whether somebody is logged in; not so on public pages alone."""
+        return getattr(self, "login", None) is not None
+
+    @property
     def query_items(self) -> list[tuple[str, str]]:
         """The query string, pair by pair, in order."""
         return list(self.request.query_params.multi_items())

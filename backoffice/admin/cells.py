@@ -113,7 +113,7 @@ def value_drawer(mapper: Mapper[Any], column: ListColumn) -> Callable[[Any], Cel
     # A year is a name, not an amount: 2025, not 2,025.
     is_plain = "year" in column.path
 
-    def draw(value: Any) -> Cell:
+    def draw(value: Any) -> Cell:  # noqa: PLR0911 - one way for each kind
         if value is None:
             return EMPTY
         match value:
@@ -198,13 +198,15 @@ def record_name(view: "ModelView", record: Any) -> str:
     if own:
         return own
     cls = type(record)
-    if not view.label_columns and cls.__str__ is not object.__str__:
+    if not view.label_columns and "__str__" in {
+        name for base in cls.__mro__[:-1] for name in vars(base)
+    }:
         return str(record)
     return label_of(record, view.description.label_keys)
 
 
 def label_of(record: Any, keys: Sequence[str]) -> str:
-    """ "Okafor, Amara (S-099002, 9B)"."""
+    """As in: Okafor, Amara (S-099002, 9B)."""
     mapper: Mapper[Any] = inspect(type(record))
     values = []
     for key in keys:

@@ -1,4 +1,4 @@
-"""Two people saved one record: both versions side by side, and what is merged already."""
+"""Two people saved one record: both versions, and what is merged already."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,7 @@ def conflict_page(
         sentence=f"{who} saved this record while you were editing.",
         text="Nothing of yours is saved yet, and nothing is lost. "
         + (
-            f"Both of you changed {plural(len(both), 'field')}: choose below, then save."
+            f"Both of you changed {plural(len(both), 'field')}: choose, then save."
             if both
             else "What each of you changed is merged below; look it through and save."
         ),
@@ -212,7 +212,7 @@ def in_words(call: "Call", one: FormField, text: str) -> str:
         return {"true": "yes", "false": "no"}.get(text, text)
     if one.target is None or not text:
         return text
-    mapper: Any = one.target.__mapper__  # type: ignore[attr-defined]
+    mapper: Any = one.target.__mapper__
     try:
         record = call.session.get(one.target, parse_key(mapper, text))
     except BackofficeError:

@@ -7,8 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Date, DateTime, Enum, Integer, LargeBinary
-from sqlalchemy import Float, Numeric, String, inspect
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    LargeBinary,
+    Numeric,
+    String,
+    inspect,
+)
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from backoffice.admin.model_view import ModelView
@@ -198,7 +209,7 @@ def _is_name(column: Column[Any]) -> bool:
 def list_paths(
     view: ModelView, mapper: Mapper[Any], label_keys: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The columns of the list; without a choice of its own, the label and a few more."""
+    """The columns of the list; without a choice of its own, the label and some."""
     if getattr(view, "column_list", None) or getattr(view, "column_exclude_list", None):
         return tuple(view.get_list_columns())
     keys = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
@@ -448,7 +459,7 @@ def _is_generated_key(column: Column[Any]) -> bool:
         column.default is not None
         or column.server_default is not None
         or column.identity is not None
-        or column.table.autoincrement_column is column  # type: ignore[attr-defined]
+        or column.table.autoincrement_column is column
     )
 
 
@@ -480,7 +491,7 @@ def _details(
     return tuple(
         _column(view, mapper, key, labels)
         for key in keys
-        if (column := column_at(mapper, key)) is None or not column.info.get("secret")
+        if (found := column_at(mapper, key)) is None or not found.info.get("secret")
     )
 
 
@@ -499,7 +510,7 @@ def _table_name(mapper: Mapper[Any]) -> str:
 
 
 def _sentence(words: Sequence[str]) -> str:
-    """ "Name, code or e-mail"."""
+    """As in: Name, code or e-mail."""
     parts = [
         word[:1].lower() + word[1:] if at else word for at, word in enumerate(words)
     ]

@@ -45,7 +45,7 @@ class Problem:
 
     def view(self) -> ErrorView:
         """What the error page draws; a request number only where it helps."""
-        request = current_request_id() if self.is_fault or self.status >= 500 else ""
+        request = current_request_id() if self.is_fault else ""
         return ErrorView(self.text, self.kept, self.actions, (), request)
 
 
@@ -67,7 +67,7 @@ def problem_of(error: Exception, request: Request) -> Problem:
     )
 
 
-def _known_problem(
+def _known_problem(  # noqa: PLR0911 - one page for each kind
     error: Exception, kept: str, back: tuple[Action, ...]
 ) -> Problem | None:
     """The page for an error that has words of its own."""
@@ -200,7 +200,9 @@ def _kind_for_log(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None)
-        return f"{name} ({type(error.orig).__name__}, SQLSTATE {state}) {error.statement}"
+        return (
+            f"{name} ({type(error.orig).__name__}, SQLSTATE {state}) {error.statement}"
+        )
     if type(error).__module__.partition(".")[0] in {"psycopg", "sqlite3"}:
         return f"{name}, SQLSTATE {getattr(error, 'sqlstate', None)}"
     return f"{name}: {error}"

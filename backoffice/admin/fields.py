@@ -136,9 +136,7 @@ def _scoped(view: "ModelView", call: "Call", select: Select[Any]) -> Select[Any]
     return view.scope(select, call)
 
 
-def groups_of(
-    view: "ModelView", fields: Sequence[FieldView]
-) -> tuple[FieldGroup, ...]:
+def groups_of(view: "ModelView", fields: Sequence[FieldView]) -> tuple[FieldGroup, ...]:
     """The fields under the view's legends; what no legend names comes last."""
     from backoffice.admin.description import key_of
 
@@ -193,9 +191,10 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
     width = WIDTHS.get(control, "")
     if field.read_only and is_num:
         width = "w2"
-    if control in {Control.TEXT, Control.EMAIL} and (
-        field.max_length or SHORT_TEXT + 1
-    ) <= SHORT_TEXT:
+    if (
+        control in {Control.TEXT, Control.EMAIL}
+        and (field.max_length or SHORT_TEXT + 1) <= SHORT_TEXT
+    ):
         width = "w3"
     return FieldView(
         name=field.key,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from backoffice.admin.call import Call, address
+from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
     Action,
     Frame,
@@ -14,8 +15,8 @@ from backoffice.admin.presentation import (
     MenuItem,
     Person,
 )
-from backoffice.auth.sessions import Login
 from backoffice.auth.csrf import make_token
+from backoffice.auth.sessions import Login
 from backoffice.observability.request_id import current_request_id
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ OPERATIONS = "Operations"
 
 
 def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
-    """The groups of the menu in the order of registration, without what is not allowed."""
+    """The groups of the menu in their order, without what is not allowed."""
     groups: dict[str, list[MenuItem]] = {}
     for view in site.views:
         label = view.category or ""
-        if hasattr(view, "description"):
+        if isinstance(view, ModelView):
             if site.may(role, "list", view):
                 url = address(site.base_url, view.identity, "list")
                 groups.setdefault(label, []).append(MenuItem(view.name_plural, url))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Attribute = Any  # a mapped attribute, or its name; dotted through to-one relationships
 
 
-class _KeepsIdentity(ModelViewMeta):  # type: ignore[misc]
+class _KeepsIdentity(ModelViewMeta):
     """SQLAdmin overwrites a declared `identity`; here it is kept.
 
     So two views of one model, or of two models of the same name, can stand side by
@@ -32,7 +32,7 @@ class _KeepsIdentity(ModelViewMeta):  # type: ignore[misc]
         return made  # type: ignore[no-any-return]
 
 
-class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):  # type: ignore[misc]
+class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     """Staff's view of one model.
 
     ```python
@@ -94,6 +94,7 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):  # type: ignore[m
     def record_label(self, record: Any) -> str | None:
         """What a record is called on its pages; None for what its columns say."""
         del record
+        return None
 
     def form_fields(
         self, call: "Call", *, is_created: bool
@@ -111,6 +112,7 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):  # type: ignore[m
         `backoffice.errors.Refused` with a sentence for each field.
         """
         del session, values, call
+        return None
 
     def update_record(
         self, session: Session, record: Any, changed: Mapping[str, str], call: "Call"

@@ -45,5 +45,3 @@ def load_record(call: Call, view: ModelView, text: str) -> Any:
     if record is None:
         raise no_such_record(view.description.mapper, text)
     return record
-
-

@@ -60,7 +60,7 @@ SQLADMIN_ROUTES = frozenset(
 )
 
 
-class RoleAuthorization(AuthorizationBackend):  # type: ignore[misc]
+class RoleAuthorization(AuthorizationBackend):
     """SQLAdmin's question, for custom pages and menus, put to `auth.permissions`."""
 
     def has_permission(
@@ -72,7 +72,7 @@ class RoleAuthorization(AuthorizationBackend):  # type: ignore[misc]
         return login is not None and may(login.role, str(action), identity)
 
 
-class SessionAuthentication(AuthenticationBackend):  # type: ignore[misc]
+class SessionAuthentication(AuthenticationBackend):
     """SQLAdmin's login check, for custom pages: the session's row, as everywhere."""
 
     def __init__(self, site: "Site") -> None:
@@ -95,7 +95,7 @@ class SessionAuthentication(AuthenticationBackend):  # type: ignore[misc]
         return False
 
 
-class Site(sqladmin.Admin):  # type: ignore[misc]
+class Site(sqladmin.Admin):
     """SQLAdmin's registry, menu, addresses and custom pages, over our own rooms.
 
     Its handlers for list, details, create, edit, delete, export, lookup, login and
@@ -121,7 +121,7 @@ class Site(sqladmin.Admin):  # type: ignore[misc]
         )
         super().__init__(
             app,
-            # SQLAdmin changes the maker it is given (autoflush): it gets one of its own.
+            # SQLAdmin changes the maker it is given (autoflush): it gets its own.
             session_maker=type(backoffice.sessions)(
                 backoffice.engine, expire_on_commit=False
             ),
@@ -194,7 +194,7 @@ class Site(sqladmin.Admin):  # type: ignore[misc]
         )
         yield Route("/{rest:path}", self.answering.unknown, name="unknown")
 
-    def add_model_view(self, view: type[ModelView]) -> None:
+    def add_model_view(self, view: type[sqladmin.ModelView]) -> None:
         """Register a view; two of one identity are a mistake, not a surprise."""
         if not issubclass(view, ModelView):
             raise SettingsError(
@@ -212,7 +212,7 @@ class Site(sqladmin.Admin):  # type: ignore[misc]
         self._menus.clear()
 
     def describe_views(self) -> None:
-        """Work out every view's description; what one says of another needs them all."""
+        """Work out every view's description; they need each other."""
         for view in self.views:
             if isinstance(view, ModelView):
                 view.description = describe(view, self.backoffice.settings)

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqladmin.models import BaseView
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -15,13 +14,8 @@ from backoffice.admin.accounts import AccountAdmin
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
 from backoffice.bootstrap import Backoffice, import_project_module
-from backoffice.settings import WebSettings
 from backoffice.web.endpoints import endpoints
-from backoffice.web.middleware.host_guard import HostGuard
-from backoffice.web.middleware.origin_guard import OriginGuard
-from backoffice.web.middleware.request_context import RequestContext
-from backoffice.web.middleware.request_shape import RequestShape
-from backoffice.web.middleware.security_headers import SecurityHeaders
+from backoffice.web.pipeline import pipeline
 
 
 def create_app(backoffice: Backoffice) -> Starlette:
@@ -32,7 +26,7 @@ def create_app(backoffice: Backoffice) -> Starlette:
     """
     app = Starlette(
         routes=[Route("/", to_the_site), *endpoints(backoffice)],
-        middleware=pipeline(backoffice.settings.web),
+        middleware=pipeline(backoffice.settings),
     )
     site = Site(backoffice, app)
     module = import_project_module(
@@ -46,23 +40,8 @@ def create_app(backoffice: Backoffice) -> Starlette:
     return app
 
 
-def pipeline(web: WebSettings) -> list[Middleware]:
-    """What every request passes, outermost first."""
-    return [
-        Middleware(RequestContext),
-        Middleware(SecurityHeaders, https_only=web.https_only),
-        Middleware(RequestShape),
-        Middleware(
-            HostGuard,
-            allowed_hosts=web.allowed_hosts,
-            public_origin=web.public_origin,
-        ),
-        Middleware(OriginGuard, public_origin=web.public_origin),
-    ]
-
-
 def views_of(module: ModuleType) -> Iterator[type[Any]]:
-    """The module's `views` in their order, else every view that it defines or imports."""
+    """The module's `views` in their order, else every view in it."""
     declared = getattr(module, "views", None)
     if declared is not None:
         yield from declared

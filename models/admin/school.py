@@ -88,8 +88,7 @@ class ReportCardAdmin(ModelView, model=ReportCard):
         ),
         (
             "Marks",
-            "0 to 100. Leave empty where there is no mark yet: "
-            "an empty mark counts 0 in the average.",
+            "0 to 100. Without a mark yet, leave it empty: it counts 0 in the average.",
             [*(getattr(ReportCard, subject) for subject in SUBJECTS), "average"],
         ),
     ]

@@ -76,8 +76,7 @@ class OrderAdmin(ModelView, model=Order):
         ("Order", "", ["customer", "status", "total"]),
         (
             "Lines",
-            "Up to ten; leave the rest empty. "
-            "Each takes its quantity from the product's stock.",
+            "Up to ten; leave the rest empty. Each is taken from the product's stock.",
             [
                 f"items.{line}.{part}"
                 for line in range(LINES_OF_AN_ORDER)

@@ -139,7 +139,7 @@ def session_row(one: OpenSession, current: str) -> SessionRow:
 
 
 def browser_of(agent: str) -> str:
-    """ "Firefox on Linux" from what the browser says of itself."""
+    """As in "Firefox on Linux" from what the browser says of itself."""
     names = (("Edg/", "Edge"), ("Chrome/", "Chrome"), ("Firefox/", "Firefox"))
     systems = (
         ("Android", "Android"),

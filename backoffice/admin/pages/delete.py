@@ -16,7 +16,7 @@ from backoffice.admin.record import load_record
 from backoffice.admin.words import plural
 from backoffice.audit.recorder import record_changes
 from backoffice.editing import deletion, save
-from backoffice.editing.deletion import Dependent, DeletePreview, Fate, PreviewChanged
+from backoffice.editing.deletion import DeletePreview, Dependent, Fate, PreviewChanged
 from backoffice.errors import LockNotAvailable, Refused
 
 EXPECTED = "expected"
@@ -70,7 +70,7 @@ def deleted_own_way(call: Call, view: ModelView) -> bool:
     """Whether the view has deleted the record in a way of its own."""
     if type(view).delete_record is ModelView.delete_record:
         return False
-    record = save.locked(
+    record = save.read_record(
         call.session, view.model, call.key, scope=lambda s: view.scope(s, call)
     )
     return view.delete_record(call.session, record, call)

@@ -68,7 +68,7 @@ def show(call: Call) -> Reply:
 
 
 def subtitle(view: ModelView, key: str) -> str:
-    """ "Report card 4410882"."""
+    """As in: Report card 4410882."""
     return f"{view.name} {key}"
 
 
@@ -83,7 +83,7 @@ def crumbs(call: Call, view: ModelView) -> tuple[Link, ...]:
 
 def back_query(call: Call) -> str:
     """The list's query string that came along, to go back to just that list."""
-    items = [(k, v) for k, v in call.query_items if k not in {"next"}]
+    items = [(k, v) for k, v in call.query_items if k != "next"]
     return "?" + urlencode(items) if items else ""
 
 
@@ -91,9 +91,7 @@ def actions(call: Call, view: ModelView) -> list[Action]:
     """What this person may do with this record."""
     base, key = call.site.base_url, call.key
     query = back_query(call)
-    found = [
-        Action("History", address(base, view.identity, "history", key), "history")
-    ]
+    found = [Action("History", address(base, view.identity, "history", key), "history")]
     if call.may("delete"):
         url = address(base, view.identity, "delete", key) + query
         found.append(Action("Delete", url, "trash", is_risk=True))

@@ -31,7 +31,7 @@ def csv(call: Call) -> Reply:
             call,
             503,
             "Other exports are running",
-            f"{site.backoffice.settings.listing.exports_at_once} exports run at a time. "
+            f"{site.backoffice.settings.listing.exports_at_once} run at a time. "
             "Try again when one of them has ended.",
         )
     name = f"{view.identity}-{datetime.now(UTC):%Y-%m-%d}.csv"
@@ -66,5 +66,3 @@ def refusal(call: Call, status: int, heading: str, text: str) -> Page:
     view = ErrorView(text, actions=(Action("Back to the list", back),))
     page_frame = frame(call, title=heading, width="narrow")
     return Page("error", view, page_frame, status)
-
-

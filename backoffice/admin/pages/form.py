@@ -25,7 +25,6 @@ from backoffice.admin.presentation import (
     Choice,
     FieldProblem,
     FormView,
-
     Link,
     Message,
     Submit,
@@ -169,10 +168,10 @@ def write(
     values: Mapping[str, str],
     shown: Mapping[str, str],
 ) -> tuple[tuple[str, ...], Any]:
-    """Save in the view's own way, or in the usual one; what was changed, and the row."""
+    """Save in the view's own way, or in the usual one; what was changed."""
     names, scopes = names_of(call, fields)
     if type(view).update_record is not ModelView.update_record:
-        record = save.locked(
+        record = save.read_record(
             call.session, view.model, call.key, scope=lambda s: view.scope(s, call)
         )
         changed = {
@@ -316,14 +315,14 @@ def label_of_target(call: Call, target: type[Any], record: Any) -> str:
     view = call.site.view_of(target)
     if view is not None:
         return record_name(view, record)
-    mapper = target.__mapper__  # type: ignore[attr-defined]
+    mapper = target.__mapper__
     return label_of(mapper, record, format_key(mapper, record))
 
 
 # Pages
 
 
-def form_page(  # noqa: PLR0913 - a form has as many states
+def form_page(
     call: Call,
     view: ModelView,
     filled: Filled,
@@ -342,7 +341,9 @@ def form_page(  # noqa: PLR0913 - a form has as many states
         url = address(base, view.identity, "edit", call.key)
         title = record_name(view, record) if record is not None else view.name
     url += back_query(call)
-    drawn = [draw(call, view, filled, one, is_created) for one in filled.fields]
+    drawn = [
+        draw(call, view, filled, one, is_created=is_created) for one in filled.fields
+    ]
     problems = tuple(
         FieldProblem(one.label, filled.errors[one.key], f"f-{one.key}")
         for one in filled.fields
@@ -383,7 +384,7 @@ def form_page(  # noqa: PLR0913 - a form has as many states
 
 
 def draw(
-    call: Call, view: ModelView, filled: Filled, one: FormField, is_created: bool
+    call: Call, view: ModelView, filled: Filled, one: FormField, *, is_created: bool
 ) -> Any:
     """One field with its value, its error, and what it was."""
     text = filled.texts.get(one.key, "")
@@ -429,7 +430,7 @@ def submits(view: ModelView, *, is_created: bool) -> tuple[Submit, ...]:
 
 
 def summary_of(problems: tuple[FieldProblem, ...]) -> str:
-    """ "Not saved. Two fields need you; what you typed is still here." """
+    """As in: Not saved. Two fields need you; what you typed is still here."""
     if not problems:
         return ""
     count = sum(bool(problem.target) for problem in problems)
@@ -457,7 +458,7 @@ def edit_actions(call: Call, view: ModelView) -> list[Action]:
     return found
 
 
-def refused_page(  # noqa: PLR0913 - all that a form needs to come back
+def refused_page(
     call: Call,
     view: ModelView,
     fields: tuple[FormField, ...],
@@ -542,7 +543,7 @@ def after(call: Call, view: ModelView, key: str) -> str:
 def saved_message(
     call: Call, view: ModelView, record: Any, key: str, done: str
 ) -> Message:
-    """ "Okafor, Amara is saved.", with the way to the record."""
+    """As in "Okafor, Amara is saved.", with the way to the record."""
     # What the record is called may stand in relations that are read anew.
     call.session.refresh(record)
     name = record_name(view, record)
@@ -576,5 +577,3 @@ def _serializer(call: Call) -> URLSafeSerializer:
     return URLSafeSerializer(
         call.site.backoffice.secret_key, salt=f"backoffice.form.{place}"
     )
-
-

@@ -1,14 +1,15 @@
 """Who changed what: of one record, and of all."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from backoffice.admin.call import Call, Page, Reply, address
+from backoffice.admin.cells import record_name
 from backoffice.admin.chronicle import entries_of
 from backoffice.admin.frame import frame
 from backoffice.admin.presentation import HistoryView, Link
 from backoffice.admin.record import load_record
 from backoffice.audit.history import history_of, recent
-from backoffice.admin.cells import record_name
 from backoffice.errors import NotPermitted, RecordNotFound
 
 PAGE = 50
@@ -84,7 +85,7 @@ def _before(call: Call) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004
 
 
-def _older(url: str, found: list[object]) -> str:
+def _older(url: str, found: Sequence[object]) -> str:
     """The address of the next page, where there is one."""
     if len(found) <= PAGE:
         return ""

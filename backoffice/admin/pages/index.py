@@ -48,13 +48,13 @@ def show(call: Call) -> Reply:
     latest = (
         entries_of(call, recent(call.session, limit=RECENT)) if may_see_history else ()
     )
-    view = IndexView(
+    shown = IndexView(
         groups=tuple(IndexGroup(k, tuple(entries)) for k, entries in groups.items()),
         recent=latest,
         recent_url=address(site.base_url, "history") if may_see_history else "",
         has_recent=may_see_history,
     )
-    return Page("index", view, frame(call, title="Start", heading=site.title))
+    return Page("index", shown, frame(call, title="Start", heading=site.title))
 
 
 def _count(estimate: int | None) -> Count:

@@ -1,7 +1,6 @@
 """A list page: what was asked for in words, its rows, and the ways on."""
 
 from collections.abc import Iterable
-
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -200,7 +199,7 @@ class Shown:
         mapper = view.description.mapper
         verb = "details" if call.may("details") else ""
         prefix = f"{address(call.site.base_url, view.identity, verb)}/" if verb else ""
-        query = [i for i in self.query.to_items()]
+        query = self.query.to_items()
         suffix = "?" + urlencode(query) if query else ""
         rows = []
         for record in self.page.rows:
@@ -400,5 +399,3 @@ class Shown:
             url = address(base, view.identity, "create")
             actions = (Action(f"New {one}", url, "plus", is_primary=True),)
         return Empty(f"No {many} yet", "Here they will stand.", actions=actions)
-
-

@@ -17,7 +17,8 @@ from backoffice.admin.presentation import (
     LoginView,
     Message,
 )
-from backoffice.auth.login import Client, LoginRefused, log_in as open_login
+from backoffice.auth.login import Client, LoginRefused
+from backoffice.auth.login import log_in as open_login
 from backoffice.auth.login import log_out as close_login
 from backoffice.auth.sessions import find_session, sign_token, unsign_token
 
@@ -35,7 +36,7 @@ TIMED_OUT = (
 def show(call: Call) -> Reply:
     """The login page; who is logged in already is led on."""
     target = next_path(call.site, call.request.query_params.get("next"))
-    if call.login is not None:
+    if call.is_known:
         return Redirect(target)
     return login_page(call.site, call.request, next_url=target)
 
@@ -80,7 +81,11 @@ def log_in(call: Call) -> Reply:
         hidden=tuple(Hidden(k, v) for k, v in items if k != TOKEN_FIELD),
     )
     page_frame = build_frame(
-        site, request, login, title="Welcome back", heading="Welcome back",
+        site,
+        request,
+        login,
+        title="Welcome back",
+        heading="Welcome back",
         width="narrow",
     )
     return Page("confirm", view, page_frame)
@@ -139,20 +144,14 @@ def login_page(
     )
 
 
-def resume_page(
-    site: "Site", request: Request, items: list[tuple[str, str]]
-) -> Page:
+def resume_page(site: "Site", request: Request, items: list[tuple[str, str]]) -> Page:
     """The login form that carries the form which came too late."""
     query = f"?{request.url.query}" if request.url.query else ""
     kept = serializer(site).dumps(json.dumps([request.url.path + query, items]))
-    return login_page(
-        site, request, notice=TIMED_OUT, resume=str(kept), status=401
-    )
+    return login_page(site, request, notice=TIMED_OUT, resume=str(kept), status=401)
 
 
-def read_resume(
-    site: "Site", text: str
-) -> tuple[str, list[tuple[str, str]]] | None:
+def read_resume(site: "Site", text: str) -> tuple[str, list[tuple[str, str]]] | None:
     """The address and items of a kept form; None where it was not kept by us."""
     if not text:
         return None

@@ -232,7 +232,8 @@ def _parse_decimal(precision: int | None, scale: int | None, text: str) -> Decim
                 if scale
                 else f"{shown(text)} has decimals; only whole numbers fit."
             )
-        fraction = fraction[:scale]
+        # 1.5 and 1.50 are one value of the column, and so one text.
+        fraction = fraction[:scale].ljust(scale, "0")
     most = NUMERIC_DIGITS if precision is None else precision - (scale or 0)
     if len(whole) > most:
         raise ValueError(

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from backoffice.admin import failures
 from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
+from backoffice.admin.cookies import MESSAGE_COOKIE, SESSION_COOKIE, THEME_COOKIE
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.presentation import Message
 from backoffice.admin.templating import render
@@ -39,10 +40,9 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Call], Reply]
 T = TypeVar("T")
+# The login page that keeps a form which came after the session had ended.
+Resume = Callable[["Site", Request, list[tuple[str, str]]], Page]
 
-SESSION_COOKIE = "backoffice_session"
-MESSAGE_COOKIE = "backoffice_message"
-THEME_COOKIE = "backoffice_theme"
 # A form of ours has fields by the dozen; ten lines of an order are the most.
 MAX_FIELDS = 1_000
 MAX_MESSAGE = 600
@@ -67,8 +67,9 @@ class Target:
 class Answering:
     """Runs the pages of one site."""
 
-    def __init__(self, site: "Site") -> None:
+    def __init__(self, site: "Site", resume: Resume) -> None:
         self.site = site
+        self.resume = resume
         self.messages = URLSafeSerializer(
             site.backoffice.secret_key, salt="backoffice.message"
         )
@@ -281,11 +282,9 @@ class Answering:
             return RedirectResponse(
                 f"{self.site.base_url}/login?" + urlencode({"next": here}), 303
             )
-        from backoffice.admin.pages.login import resume_page
-
         form = await request.form(max_files=0, max_fields=MAX_FIELDS)
         items = [(k, v) for k, v in form.multi_items() if isinstance(v, str)]
-        page = resume_page(self.site, request, items)
+        page = self.resume(self.site, request, items)
         return self.drawn(page)
 
 

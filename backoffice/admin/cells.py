@@ -24,7 +24,7 @@ CellMaker = Callable[[Any], Cell]
 
 EMPTY = Cell("none", "empty")
 LONG_TEXT = 120
-YES, NO = Cell("yes", "bool"), Cell("no", "bool")
+YES, NO = Cell("yes", "bool"), Cell("no", "bool", tone="none")
 
 
 def cell_makers(

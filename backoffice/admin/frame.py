@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from backoffice.admin.call import Call, address
+from backoffice.admin.cookies import THEME_COOKIE
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
     Action,
@@ -82,8 +83,6 @@ def build_frame(
     site: "Site", request: Request, login: Login | None, **parts: Any
 ) -> Frame:
     """A frame; without a login there is no menu."""
-    from backoffice.admin.answer import THEME_COOKIE
-
     here = parts.pop("here", "") or _here(request)
     session_id = login.session_id if login is not None else ""
     theme = request.cookies.get(THEME_COOKIE, "")

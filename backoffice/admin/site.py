@@ -106,7 +106,7 @@ class Site(sqladmin.Admin):
     def __init__(self, backoffice: Backoffice, app: Starlette) -> None:
         self.backoffice = backoffice
         self.codec = CursorCodec(backoffice.secret_key)
-        self.answering = Answering(self)
+        self.answering = Answering(self, login.resume_page)
         database = backoffice.settings.database
         tokens = (
             40

@@ -8,6 +8,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.cookies import SESSION_COOKIE
 from backoffice.admin.frame import build_frame, frame
 from backoffice.admin.pages.theme import local_path
 from backoffice.admin.presentation import (
@@ -52,7 +53,7 @@ def log_in(call: Call) -> Reply:
         password=call.posted("password") or "",
         client=client_of(request),
         hours=site.backoffice.settings.web.session_hours,
-        replaces=unsign_token(secret, request.cookies.get("backoffice_session")),
+        replaces=unsign_token(secret, request.cookies.get(SESSION_COOKIE)),
     )
     target = next_path(site, call.posted("next"))
     resume = call.posted("resume") or ""
@@ -67,7 +68,7 @@ def log_in(call: Call) -> Reply:
             resume=resume,
             status=status,
         )
-    call.cookies["backoffice_session"] = sign_token(secret, outcome.token)
+    call.cookies[SESSION_COOKIE] = sign_token(secret, outcome.token)
     kept = read_resume(site, resume)
     if kept is None:
         return Redirect(target)
@@ -105,7 +106,7 @@ def confirm_logout(call: Call) -> Reply:
 def log_out(call: Call) -> Reply:
     """End the session: its cookie is worth nothing from now on."""
     close_login(call.session, call.login)
-    call.cookies["backoffice_session"] = ""
+    call.cookies[SESSION_COOKIE] = ""
     return Redirect(
         address(call.site.base_url, "login"), Message("ok", "You are logged out.")
     )

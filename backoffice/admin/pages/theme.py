@@ -3,15 +3,14 @@
 from urllib.parse import urlsplit
 
 from backoffice.admin.call import Call, Redirect, Reply
+from backoffice.admin.cookies import THEME_COOKIE
 
 
 def choose(call: Call) -> Reply:
     """Keep the choice and go back to where it was made."""
-    from backoffice.admin.answer import THEME_COOKIE
-
     theme = call.posted("theme") or ""
     call.cookies[THEME_COOKIE] = theme if theme in {"light", "dark"} else ""
-    return Redirect(local_path(call.posted("here"), call.site.base_url + "/"))
+    return Redirect(local_path(call.posted("next"), call.site.base_url + "/"))
 
 
 def local_path(given: str | None, default: str) -> str:

@@ -1,0 +1,5 @@
+"""What the browser keeps for us, and under which names."""
+
+SESSION_COOKIE = "backoffice_session"
+MESSAGE_COOKIE = "backoffice_message"
+THEME_COOKIE = "backoffice_theme"

@@ -6,7 +6,7 @@ Everything is bounded. What had to be forgotten is counted: a total never falls.
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -99,7 +99,7 @@ class Minute:
     requests: int = 0
     pool_peak: float | None = None
     waiting_peak: int = 0
-    latency: Histogram | None = None
+    latency: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class ViewStats:
     statements: int = 0
     duplicates: int = 0
     over_budget: int = 0
-    histogram: Histogram | None = None
+    histogram: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(slots=True)
@@ -207,13 +207,12 @@ class Recorder:
                 key = ("other", "")
             view = self.views.get(key)
             if view is None:
-                view = self.views[key] = ViewStats(*key, histogram=Histogram())
+                view = self.views[key] = ViewStats(*key)
             view.requests += 1
             view.statements += log.number
             view.duplicates += log.duplicates
             view.over_budget += log.over_budget() is not None
-            if view.histogram is not None:
-                view.histogram.add(log.elapsed)
+            view.histogram.add(log.elapsed)
         return found
 
     def _note(self, finding: Finding) -> None:
@@ -253,7 +252,7 @@ class Recorder:
         at = int(self.clock() // 60)
         # A clock that stepped back keeps writing into the newest minute.
         if not self.minutes or at > self.minutes[-1].at:
-            self.minutes.append(Minute(at, latency=Histogram()))
+            self.minutes.append(Minute(at))
         return self.minutes[-1]
 
     def note_pool(self, share: float | None, waiting: int) -> None:
@@ -309,8 +308,7 @@ class Recorder:
             returned.add(measured.rows)
         minute = self.minute()
         minute.calls += 1
-        if minute.latency is not None:
-            minute.latency.add(total)
+        minute.latency.add(total)
         if measured.error:
             minute.errors += 1
             minute.timeouts += measured.outcome is Outcome.TIMED_OUT

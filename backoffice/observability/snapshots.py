@@ -1,0 +1,335 @@
+"""What the other processes know: a file for each, written anew every two seconds.
+
+Files need no database: they are read while it is down. What a process counted stays
+after it has died: whoever notices folds its file into one for all that are gone.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from backoffice.observability.picture import Picture
+from backoffice.observability.recorder import FindingStats, Recorder, StatementStats
+from backoffice.observability.statements import Observation
+
+RETIRED = "retired.json"
+LOCK = ".lock"
+FOLDED_KEPT = 500
+TEXT_KEPT = 2_000
+STATEMENTS_EVERY = 10.0
+
+
+class SnapshotWriter:
+    """Writes this process's counters; `kind` is server, worker, command or shell."""
+
+    def __init__(
+        self,
+        directory: Path,
+        recorder: Recorder,
+        observations: Sequence[Observation],
+        *,
+        kind: str = "server",
+        slow_dropped: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.directory = directory
+        self.recorder = recorder
+        self.observations = observations
+        self.kind = kind
+        self.slow_dropped = slow_dropped
+        self._statements = "[]"
+        self._statements_at = float("-inf")
+
+    @property
+    def path(self) -> Path:
+        """Its file; a process that was forked has one of its own."""
+        return self.directory / f"{os.getpid()}-{process_start(os.getpid())}.json"
+
+    def take(self) -> dict[str, Any]:
+        """This process now, as plain data, without its statements."""
+        return {
+            **take_counters(self.recorder, self.observations),
+            "pid": os.getpid(),
+            "kind": self.kind,
+            "started": self.recorder.started,
+            # Of the machine, not of the process: it never steps back.
+            "monotonic": time.monotonic(),
+            "memory": resident_memory(),
+            "slow_dropped": self.slow_dropped(),
+        }
+
+    def write(self, *, statements: bool = False) -> None:
+        """Write the file in one step: a reader never sees half of it.
+
+        The statements are many: without being asked to, they are read anew only every
+        ten seconds.
+        """
+        started = time.thread_time_ns()
+        now = time.monotonic()
+        if statements or now - self._statements_at > STATEMENTS_EVERY:
+            self._statements = dump_json(take_statements(self.recorder))
+            self._statements_at = now
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = f'{dump_json(self.take())[:-1]},"statements":{self._statements}}}'
+        replace_file(self.path, text)
+        self.recorder.add_overhead("snapshot", time.thread_time_ns() - started)
+
+    def picture(self) -> Picture:
+        """All processes: this one from memory, as it is now."""
+        own = {**self.take(), "statements": take_statements(self.recorder)}
+        return read_picture(self.directory, own=(self.path.name, own))
+
+
+def read_picture(
+    directory: Path, *, own: tuple[str, dict[str, Any]] | None = None
+) -> Picture:
+    """The sum of all files; `own` stands for the file of its name."""
+    picture = Picture()
+    now = time.monotonic()
+    found: dict[str, dict[str, Any]] = {}
+    for path in _files(directory):
+        if own is not None and path.name == own[0]:
+            continue
+        data = _read_json(path)
+        if data is not None:
+            found[path.name] = data
+    # The retired last: a file folded meanwhile is counted there, and only there.
+    retired = _read_json(directory / RETIRED) or {}
+    folded = set(retired.get("folded", ()))
+    if own is not None:
+        picture.add(own[1], age=0.0)
+    for name, data in found.items():
+        if name in folded:
+            continue
+        alive = is_alive(data["pid"], name)
+        age = max(0.0, now - data["monotonic"])
+        picture.add(data, age=age, is_retired=not alive)
+        picture.retired += not alive
+    if retired:
+        picture.add(retired, age=0.0, is_retired=True)
+    return picture
+
+
+def retire_dead(directory: Path, *, limit: int = 1000) -> int:
+    """Fold the files of processes that are gone into one; how many there were."""
+    dead = [path for path in _files(directory) if not is_alive(_pid(path), path.name)]
+    if not dead:
+        return 0
+    with _locked(directory) as is_ours:
+        if not is_ours:
+            return 0
+        retired = _read_json(directory / RETIRED) or {}
+        folded: list[str] = list(retired.get("folded", ()))
+        picture = Picture()
+        if retired:
+            picture.add(retired, age=0.0, is_retired=True)
+        for path in dead:
+            data = _read_json(path)
+            if data is None or path.name in folded:
+                continue
+            picture.add(data, age=0.0, is_retired=True)
+            picture.retired += 1
+            folded.append(path.name)
+        # Named before they are deleted: a crash in between counts nothing twice.
+        data = {**picture.to_json(limit=limit), "folded": folded[-FOLDED_KEPT:]}
+        replace_file(directory / RETIRED, dump_json(data))
+        for path in dead:
+            path.unlink(missing_ok=True)
+    return len(dead)
+
+
+def take_counters(
+    recorder: Recorder, observations: Sequence[Observation]
+) -> dict[str, Any]:
+    """The counters and the pools of this process."""
+    data: dict[str, Any] = recorder.read(_counters)
+    data["pools"] = {
+        one.name: {
+            "timeouts": one.meter.timeouts,
+            "invalidated": one.meter.invalidated,
+            "connect_errors": one.meter.connect_errors,
+            "created": one.meter.created,
+            "wait": one.meter.wait.to_json(),
+            "create": one.meter.create.to_json(),
+            "use": one.meter.use.to_json(),
+        }
+        for one in observations
+    }
+    data["status"] = [asdict(one.status()) for one in observations]
+    return data
+
+
+def take_statements(recorder: Recorder) -> list[dict[str, Any]]:
+    """The statements of this process; the lock is held for a copy of the list only."""
+    stats: list[StatementStats] = recorder.read(
+        lambda held: list(held.statements.values())
+    )
+    return [
+        {
+            "fingerprint": one.fingerprint.id,
+            "view": one.view,
+            "action": one.action,
+            "text": one.fingerprint.text[:TEXT_KEPT],
+            "operation": one.fingerprint.operation,
+            "table": one.fingerprint.table,
+            "first_seen": one.first_seen,
+            "last_seen": one.last_seen,
+            "calls": one.calls,
+            "errors": one.errors,
+            "timeouts": one.timeouts,
+            "rows": one.rows,
+            "wait": one.wait,
+            "execute": one.execute,
+            "fetch": one.fetch,
+            "commit": one.commit,
+            "histogram": one.histogram.to_json(),
+        }
+        for one in stats
+    ]
+
+
+def _counters(recorder: Recorder) -> dict[str, Any]:
+    """What is read while nothing changes."""
+    return {
+        "calls": recorder.calls,
+        "evicted": recorder.evicted,
+        "fingerprints": len(recorder.statements),
+        "reset_at": recorder.reset_at,
+        "overhead": dict(recorder.overhead),
+        "operations": [
+            [*key, one.to_json()] for key, one in recorder.operations.items()
+        ],
+        "returned": [[*key, one.to_json()] for key, one in recorder.returned.items()],
+        "slow": [[*key, number] for key, number in recorder.slow_counts.items()],
+        "lazy": [[*key, number] for key, number in recorder.lazy_counts.items()],
+        "minutes": [
+            [
+                one.at,
+                one.calls,
+                one.errors,
+                one.timeouts,
+                one.requests,
+                one.pool_peak,
+                one.waiting_peak,
+                one.latency.to_json(),
+            ]
+            for one in recorder.minutes
+        ],
+        "views": [
+            [
+                one.view,
+                one.action,
+                one.requests,
+                one.statements,
+                one.duplicates,
+                one.over_budget,
+                one.histogram.to_json(),
+            ]
+            for one in recorder.views.values()
+        ],
+        "findings": [_finding(one) for one in recorder.findings.values()],
+    }
+
+
+def _finding(stats: FindingStats) -> dict[str, Any]:
+    finding = stats.finding
+    return {
+        "kind": finding.kind.value,
+        "view": finding.view,
+        "subject": finding.subject,
+        "action": finding.action,
+        "text": finding.text,
+        "fix": finding.fix,
+        "request_id": finding.request_id,
+        "fingerprint": finding.fingerprint,
+        "first_seen": stats.first_seen,
+        "last_seen": stats.last_seen,
+        "count": stats.count,
+        "saved_ms": stats.saved_ms,
+    }
+
+
+def dump_json(data: Any) -> str:
+    """JSON without blanks."""
+    return json.dumps(data, separators=(",", ":"))
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def process_start(pid: int) -> int:
+    """When a process started, in the kernel's ticks: a pid is used again, this is not.
+
+    Zero where the kernel does not tell.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - not a real file
+            after_name = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return int(after_name[19])
+
+
+def is_alive(pid: int, name: str) -> bool:
+    """Whether the process that a file is named after still runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return name == f"{pid}-{process_start(pid)}.json"
+
+
+def resident_memory() -> int | None:
+    """The memory that this process occupies, in bytes; None where nobody tells."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def _files(directory: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return sorted(
+            path
+            for path in directory.iterdir()
+            if path.suffix == ".json" and _pid(path) and path.name != RETIRED
+        )
+    return []
+
+
+def _pid(path: Path) -> int:
+    number = path.name.partition("-")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """A file's data; None when it is gone, or not of ours."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return data
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[bool]:
+    """Only one process folds at a time; the others need not wait for it."""
+    with (directory / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import MetaData
 
-import backoffice.audit.models
-import backoffice.auth.models  # noqa: F401 - the tables of our own
+import backoffice.bootstrap  # noqa: F401 - makes the tables of our own known
 import models  # noqa: F401 - the demo's
 from backoffice.database.base import Base
 from backoffice.database.migrations import ProjectMigrations

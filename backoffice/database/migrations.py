@@ -372,7 +372,8 @@ def _steps(
         return []
     if not is_down:
         current: Any = tuple(heads)
-        return list(script._upgrade_revs(target, current))  # noqa: SLF001
+        steps = script._upgrade_revs(target, current)  # noqa: SLF001
+        return sorted(steps, key=lambda step: _is_projects(script, step))
     return [
         MigrationStep.downgrade_from_script(script.revision_map, one)
         for one in reversed(_ordered(script))
@@ -419,8 +420,13 @@ def _known(script: ScriptDirectory, revision: str) -> Script:
 
 def _ordered(script: ScriptDirectory) -> list[Script]:
     """Every revision, in the order they would be applied to an empty database."""
-    steps = script._upgrade_revs(HEADS, ())  # type: ignore[arg-type]  # noqa: SLF001
+    steps = _steps(script, (), HEADS, Direction.UP)
     return [script.get_revision(_id(step)) for step in steps]
+
+
+def _is_projects(script: ScriptDirectory, step: RevisionStep) -> bool:
+    """Ours are run first: the project's may need them, and never the reverse."""
+    return not _is_own(script.get_revision(_id(step)))
 
 
 def _revisions(script: ScriptDirectory, applied: set[str]) -> list[Revision]:
@@ -523,8 +529,9 @@ def _whole_transaction(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         yield
         return
-    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    connection.rollback()
+    # In a transaction the pragma would be ignored, and SQLAlchemy begins one at once.
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys = OFF")
     connection.execution_options(sqlite_begin="IMMEDIATE")
     try:
         with connection.begin():
@@ -537,8 +544,7 @@ def _whole_transaction(connection: Connection) -> Iterator[None]:
                 )
     finally:
         connection.execution_options(sqlite_begin="")
-        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        connection.rollback()
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def _as_tuple(value: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -59,8 +59,19 @@ def table_conditions(table: Table) -> Iterator[Condition]:
 
 
 def checks_of(table: Table) -> list[CheckConstraint]:
-    """The check constraints of a table."""
-    return [c for c in table.constraints if isinstance(c, CheckConstraint)]
+    """The check constraints of a table, those of its columns among them."""
+    return [
+        constraint
+        for part in (table, *table.columns)
+        for constraint in part.constraints
+        if isinstance(constraint, CheckConstraint)
+    ]
+
+
+def table_of(check: CheckConstraint) -> Table | None:
+    """The table that a check constraint belongs to, be it by a column."""
+    parent: Any = check.parent
+    return parent if isinstance(parent, Table) else getattr(parent, "table", None)
 
 
 @lru_cache(maxsize=1024)

@@ -36,6 +36,7 @@ from backoffice.database.conditions import (
     checks_of,
     columns_of,
     conditions_of,
+    table_of,
 )
 from backoffice.database.triggers import refusal_of
 from backoffice.database.values import format_value, shown
@@ -66,8 +67,17 @@ Rule: TypeAlias = ColumnCollectionConstraint | Index
 
 def rules_of(table: Table) -> list[Rule]:
     """The constraints and indexes of a table that may refuse a row."""
-    own = [c for c in table.constraints if isinstance(c, ColumnCollectionConstraint)]
-    return [*own, *table.indexes]
+    own = [
+        constraint
+        for constraint in table.constraints
+        if isinstance(constraint, ColumnCollectionConstraint)
+        and not isinstance(constraint, CheckConstraint)
+    ]
+    return [*own, *checks_of(table), *table.indexes]
+
+
+def _table_of(rule: Rule) -> Table | None:
+    return table_of(rule) if isinstance(rule, CheckConstraint) else rule.table
 
 
 def explain_refusal(
@@ -225,7 +235,7 @@ class _Case:
         if not message:
             return None
         names = constraint.info.get("fields") or []
-        own = constraint.table in self.tables
+        own = _table_of(constraint) in self.tables
         fields = [self.field_for(name) for name in names] if own else [RECORD]
         return Refused(dict.fromkeys(fields or [RECORD], str(message)))
 
@@ -324,8 +334,8 @@ def _check(case: _Case, constraint: CheckConstraint) -> Refused:
     declared = case.declared(constraint)
     if declared is not None:
         return declared
-    table = constraint.table
-    if table not in case.tables or not isinstance(table, Table):
+    table = _table_of(constraint)
+    if table not in case.tables or table is None:
         return Refused({RECORD: "The database refuses this."})
     for condition in conditions_of(constraint):
         column = _column(table, condition.column)
@@ -563,9 +573,12 @@ def _by_name(case: _Case, table: Table | None, name: str | None) -> Rule | None:
 
 def _names(constraint: Rule, table: Table, dialect: Dialect) -> Iterator[str]:
     """What the database may call a constraint: its own name, or what it makes up."""
-    own = dialect.identifier_preparer.format_constraint(
-        constraint, _alembic_quote=False
-    )
+    # Without a name or a convention SQLAlchemy leaves the naming to the database.
+    own = None
+    if isinstance(constraint.name, str):
+        own = dialect.identifier_preparer.format_constraint(
+            constraint, _alembic_quote=False
+        )
     if own:
         yield own
         return

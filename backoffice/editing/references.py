@@ -169,6 +169,9 @@ def name_columns(mapper: Mapper[Any], keys: Iterable[str] = ()) -> list[Column[A
     unique = _unique_names(mapper)
     texts = [c for c in mapper.columns if _is_text(c) and not c.info.get("secret")]
     chosen = [c for c in texts if c.name in unique or c.name.lower() in NAMES]
+    # A name says more than a code that is unique as well.
+    ranks = {name: rank for rank, name in enumerate(NAMES)}
+    chosen.sort(key=lambda column: ranks.get(column.name.lower(), len(ranks)))
     return chosen[:4] or texts[:1]
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import anyio
 from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import (
@@ -22,15 +23,27 @@ from starlette.routing import Route
 
 from backoffice.admin import failures
 from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
-from backoffice.admin.cookies import MESSAGE_COOKIE, SESSION_COOKIE, THEME_COOKIE
+from backoffice.admin.cookies import (
+    MESSAGE_COOKIE,
+    SESSION_COOKIE,
+    THEME_COOKIE,
+    VISITOR_COOKIE,
+)
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.presentation import Message
 from backoffice.admin.templating import render
+from backoffice.admin.visitor import form_owner, new_visitor
 from backoffice.auth.csrf import check_token
-from backoffice.auth.sessions import Login, find_session, unsign_token
+from backoffice.auth.sessions import (
+    Login,
+    find_session,
+    touch_session,
+    unsign_token,
+)
 from backoffice.database.session import ACTOR, Actor, Place, unit_of_work
-from backoffice.errors import NotPermitted
+from backoffice.errors import DatabaseUnavailable, NotPermitted
 from backoffice.observability.request_id import current_request_id
+from backoffice.observability.request_log import current_request
 
 if TYPE_CHECKING:
     from backoffice.admin.model_view import ModelView
@@ -62,6 +75,7 @@ class Target:
     action: str
     is_of_view: bool
     is_public: bool
+    is_slow: bool = False
 
 
 class Answering:
@@ -84,9 +98,13 @@ class Answering:
         action: str = "",
         of_view: bool = False,
         public: bool = False,
+        slow: bool = False,
     ) -> Route:
-        """A route whose GET writes nothing and whose POST needs a token."""
-        target = Target(name, get, post, action, of_view, public)
+        """A route whose GET writes nothing and whose POST needs a token.
+
+        `slow` is a POST that computes for long: few at a time, out of the pages' way.
+        """
+        target = Target(name, get, post, action, of_view, public, slow)
         methods = [m for m, h in (("GET", get), ("POST", post)) if h is not None]
         return Route(
             path, functools.partial(self.answer, target), methods=methods, name=name
@@ -98,15 +116,38 @@ class Answering:
             form: FormData | None = None
             if request.method == "POST":
                 form = await request.form(max_files=0, max_fields=MAX_FIELDS)
-            return await self.in_thread(self.work, target, request, form)
+            is_slow = target.is_slow and form is not None
+            limiter = self.site.login_limiter if is_slow else None
+            return await self.in_thread(
+                self.work, target, request, form, limiter=limiter
+            )
         except Exception as error:  # noqa: BLE001 - every failure becomes a page
             return await self.failure(request, error)
 
-    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        """Run in a worker thread; as many at a time as there are connections."""
-        return await anyio.to_thread.run_sync(
-            functools.partial(function, *args), limiter=self.site.limiter
-        )
+    async def in_thread(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        limiter: anyio.CapacityLimiter | None = None,
+    ) -> T:
+        """Run in a worker thread; as many at a time as there are connections.
+
+        Raises:
+            DatabaseUnavailable: no turn came as long as one waits for a connection.
+        """
+        limiter = limiter or self.site.limiter
+        place = object()
+        patience = self.site.backoffice.settings.database.pool_timeout
+        with anyio.move_on_after(patience) as waiting:
+            await limiter.acquire_on_behalf_of(place)
+        if waiting.cancelled_caught:
+            raise DatabaseUnavailable("Too many pages wait for the database.")
+        try:
+            return await anyio.to_thread.run_sync(
+                functools.partial(function, *args), limiter=self.site.threads
+            )
+        finally:
+            limiter.release_on_behalf_of(place)
 
     def work(self, target: Target, request: Request, form: FormData | None) -> Response:
         """Check who asks, do the work in one transaction, then render its outcome."""
@@ -116,10 +157,15 @@ class Answering:
         identity = request.path_params.get("identity", "")
         view = self.site.view_called(identity) if target.is_of_view else None
         backoffice = self.site.backoffice
+        # What is not a view's identity is anybody's invention: it names no place.
+        place = Place(view.identity if view is not None else "site", target.name)
+        log = current_request.get()
+        if log is not None:
+            log.view, log.action = place.view, place.action
         with unit_of_work(
             backoffice.sessions,
             actor=None,
-            place=Place(identity or "site", target.name),
+            place=place,
             request_id=current_request_id(),
             read_only=not is_write,
         ) as session:
@@ -127,6 +173,8 @@ class Answering:
             if login is None and not target.is_public:
                 raise LoginNeeded
             self.check_form_token(request, form, login)
+            if login is not None and log is not None:
+                log.user = login.email
             if target.is_of_view and (view is None or login is None):
                 raise failures.NotFound("There is no such list here.")
             if login is not None:
@@ -136,7 +184,20 @@ class Answering:
                 self.check_right(login, target.action, view)
             call = Call(self.site, request, session, login, form, view)  # type: ignore[arg-type]
             reply = handler(call)
+        if login is not None and login.is_touch_due:
+            self.touch(login)
         return self.respond(call, reply)
+
+    def touch(self, login: Login) -> None:
+        """Note that the session is in use; the page does not depend on it."""
+        place = Place("site", "session")
+        try:
+            with unit_of_work(
+                self.site.backoffice.sessions, actor=login.actor, place=place
+            ) as session:
+                touch_session(session, login.session_id)
+        except SQLAlchemyError:
+            logger.warning("a session's last use could not be noted", exc_info=True)
 
     def login_of(self, request: Request, session: Any) -> Login | None:
         """Who this request's cookie says it is, by the session's row."""
@@ -153,8 +214,8 @@ class Answering:
         sent = form.get("csrf") if form is not None else None
         header = request.headers.get("x-csrf-token", "")
         token = sent if isinstance(sent, str) and sent else header
-        bound_to = login.session_id if login is not None else ""
-        if not check_token(self.site.backoffice.secret_key, bound_to, token):
+        owner = form_owner(request, login)
+        if not check_token(self.site.backoffice.secret_key, owner, token):
             raise failures.TokenMissing
 
     def check_right(self, login: Login, action: str, view: "ModelView") -> None:
@@ -180,12 +241,19 @@ class Answering:
             response = json_response(reply)
         for name, value in call.cookies.items():
             self.set_cookie(response, name, value)
+        self.keep_visitor(call.request, response)
         return response
+
+    def keep_visitor(self, request: Request, response: Response) -> None:
+        """Send the id that the forms of a page without a session belong to."""
+        made = new_visitor(request)
+        if made:
+            self.set_cookie(response, VISITOR_COOKIE, made)
 
     def drawn(self, page: Page) -> Response:
         """A page as HTML."""
         html = render(page.template, page.view, page.frame, self.site.backoffice.root)
-        return HTMLResponse(html, page.status)
+        return HTMLResponse(html, page.status, headers=dict(page.headers))
 
     def set_cookie(self, response: Response, name: str, value: str) -> None:
         """Set a cookie for this site alone; an empty value takes it away."""
@@ -284,8 +352,9 @@ class Answering:
             )
         form = await request.form(max_files=0, max_fields=MAX_FIELDS)
         items = [(k, v) for k, v in form.multi_items() if isinstance(v, str)]
-        page = self.resume(self.site, request, items)
-        return self.drawn(page)
+        response = self.drawn(self.resume(self.site, request, items))
+        self.keep_visitor(request, response)
+        return response
 
 
 def wants_json(request: Request) -> bool:

@@ -26,6 +26,7 @@ class Page:
     view: Any
     frame: Frame
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,3 +3,5 @@
 SESSION_COOKIE = "backoffice_session"
 MESSAGE_COOKIE = "backoffice_message"
 THEME_COOKIE = "backoffice_theme"
+# A random id before there is a session: forms of the login page belong to it.
+VISITOR_COOKIE = "backoffice_visitor"

@@ -16,6 +16,7 @@ from backoffice.admin.presentation import (
     MenuItem,
     Person,
 )
+from backoffice.admin.visitor import form_owner
 from backoffice.auth.csrf import make_token
 from backoffice.auth.sessions import Login
 from backoffice.observability.request_id import current_request_id
@@ -84,7 +85,6 @@ def build_frame(
 ) -> Frame:
     """A frame; without a login there is no menu."""
     here = parts.pop("here", "") or _here(request)
-    session_id = login.session_id if login is not None else ""
     theme = request.cookies.get(THEME_COOKIE, "")
     current = request.path_params.get("identity", "")
     prefix = address(site.base_url, current) + "/" if current else request.url.path
@@ -96,7 +96,7 @@ def build_frame(
             if login
             else None
         ),
-        csrf=make_token(site.backoffice.secret_key, session_id),
+        csrf=make_token(site.backoffice.secret_key, form_owner(request, login)),
         theme=theme if theme in {"light", "dark"} else "",
         request_id=current_request_id(),
         here=here,

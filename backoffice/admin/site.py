@@ -116,6 +116,10 @@ class Site(sqladmin.Admin):
         # As many threads do database work as there are connections: who waits, waits
         # here, in order, and not for a connection that times out.
         self.limiter = anyio.CapacityLimiter(tokens)
+        # Hashing a password takes a tenth of a second of a core and no connection.
+        self.login_limiter = anyio.CapacityLimiter(2)
+        # Whoever has a turn of one of these gets a thread at once.
+        self.threads = anyio.CapacityLimiter(tokens + 2)
         self.exports = threading.BoundedSemaphore(
             backoffice.settings.listing.exports_at_once
         )
@@ -146,7 +150,14 @@ class Site(sqladmin.Admin):
         page = self.answering.route
         yield assets_route()
         yield page("/", "index", get=index.show)
-        yield page("/login", "login", get=login.show, post=login.log_in, public=True)
+        yield page(
+            "/login",
+            "login",
+            get=login.show,
+            post=login.log_in,
+            public=True,
+            slow=True,
+        )
         yield page("/logout", "logout", get=login.confirm_logout, post=login.log_out)
         yield page("/theme", "theme", post=theme.choose, public=True)
         yield page("/account", "account", get=account.show, post=account.change)

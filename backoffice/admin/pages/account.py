@@ -17,10 +17,9 @@ from backoffice.auth.permissions import ROLE_WORDS, Role
 from backoffice.auth.sessions import (
     OpenSession,
     close_other_sessions,
-    close_session,
     sessions_of,
 )
-from backoffice.auth.users import change_password
+from backoffice.auth.users import change_password, end_session
 from backoffice.errors import Refused
 
 FIELDS = (
@@ -39,7 +38,8 @@ def show(call: Call) -> Reply:
 def close(call: Call) -> Reply:
     """End one of one's own sessions."""
     here = address(call.site.base_url, "account")
-    ended = end_session(call, call.posted("session") or "")
+    me = call.login.user_id
+    ended = end_session(call.session, me, me, call.posted("session") or "")
     text = "The session has ended." if ended else "It had ended already."
     return Redirect(here, Message("ok", text))
 
@@ -74,12 +74,6 @@ def change(call: Call) -> Reply:
     return Redirect(
         here, Message("ok", "Your password is changed. Your other sessions have ended.")
     )
-
-
-def end_session(call: Call, session_id: str) -> bool:
-    """End one of one's own sessions; somebody else's is not found."""
-    own = {one.session_id for one in sessions_of(call.session, call.login.user_id)}
-    return session_id in own and close_session(call.session, session_id)
 
 
 def page(call: Call, errors: dict[str, str], status: int = 200) -> Page:

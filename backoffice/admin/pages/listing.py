@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from backoffice.admin.call import Call, Page, Reply, address
+from sqlalchemy.orm import Mapper
+
+from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cells import cell_makers, record_name
 from backoffice.admin.description import ListColumn
 from backoffice.admin.frame import frame
@@ -28,7 +30,9 @@ from backoffice.admin.presentation import (
     hidden_items,
     stacked,
 )
-from backoffice.database.keys import format_key
+from backoffice.database.keys import format_key, parse_key
+from backoffice.editing.references import candidates_for
+from backoffice.errors import BackofficeError, RecordNotFound
 from backoffice.listing.page import ListPage, read_page
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import FilterValue, ListQuery
@@ -41,9 +45,12 @@ def show(call: Call) -> Reply:
     """The list as the query string describes it."""
     view = call.model_view
     spec = spec_for(call, view)
+    url = address(call.site.base_url, view.identity, "list")
+    named = with_keys(call, view, spec)
+    if named is not None:
+        return Redirect(f"{url}?{urlencode(named)}")
     query = parse_list(spec, call.query_items, call.site.codec)
     page = read_page(call.session, spec, query, call.site.codec)
-    url = address(call.site.base_url, view.identity, "list")
     shown = Shown(call, view, spec, query, page, url)
     return Page("list", shown.view(), shown.frame(), 400 if query.problems else 200)
 
@@ -54,6 +61,56 @@ def spec_for(call: Call, view: ModelView) -> ListSpec:
     if type(view).scope is ModelView.scope:
         return spec
     return spec.scoped(lambda select: view.scope(select, call))
+
+
+def with_keys(
+    call: Call, view: ModelView, spec: ListSpec
+) -> list[tuple[str, str]] | None:
+    """The query string with typed names of references as keys; None without any.
+
+    Without JavaScript a reference is filtered by an exact name. What names no record,
+    or several, stays as it is and is said on the page.
+    """
+    items, is_changed = [], False
+    for name, value in call.query_items:
+        field = spec.by_path.get(name)
+        target = filter_target(view, field) if field is not None else None
+        key = _key_of_name(call, target, value) if target is not None else None
+        items.append((name, key or value))
+        is_changed = is_changed or key is not None
+    return items if is_changed else None
+
+
+def filter_target(view: ModelView, field: FilterField) -> Mapper[Any] | None:
+    """The model whose records a reference filter chooses; None for other filters."""
+    if str(field.kind) != "reference":
+        return None
+    place = view.description.list_spec.paths.place(field.path)
+    if place.relationship is not None:
+        return place.relationship.mapper
+    for relationship in view.description.mapper.relationships:
+        if place.column is not None and place.column in relationship.local_columns:
+            return relationship.mapper
+    return None
+
+
+def _key_of_name(call: Call, target: Mapper[Any], text: str) -> str | None:
+    """The key of the one record with this name; None where the text is a key."""
+    if not text.strip():
+        return None
+    try:
+        parse_key(target, text)
+    except RecordNotFound:
+        own = call.site.view_of(target.class_)
+        found = candidates_for(
+            call.session,
+            target.class_,
+            text,
+            columns=own.description.label_keys if own is not None else (),
+            scope=(lambda s: own.scope(s, call)) if own is not None else None,
+        )
+        return format_key(target, found[0]) if len(found) == 1 else None
+    return None
 
 
 class Shown:
@@ -311,9 +368,6 @@ class Shown:
         place = self.spec.paths.place(field.path)
         if place.relationship is None:
             return text
-        from backoffice.database.keys import parse_key
-        from backoffice.errors import BackofficeError
-
         mapper = place.relationship.mapper
         try:
             record = self.call.session.get(mapper.class_, parse_key(mapper, text))

@@ -58,7 +58,6 @@ def log_in(call: Call) -> Reply:
     target = next_path(site, call.posted("next"))
     resume = call.posted("resume") or ""
     if isinstance(outcome, LoginRefused):
-        status = 429 if outcome.wait_seconds and "Too many" in outcome.sentence else 400
         return login_page(
             site,
             request,
@@ -66,7 +65,7 @@ def log_in(call: Call) -> Reply:
             error=outcome.sentence,
             next_url=target,
             resume=resume,
-            status=status,
+            wait_seconds=outcome.wait_seconds,
         )
     call.cookies[SESSION_COOKIE] = sign_token(secret, outcome.token)
     kept = read_resume(site, resume)
@@ -121,9 +120,15 @@ def login_page(
     notice: str = "",
     next_url: str = "",
     resume: str = "",
+    wait_seconds: int = 0,
     status: int = 200,
 ) -> Page:
     """The login form, which knows where to go on."""
+    headers = {}
+    if error:
+        status = 429 if wait_seconds else 400
+    if wait_seconds:
+        headers["Retry-After"] = str(wait_seconds)
     home = site.base_url + "/"
     hidden = [Hidden("next", next_url)] if next_url and next_url != home else []
     if resume:
@@ -142,6 +147,7 @@ def login_page(
         view,
         build_frame(site, request, None, title=title, heading="Log in"),
         status,
+        headers,
     )
 
 

@@ -8,6 +8,7 @@ from backoffice.admin.call import Call, Data, Reply
 from backoffice.admin.failures import NotFound
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.form import fields_of
+from backoffice.admin.pages.listing import filter_target
 from backoffice.editing.references import lookup
 from backoffice.errors import NotPermitted
 from backoffice.listing.params import split_terms
@@ -69,16 +70,9 @@ def target_of_field(call: Call, view: ModelView, name: str) -> type[Any] | None:
 
 def target_of_filter(view: ModelView, path: str) -> type[Any] | None:
     """The class that a filter's values are records of."""
-    spec = view.description.list_spec
-    if path not in spec.by_path:
-        return None
-    place = spec.paths.place(path)
-    if place.relationship is not None:
-        return place.relationship.mapper.class_
-    for relationship in view.description.mapper.relationships:
-        if place.column is not None and place.column in relationship.local_columns:
-            return relationship.mapper.class_
-    return None
+    field = view.description.list_spec.by_path.get(path)
+    mapper = filter_target(view, field) if field is not None else None
+    return mapper.class_ if mapper is not None else None
 
 
 def indexed_condition(

@@ -62,10 +62,9 @@ def log_in(call: Call) -> Reply:
             site,
             request,
             email=email,
-            error=outcome.sentence,
+            refused=outcome,
             next_url=target,
             resume=resume,
-            wait_seconds=outcome.wait_seconds,
         )
     call.cookies[SESSION_COOKIE] = sign_token(secret, outcome.token)
     kept = read_resume(site, resume)
@@ -116,19 +115,19 @@ def login_page(
     request: Request,
     *,
     email: str = "",
-    error: str = "",
+    refused: LoginRefused | None = None,
     notice: str = "",
     next_url: str = "",
     resume: str = "",
-    wait_seconds: int = 0,
     status: int = 200,
 ) -> Page:
     """The login form, which knows where to go on."""
-    headers = {}
-    if error:
-        status = 429 if wait_seconds else 400
-    if wait_seconds:
-        headers["Retry-After"] = str(wait_seconds)
+    error, headers = "", {}
+    if refused is not None:
+        error = refused.sentence
+        status = 429 if refused.wait_seconds else 400
+    if refused is not None and refused.wait_seconds:
+        headers["Retry-After"] = str(refused.wait_seconds)
     home = site.base_url + "/"
     hidden = [Hidden("next", next_url)] if next_url and next_url != home else []
     if resume:

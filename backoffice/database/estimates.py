@@ -40,6 +40,8 @@ class ExplainPostgresql(Executable, ClauseElement):
 
     inherit_cache = True
     _traverse_internals = [("select", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
+    # A plan has no columns of the select; a cached statement is asked for them.
+    _all_selected_columns = ()
 
     def __init__(self, select: Select[Any]) -> None:
         self.select = select

@@ -62,7 +62,7 @@ from backoffice.listing.statements import (
 __all__ = ["ListPage", "ordered", "read_page", "select_rows"]
 
 # Up to here the keys that a count has found are handed to the page that it is for.
-MOST_KEYS = 500
+MOST_KEYS = 2_000
 
 
 @dataclass(frozen=True, slots=True)

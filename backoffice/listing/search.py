@@ -29,7 +29,7 @@ from backoffice.database.textsearch import (
     starts_words,
 )
 from backoffice.database.values import parse_value
-from backoffice.listing.paths import Entity, PathKind, Paths
+from backoffice.listing.paths import Entity, PathKind, Paths, ways
 from backoffice.listing.query import Term
 from backoffice.listing.spec import SearchField, SearchMode
 
@@ -41,7 +41,11 @@ def search_condition(
 ) -> ColumnElement[bool]:
     """Which rows have every term in some field; needs no join, doubles no row."""
     by_way = _by_way(fields)
-    return and_(*(_found(paths, by_way, term, dialect) for term in terms))
+    way = next(iter(by_way), ())
+    if len(by_way) == 1 and _is_to_one(paths, way):
+        # One record is behind it: it is looked for once, with all the words.
+        return _found(paths, by_way, tuple(terms), dialect)
+    return and_(*(_found(paths, by_way, (term,), dialect) for term in terms))
 
 
 def _by_way(fields: Sequence[SearchField]) -> dict[tuple[str, ...], list[SearchField]]:
@@ -53,14 +57,21 @@ def _by_way(fields: Sequence[SearchField]) -> dict[tuple[str, ...], list[SearchF
     return found
 
 
+def _is_to_one(paths: Paths, way: Sequence[str]) -> bool:
+    """Whether the way leads to one record of each row, through foreign keys."""
+    return all(
+        paths.place(path).kind is PathKind.RELATIONSHIP for path in ways(".".join(way))
+    )
+
+
 def _found(
     paths: Paths,
     by_way: dict[tuple[str, ...], list[SearchField]],
-    term: Term,
+    terms: Sequence[Term],
     dialect: str,
 ) -> ColumnElement[bool]:
     conditions = [
-        _reached(paths, "", paths.model, way, fields, term, dialect)
+        _reached(paths, "", paths.model, way, fields, terms, dialect)
         for way, fields in by_way.items()
     ]
     return or_(*conditions) if conditions else false()
@@ -72,7 +83,7 @@ def _reached(
     entity: Entity,
     way: tuple[str, ...],
     fields: Sequence[SearchField],
-    term: Term,
+    terms: Sequence[Term],
     dialect: str,
 ) -> ColumnElement[bool]:
     """The condition on what the way leads to, as one on where it begins.
@@ -81,13 +92,13 @@ def _reached(
     an index on the foreign key serves, beside other fields too.
     """
     if not way:
-        return _any_field(entity, fields, term, dialect)
+        return and_(*(_any_field(entity, fields, term, dialect) for term in terms))
     key, *rest = way
     path = f"{prefix}.{key}" if prefix else key
     place = paths.place(path)
     attribute = getattr(entity, key)
     target = aliased(attribute.property.mapper.class_)
-    condition = _reached(paths, path, target, tuple(rest), fields, term, dialect)
+    condition = _reached(paths, path, target, tuple(rest), fields, terms, dialect)
     if place.kind is PathKind.RELATIONSHIP and place.column is not None:
         relationship = attribute.property
         (local, remote), *_ = relationship.local_remote_pairs

@@ -4,15 +4,14 @@
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.orm import Session
+
+from tests.servers import own_server
 
 _numbers = count(1)
 
@@ -24,17 +23,8 @@ def superuser_url() -> Iterator[URL]:
     if given:
         yield make_url(given).set(drivername="postgresql+psycopg")
         return
-    from backoffice.database.embedded import embedded_postgres
-
-    # pytest's own directories are closed to the system user that root starts it under.
-    root = Path(tempfile.mkdtemp(prefix="postgres-"))
-    root.chmod(0o755)
-    try:
-        with embedded_postgres(root, durable=False) as own:
-            yield own.superuser_url
-        shutil.rmtree(own.data_directory.parent)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with own_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

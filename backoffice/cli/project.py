@@ -1,7 +1,6 @@
 """The project that a command works on: opened, and said who works."""
 
 import getpass
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +34,6 @@ def opened(context: typer.Context) -> Iterator[Backoffice]:
         application_name=f"backoffice {name_of(context).rpartition(' ')[2]}",
         statement_timeout=settings.database.command_timeout,
     ) as backoffice:
-        if backoffice.notice:
-            print(backoffice.notice, file=sys.stderr)
         yield backoffice
 
 

@@ -22,7 +22,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from backoffice.database.base import OWN_PREFIX, Base
 from backoffice.database.catalog import differences, read_catalog
-from backoffice.database.embedded import embedded_postgres
 from backoffice.database.engine import make_engine
 from backoffice.database.migration_lock import LOCK_KEY
 from backoffice.database.migrations import (
@@ -46,6 +45,7 @@ from backoffice.errors import (
 )
 from backoffice.settings import DatabaseSettings
 from tests.projects import demo_project, project_of
+from tests.servers import own_server
 
 OWN = sorted(path.stem for path in (OWN_DIRECTORY / "versions").glob("*.py"))
 OURS = OWN[-1]
@@ -57,11 +57,10 @@ def _quiet(_line: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def old_server() -> Iterator[URL]:
     """An embedded PostgreSQL 16."""
-    root = tmp_path_factory.mktemp("old")
-    with embedded_postgres(root, version=16, durable=False) as server:
-        yield server.superuser_url
+    with own_server(version=16) as url:
+        yield url
 
 
 @pytest.fixture(params=["postgresql", "postgresql 16", "sqlite"])

@@ -30,6 +30,8 @@ def run(context: typer.Context) -> None:
     root = root_of(context)
     settings = load_settings(root)
     with take_port(settings.web) as listening, opened(context) as backoffice:
+        if backoffice.notice:
+            _say(backoffice.notice)
         if backoffice.is_embedded:
             lines = _prepare(context, backoffice)
         else:

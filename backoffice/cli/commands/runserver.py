@@ -37,6 +37,8 @@ def run(
         update={"web": loaded.web.model_copy(update=given)}
     )
     with take_port(settings.web) as listening, opened(context) as backoffice:
+        if backoffice.notice:
+            print(backoffice.notice)
         due = pending(backoffice.engine, backoffice.project)
         if due:
             warning = (

@@ -22,14 +22,11 @@ def run(
     if json:
         print_json([_plain(revision) for revision in found])
         return
-    branch = ""
-    for revision in found:
-        if revision.branch != branch:
-            branch = revision.branch
-            print(branch)
-        print(
-            f" [{'X' if revision.is_applied else ' '}] {revision.id}  {revision.title}"
-        )
+    for branch in dict.fromkeys(revision.branch for revision in found):
+        print(branch)
+        for one in found:
+            if one.branch == branch:
+                print(f" [{'X' if one.is_applied else ' '}] {one.id}  {one.title}")
 
 
 def _plain(revision: Revision) -> dict[str, object]:

@@ -18,5 +18,5 @@ def demo_project() -> ProjectMigrations:
 
 
 def project_of(metadata: MetaData, directory: Path | None) -> ProjectMigrations:
-    """Another project, with a metadata of its own."""
-    return ProjectMigrations(directory, [Base.metadata, metadata])
+    """Another project, with a metadata of its own and without the demo's tables."""
+    return ProjectMigrations(directory, [metadata])

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Table,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropIndex
 from sqlalchemy.sql import functions
 from sqlalchemy.sql.elements import False_, True_
@@ -124,7 +125,7 @@ class _Comparison:
             compare_type=True,
             # SQLite gives defaults back in another spelling than they were made with.
             compare_server_default=connection.dialect.name != "sqlite",
-            render_item=_render_default,
+            render_item=_render_item,
             include_name=self._includes_name(metadata),
             include_object=self._includes_object(connection),
             # A batch is a plain ALTER on PostgreSQL and makes a table anew on SQLite.
@@ -278,8 +279,12 @@ def is_made_on(index: Index, dialect: str) -> bool:
     return only is None or dialect in _as_tuple(only)
 
 
-def _render_default(kind: str, thing: Any, _context: AutogenContext) -> str | bool:
-    """Defaults that every dialect spells in its own way; False for all others."""
+def _render_item(kind: str, thing: Any, context: AutogenContext) -> str | bool:
+    """What Alembic spells for one dialect only; False for all the rest."""
+    if kind == "type" and isinstance(thing, JSONB):
+        # As a variant it may be rendered where the dialect is another.
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        return "postgresql.JSONB(astext_type=sa.Text())"
     argument = getattr(thing, "arg", None)
     if kind != "server_default" or argument is None:
         return False
@@ -353,25 +358,45 @@ def _compare_triggers(
     if wanted is None or connection is None:
         return PriorityDispatchResult.CONTINUE
     here = connection.dialect.name
-    for dialect in ("postgresql", "sqlite"):
-        triggers = triggers_of(wanted, dialect)
-        if existing is None or (
-            dialect == here and _differ(connection, wanted, triggers)
-        ):
-            modify.ops.extend(TriggerOp(trigger) for trigger in triggers)
+    for trigger in (
+        t for d in ("postgresql", "sqlite") for t in triggers_of(wanted, d)
+    ):
+        if existing is None:
+            modify.ops.append(TriggerOp(trigger))
+        elif trigger.dialect == here:
+            modify.ops.extend(_trigger_changes(connection, wanted, trigger))
     return PriorityDispatchResult.CONTINUE
 
 
-def _differ(connection: Connection, table: Table, triggers: list[Trigger]) -> bool:
-    """Whether making the triggers anew would change anything; leaves all as it was."""
-    before = read_triggers(connection, table.name)
+def _trigger_changes(
+    connection: Connection, table: Table, trigger: Trigger
+) -> Iterator[TriggerOp]:
+    """What makes the trigger so; the way back makes it as it was.
+
+    It is made in a transaction that is rolled back, and then looked at: PostgreSQL
+    keeps triggers in words of its own.
+    """
     with connection.begin_nested() as trial:
-        for trigger in triggers:
-            for statement in (*trigger.drop, *trigger.create):
-                connection.execute(as_ddl(statement))
+        before = read_triggers(connection, table.name)
+        for statement in trigger.drop:
+            connection.execute(as_ddl(statement))
+        without = read_triggers(connection, table.name)
+        for statement in trigger.create:
+            connection.execute(as_ddl(statement))
         after = read_triggers(connection, table.name)
         trial.rollback()
-    return before != after
+    if before == after:
+        return
+    old = dict.fromkeys(
+        statement
+        for name, statements in before.items()
+        if name not in without
+        for statement in statements
+    )
+    if old:
+        there = Trigger(trigger.name, trigger.dialect, tuple(old), trigger.drop)
+        yield TriggerOp(there, is_drop=True)
+    yield TriggerOp(trigger)
 
 
 def _compare_checks(

@@ -75,21 +75,24 @@ def read_catalog(connection: Connection) -> dict[str, str]:
         return dict(sorted(_sqlite_catalog(connection)))
 
 
-def read_triggers(connection: Connection, table: str) -> dict[str, str]:
-    """The triggers of one table, and on PostgreSQL the functions that they call."""
+def read_triggers(connection: Connection, table: str) -> dict[str, tuple[str, ...]]:
+    """The triggers of one table by name, each as the statements that make it again."""
     if connection.dialect.name == "sqlite":
         triggers = "SELECT name, sql FROM sqlite_master WHERE tbl_name = :table"
         chosen = text(f"{triggers} AND type = 'trigger'")
     else:
         chosen = text(
-            "SELECT tgname, pg_get_triggerdef(pg_trigger.oid)"
-            " || pg_get_functiondef(tgfoid)"
+            "SELECT tgname, pg_get_functiondef(tgfoid),"
+            " pg_get_triggerdef(pg_trigger.oid)"
             " FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
             " WHERE NOT tgisinternal AND relname = :table"
             " AND relnamespace = CAST(current_schema() AS regnamespace)"
         )
     rows = connection.execute(chosen, {"table": table})
-    return {str(name): str(definition) for name, definition in rows}
+    return {
+        str(name): tuple(str(statement).strip() for statement in statements)
+        for name, *statements in rows
+    }
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:

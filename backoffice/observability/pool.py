@@ -98,6 +98,7 @@ class PoolStatus:
     wait_max_ms: float | None
     timeouts: int | None
     recent_timeouts: int | None
+    last_timeout: float | None
     created: int
     connect_errors: int
     invalidated: int
@@ -376,6 +377,9 @@ def read_pool(engine: Engine, meter: PoolMeter) -> PoolStatus:
             sum(at >= recent for at in tuple(meter.recent_timeouts))
             if is_observed
             else None
+        ),
+        last_timeout=(
+            _seconds(now, meter.recent_timeouts[-1]) if meter.recent_timeouts else None
         ),
         created=meter.created,
         connect_errors=meter.connect_errors,

@@ -26,6 +26,7 @@ CALM = PoolStatus(
     wait_max_ms=0.3,
     timeouts=0,
     recent_timeouts=0,
+    last_timeout=None,
     created=5,
     connect_errors=0,
     invalidated=0,

@@ -1,0 +1,268 @@
+"""Is this process alive, is it ready, is all well: three questions, three answers.
+
+Alive asks no database. Ready asks for a connection and for the migrations. A full pool
+makes neither false: taking a busy process away pushes its load onto the next.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from backoffice.database.migrations import (
+    ProjectMigrations,
+    migration_context,
+    revision_files,
+)
+from backoffice.observability.ops_connection import OpsReader, Reading
+from backoffice.observability.pool import PoolStatus
+
+HEARTBEAT_LIMIT = 5.0
+CACHED = 2.0
+PING_DEADLINE = 1.0
+RECENT_TIMEOUT = 10.0
+
+
+class Status(StrEnum):
+    """How a check went; `unknown` is not `pass`."""
+
+    PASS = "pass"  # noqa: S105 - the word of the format
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Status
+    value: Any = None
+    unit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer of an endpoint: its HTTP code, its word, and what it rests on."""
+
+    status: Status
+    code: int
+    checks: tuple[Check, ...]
+    at: float
+
+    def word(self) -> dict[str, Any]:
+        """What anybody may read."""
+        return {"status": self.status.value}
+
+    def details(self, pools: Iterable[PoolStatus] = ()) -> dict[str, Any]:
+        """What those may read who are allowed to, as `application/health+json`."""
+        moment = datetime.fromtimestamp(self.at, UTC).isoformat()
+        return {
+            **self.word(),
+            "time": moment,
+            "checks": {
+                check.name: [
+                    {
+                        "status": check.status.value,
+                        "observedValue": check.value,
+                        "observedUnit": check.unit,
+                        "output": check.text,
+                        "time": moment,
+                    }
+                ]
+                for check in self.checks
+            },
+            "pools": [pool_details(pool) for pool in pools],
+        }
+
+
+class Pulse:
+    """Whether the database answers and stands at the newest migration, cached briefly.
+
+    `pending` counts the migrations that were not applied; it is given the connection.
+    """
+
+    def __init__(
+        self,
+        reader: OpsReader,
+        *,
+        pending: Callable[[Connection], int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._pending = pending
+        self._clock = clock
+        self._cache: dict[str, tuple[float, Reading[Any]]] = {}
+
+    def database(self) -> Reading[bool]:
+        """Whether the database answers."""
+        return self._cached("ping", lambda link: link.scalar(text("SELECT 1")) == 1)
+
+    def behind(self) -> Reading[int]:
+        """How many migrations it is behind by; zero without any to ask for."""
+        return self._cached("migrations", self._pending or (lambda _: 0))
+
+    def _cached(self, name: str, work: Callable[[Connection], Any]) -> Reading[Any]:
+        now = self._clock()
+        known = self._cache.get(name)
+        if known is not None and 0 <= now - known[0] < CACHED:
+            return known[1]
+        found = self._reader.call(name, work, deadline=PING_DEADLINE)
+        self._cache[name] = (now, found)
+        return found
+
+
+def pending_migrations(project: ProjectMigrations) -> Callable[[Connection], int]:
+    """A count of what was not applied, for `Pulse`; the files are read once, now.
+
+    A database that is ahead of this code (it is being replaced) is behind by nothing.
+    """
+    script = revision_files(project)
+    before = {
+        one.revision: {*_names(one.down_revision), *_names(one.dependencies)}
+        for one in script.walk_revisions()
+    }
+
+    def count(connection: Connection) -> int:
+        context = migration_context(connection, script)
+        todo = list(context.get_current_heads())
+        applied: set[str] = set()
+        while todo:
+            name = todo.pop()
+            if name not in before:
+                return 0
+            if name not in applied:
+                applied.add(name)
+                todo.extend(before[name])
+        return len(before) - len(applied)
+
+    return count
+
+
+def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def livez(*, heartbeat_age: float | None, limiter_is_stuck: bool = False) -> Report:
+    """Whether the process should go on: its loop turns and its threads move."""
+    checks = [
+        Check("loop:heartbeat", _late(heartbeat_age), heartbeat_age, "s"),
+        Check("threads:stuck", Status.FAIL if limiter_is_stuck else Status.PASS),
+    ]
+    return _report(checks, failed_code=500)
+
+
+def readyz(
+    pulse: Pulse, pools: Iterable[PoolStatus] = (), *, is_draining: bool = False
+) -> Report:
+    """Whether requests should come: a connection can be had, the tables are there.
+
+    A full pool is ready all the same; one that turned somebody away just now is not.
+    """
+    checks = [*database_checks(pulse)]
+    for pool in pools:
+        age = pool.last_timeout
+        if age is not None and age <= RECENT_TIMEOUT:
+            name = f"pool:{pool.name}:timeouts"
+            checks.append(
+                Check(name, Status.FAIL, round(age, 1), "s", "no connection in time")
+            )
+    if is_draining:
+        words = "it is shutting down"
+        checks.append(Check("process:draining", Status.FAIL, text=words))
+    return _report(checks, failed_code=503)
+
+
+def healthz(
+    pulse: Pulse, pools: Iterable[PoolStatus], *, further: Iterable[Check] = ()
+) -> Report:
+    """How all is: connection, migrations and pools can fail it, the rest can warn."""
+    checks = [*database_checks(pulse), *pool_checks(pools)]
+    for check in further:
+        status = Status.WARN if check.status is Status.FAIL else check.status
+        checks.append(Check(check.name, status, check.value, check.unit, check.text))
+    return _report(checks, failed_code=503)
+
+
+def database_checks(pulse: Pulse) -> tuple[Check, ...]:
+    """The connection and the migrations."""
+    ping = pulse.database()
+    if not ping.is_fresh:
+        # Without a connection nobody knows the migrations: that is said once.
+        return (Check("database:connection", Status.FAIL, text=ping.text),)
+    behind = pulse.behind()
+    migrations = Check("database:migrations", Status.PASS, 0, "pending")
+    if not behind.is_fresh:
+        migrations = Check("database:migrations", Status.UNKNOWN, text=behind.text)
+    elif behind.value:
+        words = f"behind by {behind.value}; manage.py migrate brings it to head"
+        migrations = Check(
+            "database:migrations", Status.FAIL, behind.value, "pending", words
+        )
+    return (Check("database:connection", Status.PASS), migrations)
+
+
+def pool_checks(pools: Iterable[PoolStatus]) -> tuple[Check, ...]:
+    """Each pool's utilization; above four fifths it fails."""
+    return tuple(
+        Check(
+            f"pool:{pool.name}:utilization",
+            (
+                Status.UNKNOWN
+                if pool.utilization is None
+                else Status.PASS
+                if pool.is_healthy
+                else Status.FAIL
+            ),
+            None if pool.utilization is None else round(pool.utilization * 100, 1),
+            "percent",
+            pool.cannot[0] if pool.utilization is None and pool.cannot else "",
+        )
+        for pool in pools
+    )
+
+
+def pool_details(pool: PoolStatus) -> Mapping[str, Any]:
+    """A pool as `/healthz` shows it."""
+    share = pool.utilization
+    return {
+        "name": pool.name,
+        "process": pool.process,
+        "pool_size": pool.size,
+        "checked_in": pool.checked_in,
+        "checked_out": pool.checked_out,
+        "overflow": pool.overflow,
+        "utilization_percent": None if share is None else round(share * 100, 1),
+        "healthy": pool.is_healthy,
+    }
+
+
+def _late(age: float | None) -> Status:
+    if age is None:
+        return Status.UNKNOWN
+    return Status.FAIL if age > HEARTBEAT_LIMIT else Status.PASS
+
+
+def _report(checks: list[Check], *, failed_code: int) -> Report:
+    """The worst check decides; what is unknown is a warning."""
+    found = {
+        check.status
+        for check in checks
+        # A pool without a limit can never be full: nothing is amiss with it.
+        if not (check.status is Status.UNKNOWN and check.name.startswith("pool:"))
+    }
+    status = Status.PASS
+    if Status.FAIL in found:
+        status = Status.FAIL
+    elif found & {Status.WARN, Status.UNKNOWN}:
+        status = Status.WARN
+    code = failed_code if status is Status.FAIL else 200
+    return Report(status, code, tuple(checks), time.time())

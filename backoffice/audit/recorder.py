@@ -258,7 +258,10 @@ class _Recorder:
         is_written = bool(asked)
         for key, column in audited_columns(state.mapper):
             if column.computed is not None:
-                if key in kept:
+                if key in kept and key in state.dict:
+                    new[key] = state.dict[key]  # came back with the UPDATE
+                    old[key] = kept[key]
+                elif key in kept:
                     asked.append(key)
                 continue
             added, _, deleted = state.get_history(

@@ -56,7 +56,9 @@ def table_word(table: Table) -> str:
     word = words(table.name)
     if word.endswith("ies"):
         return f"{word[:-3]}y"
-    if re.search(r"(ss|x|z|ch|sh)es$", word):
+    if word.endswith("yses"):
+        return f"{word[:-2]}is"
+    if re.search(r"(ss|x|zz|ch|sh)es$", word):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 

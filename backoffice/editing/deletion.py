@@ -25,7 +25,6 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy import delete as delete_rows
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper, Session, aliased
 
 from backoffice.audit.models import LABEL_LENGTH
@@ -37,7 +36,6 @@ from backoffice.audit.recorder import (
     audited_table,
     label_of,
 )
-from backoffice.database.constraints import explain_refusal
 from backoffice.database.keys import format_key, format_key_values
 from backoffice.database.words import (
     field_word,
@@ -48,7 +46,7 @@ from backoffice.database.words import (
     table_word,
     words,
 )
-from backoffice.editing.save import Lock, Scope, read_record
+from backoffice.editing.save import Lock, Scope, explained, read_record, settle
 from backoffice.errors import Refused
 
 LIMIT = 1000
@@ -162,6 +160,7 @@ def delete(
     expected: str | None = None,
     scope: Scope | None = None,
     limit: int = LIMIT,
+    alone: bool = False,
 ) -> DeletePreview:
     """Delete one record and what goes with it; what was deleted is given back.
 
@@ -190,12 +189,10 @@ def delete(
         session.refresh(record, missing)
     values = {k: getattr(record, k) for k in columns}
     record_key = format_key(mapper, record)
-    try:
-        with session.begin_nested():
-            _record_dependents(session, mapper, branches)
-            _delete_rows(session, mapper, identity)
-    except DBAPIError as error:
-        raise explain_refusal(error, mapper, session, values=values) from error
+    with explained(session, mapper, values, alone=alone):
+        _record_dependents(session, mapper, branches)
+        _delete_rows(session, mapper, identity)
+        settle(session, mapper)
     if _is_audited(mapper.local_table):
         add_entry(
             session,

@@ -20,7 +20,8 @@ from backoffice.database.conditions import Condition, Name, table_conditions
 from backoffice.database.values import format_value, has_text_form
 from backoffice.database.words import field_word, sentence
 
-LONG_TEXT = 255
+# Up to here a VARCHAR is one line.
+LONG_TEXT = 500
 
 
 class FieldKind(StrEnum):

@@ -1,16 +1,18 @@
 """How what was typed becomes a record: compared, checked, written, or refused in words.
 
 Everything happens in the caller's transaction, within a savepoint of its own: after a
-refusal the session is as it was before. Nothing is committed here.
+refusal the session is as it was before. A save that is `alone` in its transaction
+needs none: a refusal rolls the transaction back. Nothing is committed here.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Select, select, text
+from sqlalchemy import Column, ForeignKeyConstraint, Select, Table, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import (
     ColumnProperty,
@@ -59,6 +61,7 @@ def create(
     build: Build | None = None,
     names: Mapping[str, Collection[str]] | None = None,
     scopes: Mapping[str, Scope] | None = None,
+    alone: bool = False,
 ) -> Any:
     """Insert a record of the texts in `values`, and give it back flushed.
 
@@ -82,7 +85,7 @@ def create(
     reader.refuse()
     attributes = _attributes(mapper, parsed)
     _refuse_broken(session, mapper, attributes, given, attributes)
-    with _explained(session, mapper, attributes, given):
+    with explained(session, mapper, attributes, given, alone=alone):
         if build is not None:
             record = build(session, parsed)
         else:
@@ -90,7 +93,7 @@ def create(
             _assign(mapper, record, attributes)
         session.add(record)
         session.flush()
-        _settle(session, mapper)
+        settle(session, mapper)
     return record
 
 
@@ -105,6 +108,7 @@ def update(  # noqa: PLR0913 - a save has as many sides, each by its name
     scope: Scope | None = None,
     names: Mapping[str, Collection[str]] | None = None,
     scopes: Mapping[str, Scope] | None = None,
+    alone: bool = False,
 ) -> SaveResult:
     """Write the fields that were shown and changed, and nothing else.
 
@@ -156,10 +160,10 @@ def update(  # noqa: PLR0913 - a save has as many sides, each by its name
         return SaveResult(record, ())
     whole = {**_loaded(mapper, record), **attributes}
     _refuse_broken(session, mapper, whole, shown, attributes)
-    with _explained(session, mapper, whole, shown):
+    with explained(session, mapper, whole, shown, alone=alone):
         _assign(mapper, record, attributes)
         session.flush()
-        _settle(session, mapper)
+        settle(session, mapper)
     session.expire(record, [f for f in changed if f in mapper.relationships])
     return SaveResult(record, changed)
 
@@ -373,35 +377,57 @@ def _refuse_broken(
 
 
 @contextmanager
-def _explained(
+def explained(
     session: Session,
     mapper: Mapper[Any],
     values: Mapping[str, Any],
-    fields: Collection[str],
+    fields: Collection[str] | None = None,
+    *,
+    alone: bool = False,
 ) -> Iterator[None]:
-    """A savepoint; what the database refuses within it comes out in words."""
+    """A savepoint; what the database refuses within it comes out in words.
+
+    `alone`: the transaction holds nothing else, and is itself rolled back.
+    """
+    shown = None if fields is None else tuple(fields)
     try:
-        with session.begin_nested():
+        with nullcontext() if alone else session.begin_nested():
             yield
     except DBAPIError as error:
+        if alone:
+            session.rollback()
         raise explain_refusal(
-            error, mapper, session, values=values, fields=tuple(fields)
+            error, mapper, session, values=values, fields=shown
         ) from error
     except StaleDataError as error:
+        if alone:
+            session.rollback()
         raise LockNotAvailable(
             "Somebody changed this record at the same moment; save once more."
         ) from error
+    except BaseException:
+        if alone:
+            session.rollback()
+        raise
 
 
-def _settle(session: Session, mapper: Mapper[Any]) -> None:
+def settle(session: Session, mapper: Mapper[Any]) -> None:
     """Have deferred constraints speak now, while there is a form to speak to."""
     if session.get_bind(mapper).dialect.name == "postgresql" and _is_deferred(mapper):
         session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
 
 
+@lru_cache(maxsize=512)
 def _is_deferred(mapper: Mapper[Any]) -> bool:
+    """Whether a rule of these tables, or a key that refers to them, may wait."""
+    tables = [table for table in mapper.tables if isinstance(table, Table)]
     return any(
-        getattr(constraint, "deferrable", None)
-        for table in mapper.tables
-        for constraint in getattr(table, "constraints", ())
+        constraint.deferrable
+        for table in tables[0].metadata.tables.values()
+        for constraint in table.constraints
+        if table in tables
+        or (
+            isinstance(constraint, ForeignKeyConstraint)
+            and constraint.referred_table in tables
+        )
     )

@@ -1,6 +1,7 @@
 """Every change has its entry, and no entry is without its change."""
 
 import enum
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import (
     JSON,
     URL,
     Computed,
+    Engine,
     ForeignKey,
     String,
     event,
@@ -90,16 +92,30 @@ class Beat(Base):
     __table_args__ = ({"info": {"audit": False}},)
 
 
+@pytest.fixture(scope="module")
+def shared_database(server: Engine) -> Iterator[URL]:
+    """A database that the tests of this file share."""
+    name = f"test_audit_{os.getpid()}"
+    with server.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    yield server.url.set(database=name)
+    with server.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture(params=["postgresql", "sqlite"])
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
     """A recorded session of Ruth's, on both databases."""
     if request.param == "sqlite":
         url = URL.create("sqlite", database=str(tmp_path / "test.db"))
     else:
-        url = request.getfixturevalue("empty_database")
+        url = request.getfixturevalue("shared_database")
     engine = make_engine(url, DatabaseSettings(), application_name="test")
+    entries = AuditEntry.metadata.tables["backoffice_audit"]
+    Base.metadata.drop_all(engine)
+    entries.drop(engine, checkfirst=True)
     Base.metadata.create_all(engine)
-    AuditEntry.metadata.tables["backoffice_audit"].create(engine)
+    entries.create(engine)
     with Session(engine, expire_on_commit=False) as session:
         session.info[ACTOR] = Actor("7", "Ruth Adeyemi")
         session.info[PLACE] = Place("parcel", "edit")

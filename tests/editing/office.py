@@ -147,6 +147,23 @@ class Invoice(Base):
     worker: Mapped[Worker] = relationship()
 
 
+class Seat(Base):
+    """Its rules speak at the end of the transaction, if nobody asks before."""
+
+    __tablename__ = "seats"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    worker_id: Mapped[int] = mapped_column(
+        ForeignKey("workers.id", deferrable=True, initially="DEFERRED")
+    )
+    number: Mapped[int]
+
+    __table_args__ = (
+        UniqueConstraint("number", deferrable=True, initially="DEFERRED").ddl_if(
+            dialect="postgresql"
+        ),
+    )
+
+
 class Ledger(Base):
     """Has a version of its own."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,13 +13,14 @@ from sqlalchemy import JSON, event, null, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.audit.history import history_of
+from backoffice.database.session import limit_statements
 from backoffice.editing.references import Ambiguous
 from backoffice.editing.save import create, update
 from backoffice.editing.stale import Stale
 from backoffice.editing.texts import shown_texts
 from backoffice.errors import LockNotAvailable, RecordNotFound, Refused
 from tests.editing.conftest import add
-from tests.editing.office import Branch, Ledger, Shift, State, Task, Worker
+from tests.editing.office import Branch, Ledger, Seat, Shift, State, Task, Worker
 
 FORM = (
     *("code", "name", "nickname", "level", "balance", "notes", "extra", "state"),
@@ -515,6 +517,57 @@ def test_reference_that_vanishes_is_said_on_its_field(desk: Session) -> None:
         update(desk, Worker, "1", {**shown, "branch_id": "77"}, shown)
 
     assert refusal.value.fields == {"branch_id": "This branch does not exist any more."}
+
+
+def test_refusal_of_a_lone_save_rolls_its_transaction_back(desk: Session) -> None:
+    """A save that is alone costs no savepoint, and is refused in the same words."""
+    add(desk, Worker(code="W2", name="Ben", branch_id=1))
+    shown = form(desk)
+
+    with statements(desk) as seen, pytest.raises(Refused) as refusal:
+        update(desk, Worker, "1", {**shown, "code": "W2"}, shown, alone=True)
+
+    assert refusal.value.fields == {"code": "A worker with the code W2 already exists."}
+    assert not [s for s in seen if "SAVEPOINT" in s]
+    assert not desk.in_transaction() or stored(desk, "code") == "W1"
+
+
+def test_deferred_constraint_speaks_before_the_commit(desk: Session) -> None:
+    """A rule that would speak at the end is asked while there is a form."""
+    if desk.get_bind().dialect.name != "postgresql":
+        pytest.skip("Only PostgreSQL has deferred unique constraints")
+    create(desk, Seat, {"worker_id": "1", "number": "4"})
+
+    with pytest.raises(Refused) as refusal:
+        create(desk, Seat, {"worker_id": "1", "number": "4"})
+
+    assert refusal.value.fields == {
+        "number": "A seat with the number 4 already exists."
+    }
+
+
+def test_race_for_a_unique_value_is_refused_in_words(
+    desk: Session, other_desk: Session
+) -> None:
+    """Who comes second waits, and then reads the same sentence as always."""
+    if desk.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    create(desk, Worker, {"code": "W9", "name": "Eve", "branch": "1"})
+    limit_statements(other_desk, statement=60, lock=60)
+    pid = other_desk.scalar(text("SELECT pg_backend_pid()"))
+
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(
+            create, other_desk, Worker, {"code": "W9", "name": "Eva", "branch": "1"}
+        )
+        blockers = text("SELECT pg_blocking_pids(:pid)")
+        while not desk.scalar(blockers, {"pid": pid}):
+            pass
+        desk.commit()
+        error = second.exception()
+
+    assert isinstance(error, Refused)
+    assert error.fields == {"code": "A worker with the code W9 already exists."}
 
 
 # New records

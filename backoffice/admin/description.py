@@ -66,6 +66,7 @@ class Description:
     details: tuple[ListColumn, ...]
     form_keys: tuple[str, ...]
     readonly: frozenset[str]
+    form_widths: Mapping[str, str]
     related: tuple[str, ...]
     label_keys: tuple[str, ...]
     labels: Mapping[str, str]
@@ -111,6 +112,7 @@ def describe(view: ModelView, settings: Settings) -> Description:
         details=_details(view, mapper, labels),
         form_keys=form_keys(view, mapper),
         readonly=frozenset(key_of(one) for one in view.form_readonly_columns),
+        form_widths={key_of(k): width for k, width in view.form_widths.items()},
         related=_related(view, mapper),
         label_keys=label_keys,
         labels={c.key: labels[c.key] for c in mapper.attrs},

@@ -170,6 +170,7 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
     is_changed: bool = False,
     candidates: tuple[Choice, ...] = (),
     has_focus: bool = False,
+    width: str | None = None,
 ) -> FieldView:
     """One field as the template draws it; `label` is a reference's text."""
     control = CONTROLS.get(field.kind, Control.TEXT)
@@ -188,14 +189,8 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
     empty_label = ""
     if field.choices and (field.nullable or not text):
         empty_label = "none" if field.nullable else "Choose"
-    width = WIDTHS.get(control, "")
-    if field.read_only and is_num:
-        width = "w2"
-    if (
-        control in {Control.TEXT, Control.EMAIL}
-        and (field.max_length or SHORT_TEXT + 1) <= SHORT_TEXT
-    ):
-        width = "w3"
+    if width is None:
+        width = usual_width(field, control, is_num=is_num)
     return FieldView(
         name=field.key,
         label=field.label,
@@ -221,6 +216,16 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
         has_focus=has_focus,
         empty_label=empty_label,
     )
+
+
+def usual_width(field: FormField, control: Control, *, is_num: bool) -> str:
+    """How much of a line a field takes, where its view does not say."""
+    if field.read_only and is_num:
+        return "w2"
+    is_short = (field.max_length or SHORT_TEXT + 1) <= SHORT_TEXT
+    if control in {Control.TEXT, Control.EMAIL} and is_short:
+        return "w3"
+    return WIDTHS.get(control, "")
 
 
 def _lookup(call: "Call", view: "ModelView", field: FormField) -> str:

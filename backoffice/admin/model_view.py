@@ -74,6 +74,9 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     form_groups: ClassVar[Sequence[tuple[str, str, Sequence[Attribute]]]] = ()
     """Legend, hint and fields of each part of the form; what is left comes last."""
 
+    form_widths: ClassVar[Mapping[Attribute, str]] = {}
+    """How much of a line a field takes: w2, w3 or w4 sixths; "" is all of it."""
+
     details_related: ClassVar[Sequence[Attribute] | None] = None
     """The to-many relationships that details list; None for all, bounded each."""
 

@@ -85,6 +85,12 @@ class OrderAdmin(ModelView, model=Order):
         ),
     ]
 
+    form_widths = {
+        f"items.{line}.{part}": width
+        for line in range(LINES_OF_AN_ORDER)
+        for part, width in (("product", "w4"), ("quantity", "w2"))
+    }
+
     def form_fields(
         self, call: Call, *, is_created: bool
     ) -> tuple[FormField, ...] | None:

@@ -145,8 +145,9 @@ def update(call: Call) -> Reply:
         changed, record = write(call, view, fields, values, shown)
     except Stale as stale:
         call.session.rollback()
+        mine = {k: v for k, v in values.items() if not same_text(v, shown[k])}
         return conflict_page(
-            call, view, fields, stale, values, sign_state(call, stale.current)
+            call, view, fields, stale, mine, sign_state(call, stale.current)
         )
     except (Refused, LockNotAvailable) as refused:
         call.session.rollback()
@@ -412,6 +413,7 @@ def draw(
         was=choices.get(before, before)[:SHOWN_WAS] if changed else "",
         is_changed=changed,
         candidates=filled.candidates.get(one.key, ()),
+        width=view.description.form_widths.get(one.key),
     )
 
 

@@ -94,7 +94,8 @@ def watch_loads(*registries: registry) -> None:
 
     Without any it is the shared base's registry. Calling it again adds registries.
     """
-    _registries.extend(registries or (Base.registry,))
+    wanted = registries or (Base.registry,)
+    _registries.extend(one for one in wanted if one not in _registries)
     if not event.contains(Session, "do_orm_execute", note_lazy_load):
         event.listen(Session, "do_orm_execute", note_lazy_load)
         event.listen(Session, "loaded_as_persistent", note_loaded)

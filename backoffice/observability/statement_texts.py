@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backoffice.observability.fingerprints import Fingerprint
@@ -97,24 +97,29 @@ def read_statement(connection: Connection, fingerprint: str) -> StatementRecord 
     """A statement by its fingerprint; None if it was never written or is forgotten."""
     known = table_of(StatementText)
     statement = select(known).where(known.c.fingerprint == fingerprint)
-    return next(iter(_records(connection.execute(statement).mappings())), None)
+    return next(iter(records(connection.execute(statement).mappings())), None)
 
 
-def new_since(
-    connection: Connection, revision: str, *, limit: int = 10
-) -> tuple[StatementRecord, ...]:
+def select_new(revision: str, *, limit: int = 10) -> Select[Any]:
     """The statements that were first seen at this revision, newest first."""
     known = table_of(StatementText)
-    statement = (
+    return (
         select(known)
         .where(known.c.revision == revision)
         .order_by(known.c.first_seen.desc(), known.c.fingerprint)
         .limit(limit)
     )
-    return _records(connection.execute(statement).mappings())
 
 
-def _records(rows: Iterable[Any]) -> tuple[StatementRecord, ...]:
+def new_since(
+    connection: Connection, revision: str, *, limit: int = 10
+) -> tuple[StatementRecord, ...]:
+    """The statements of `select_new`, over any connection."""
+    return records(connection.execute(select_new(revision, limit=limit)).mappings())
+
+
+def records(rows: Iterable[Any]) -> tuple[StatementRecord, ...]:
+    """Rows of the table as plain data."""
     return tuple(
         StatementRecord(
             **{

@@ -12,8 +12,10 @@ with `add_entry`.
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, cast
 
@@ -92,12 +94,15 @@ def audited_table(mapper: Mapper[Any]) -> str:
     return table.fullname if isinstance(table, Table) else mapper.class_.__name__
 
 
-def audited_columns(mapper: Mapper[Any]) -> Iterator[tuple[str, Column[Any]]]:
+@lru_cache(maxsize=512)
+def audited_columns(mapper: Mapper[Any]) -> tuple[tuple[str, Column[Any]], ...]:
     """Attribute and column of everything that the mapper stores."""
-    for prop in mapper.column_attrs:
-        column = prop.columns[0]
-        if isinstance(column, Column) and isinstance(column.table, Table):
-            yield prop.key, column
+    return tuple(
+        (prop.key, prop.columns[0])
+        for prop in mapper.column_attrs
+        if isinstance(prop.columns[0], Column)
+        and isinstance(prop.columns[0].table, Table)
+    )
 
 
 def audit_value(column: Column[Any], value: Any) -> Any:
@@ -122,11 +127,13 @@ def audit_value(column: Column[Any], value: Any) -> Any:
 
 def label_of(mapper: Mapper[Any], record: object, key: str) -> str:
     """What a record calls itself, else its kind and key."""
+    label = ""
     if type(record).__str__ is not object.__str__:
-        label = str(record)
-    else:
-        label = f"{sentence(record_word(mapper))} {key}"
-    return label[:LABEL_LENGTH]
+        # A name that cannot be told (a relation that may not be loaded, a value that
+        # is missing) is no reason not to save.
+        with suppress(Exception):
+            label = str(record)
+    return (label or f"{sentence(record_word(mapper))} {key}")[:LABEL_LENGTH]
 
 
 def _plain(value: Any) -> Any:

@@ -117,13 +117,6 @@ def is_empty(paths: Paths, place: Place) -> ColumnElement[bool]:
     return expression.is_(None)
 
 
-def is_equality(found: FilterValue) -> bool:
-    """Whether a row fits only by having the one value, as an index is searched."""
-    has_span = any(isinstance(value, Span) for value in found.values)
-    is_single = len(found.values) == 1 and not has_span
-    return is_single and not found.low and not found.high and found.empty is None
-
-
 def declared_choices(
     declared: FilterField, place: Place
 ) -> tuple[tuple[str, str], ...]:

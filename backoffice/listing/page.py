@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Enum,
     Integer,
     Select,
@@ -52,17 +53,14 @@ from backoffice.listing.sorting import (
 )
 from backoffice.listing.spec import ListSpec
 from backoffice.listing.statements import (
-    Start,
-    is_narrowed_by_index,
+    gather_keys,
     ordered,
     select_page,
+    select_records,
     select_rows,
 )
 
 __all__ = ["ListPage", "ordered", "read_page", "select_rows"]
-
-# Up to here the keys that a count has found are handed to the page that it is for.
-MOST_KEYS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +117,14 @@ def read_page(
     count = row_count(session, rows, counted.capped, limit, counted.estimate)
     if _is_past_the_end(query, count):
         return _empty_page(query, count, choices)
-    start = Start()
-    if counted.capped <= limit and not is_whole(rows):
-        if counted.keys is not None:
-            start = Start(keys=counted.keys)
-        elif not is_narrowed_by_index(spec, query):
-            start = Start(most=limit)
-    statement = select_page(spec, query, rows, start, dialect)
-    if statement is None:
+    statement: Select[Any] | None
+    if counted.keys is not None:
+        statement = select_records(spec, query, counted.keys, dialect)
+    else:
+        is_few = counted.capped <= limit and not is_whole(rows)
+        most = limit if is_few else None
+        statement = select_page(spec, query, rows, dialect, most=most)
+    if statement is None or counted.keys == ():
         return _empty_page(query, count, choices)
     found = session.execute(statement).all()
     return _page(spec, query, codec, found, count, choices)
@@ -134,7 +132,10 @@ def read_page(
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """What the first statement says of the rows, up to one over the limit."""
+    """What the first statement says of the rows, up to one over the limit.
+
+    `keys` are those of the page, where they are known already.
+    """
 
     capped: int
     estimate: float | None = None
@@ -151,7 +152,7 @@ def _count_and_choices(
     """Count and choices as one UNION ALL; nothing to read, no statement."""
     selects = select_choices(spec, query)
     if not query.problems:
-        selects = [_select_count(spec, rows, dialect), *selects]
+        selects = [_select_count(spec, query, rows, dialect), *selects]
     if not selects:
         return _Counted(0), gather_choices(spec, ())
     statement = selects[0] if len(selects) == 1 else union_all(*selects)
@@ -160,36 +161,51 @@ def _count_and_choices(
     return _read_count(spec, found), choices
 
 
-def _select_count(spec: ListSpec, rows: Select[Any], dialect: str) -> FoundSelect:
+def _select_count(
+    spec: ListSpec, query: ListQuery, rows: Select[Any], dialect: str
+) -> FoundSelect:
     """The count as (path, value, label): the path is "", the label what goes with it.
 
-    That is the estimate of a whole table; of fewer rows their keys, where these are
-    few: an unindexed search then reads the table only once.
+    That is the estimate of a whole table; of fewer rows, if they do not exceed the
+    limit, the page's keys: what matches is searched for only once.
     """
     limit = spec.exact_count_limit
     name = literal("", Text).label("path")
     if is_whole(rows) or dialect != "postgresql" or not _has_plain_key(spec):
-        model = spec.model
-        keys = [getattr(model, path) for path in key_paths(spec.paths.mapper)]
+        keys = [getattr(spec.model, path) for path in key_paths(spec.paths.mapper)]
         counted = rows.with_only_columns(*keys, maintain_column_froms=True)
-        estimate = estimate_column(rows, model, dialect)
+        estimate = estimate_column(rows, spec.model, dialect)
         return select(
             name,
             cast(capped_count(counted, limit), Text).label("value"),
             cast(estimate, Text).label("label"),
         )
-    key = getattr(spec.model, key_paths(spec.paths.mapper)[0])
-    keys_only = rows.with_only_columns(key.label("key"), maintain_column_froms=True)
-    most = literal(limit + 1, literal_execute=True)
-    capped = keys_only.limit(most).subquery()
-    gathered = func.array_to_json(func.array_agg(capped.c.key))
+    is_sorted = bool(query.terms) or _is_by_key(spec, query)
+    found = gather_keys(spec, query, rows, limit + 1, dialect, is_sorted=is_sorted)
+    number = select(func.count().label("rows")).select_from(found.matching).subquery()
     return select(
         name,
-        cast(func.count(), Text).label("value"),
-        cast(case((func.count() <= MOST_KEYS, gathered), else_=null()), Text).label(
-            "label"
-        ),
-    ).select_from(capped)
+        cast(number.c.rows, Text).label("value"),
+        case(
+            (number.c.rows <= limit, _keys_postgresql(found.page)), else_=null()
+        ).label("label"),
+    )
+
+
+def _keys_postgresql(page: Select[Any] | None) -> ColumnElement[str]:
+    """The keys of a page as a JSON list; run only where it is asked for."""
+    empty = literal("[]", Text)
+    if page is None:
+        return empty
+    keys = page.subquery()
+    listed = cast(func.array_to_json(func.array_agg(keys.c.k0)), Text)
+    return select(func.coalesce(listed, empty)).scalar_subquery()
+
+
+def _is_by_key(spec: ListSpec, query: ListQuery) -> bool:
+    """Whether the keys say the order, so that nothing more is read for it."""
+    paths = {order.path for order in effective_order(spec, query)}
+    return paths <= set(key_paths(spec.paths.mapper))
 
 
 def _has_plain_key(spec: ListSpec) -> bool:

@@ -67,21 +67,6 @@ def is_indexed(spec: ListSpec, order: Sequence[Order]) -> bool:
     )
 
 
-def is_served(spec: ListSpec, equal: Sequence[str], order: Sequence[Order]) -> bool:
-    """Whether one index holds rows of equal values in these columns in this order."""
-    wanted = {spec.paths.place(path).column for path in equal}
-    ordered = [spec.paths.place(o.path).column for o in order]
-    if None in wanted or len({o.descending for o in order}) > 1:
-        return False
-    ordered = [column for column in ordered if column not in wanted]
-    table = spec.paths.mapper.local_table
-    for columns in _indexes(table):
-        front = set(columns[: len(wanted)])
-        if front == wanted and list(columns[len(wanted) :][: len(ordered)]) == ordered:
-            return True
-    return False
-
-
 def is_distinct_by_index(column: Column[Any]) -> bool:
     """Whether an index that leads with the column can be skipped through."""
     return any(columns[0] is column for columns in _indexes(column.table))

@@ -8,12 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, and_, false, func, literal, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    and_,
+    false,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.expression import FromClause
 
 from backoffice.database.keyset import SortColumn, after, order_by, ranges_after
-from backoffice.listing.filters import filter_condition, is_equality
+from backoffice.listing.filters import filter_condition
 from backoffice.listing.loading import eager_prefixes, loading_options
 from backoffice.listing.paths import prefixes_of
 from backoffice.listing.query import ListQuery
@@ -21,7 +31,6 @@ from backoffice.listing.search import search_condition
 from backoffice.listing.sorting import (
     effective_order,
     is_indexed,
-    is_served,
     key_paths,
     sort_columns,
 )
@@ -57,78 +66,116 @@ def ordered(
     return rows.order_by(*order_by(sort_columns(spec, order)))
 
 
-def is_narrowed_by_index(spec: ListSpec, query: ListQuery) -> bool:
-    """Whether one index gives the filtered rows in the list's order."""
-    if query.terms or spec.scope is not None or not query.filters:
-        return False
-    equal = [f.path for f in query.filters if is_equality(f)]
-    if len(equal) < len(query.filters) or any("." in path for path in equal):
-        return False
-    return is_served(spec, equal, effective_order(spec, query))
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """From where a page's rows are read, once it is known how many rows match.
-
-    `keys` are the keys of all matching rows, where those are few. `most` is a number
-    that the matching rows do not exceed: they are read first, then put in order.
-    With neither, the rows are read in their order until the page is full.
-    """
-
-    keys: tuple[Any, ...] | None = None
-    most: int | None = None
-
-
 def select_page(
-    spec: ListSpec, query: ListQuery, rows: Select[Any], start: Start, dialect: str
+    spec: ListSpec,
+    query: ListQuery,
+    rows: Select[Any],
+    dialect: str,
+    *,
+    most: int | None = None,
 ) -> Select[Any] | None:
     """One page of `rows` and one row more, each with its sort values behind it.
 
-    Only keys are read and ordered; the records are read for those of the page. None
-    where no row can be on the page.
+    Only keys are read and ordered; the records are read for those of the page. With
+    `most`, which the rows do not exceed, all keys are read first, then put in order;
+    without it they are read in their order until the page is full. None where no row
+    can be on the page.
     """
     order = effective_order(spec, query)
-    keys = _select_keys(spec, query, order, rows, start, dialect)
+    if most is not None:
+        keys = gather_keys(spec, query, rows, most, dialect, is_sorted=True).page
+    else:
+        columns = sort_columns(spec, order)
+        rows = _joined_for_order(spec, query, order, rows, dialect)
+        rows = _only(rows, [*_named_keys(spec), *_named_sorts(columns)])
+        keys = _stretch(rows, columns, query, is_one_scan=not is_indexed(spec, order))
     return None if keys is None else _with_records(spec, order, keys.subquery("page"))
 
 
-def _select_keys(
+def select_records(
+    spec: ListSpec, query: ListQuery, keys: Sequence[Any], dialect: str
+) -> Select[Any]:
+    """The records of a page whose keys are known, as `select_page` gives them.
+
+    PostgreSQL only, for keys of one part. The scope still holds.
+    """
+    order = effective_order(spec, query)
+    columns = sort_columns(spec, order)
+    query = replace(query, terms=(), filters=())
+    key = _keys(spec)[0]
+    values = literal(list(keys), ARRAY(key.type))
+    rows = select_rows(spec, query, dialect).where(key == func.any(values))
+    rows = _joined_for_order(spec, query, order, rows, dialect)
+    rows = _only(rows, [*_named_keys(spec), *_named_sorts(columns)])
+    return _with_records(spec, order, rows.subquery("page"))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All matching keys, read first whatever the order; and of them the page's.
+
+    `page` is None where no row can be on the page.
+    """
+
+    matching: CTE
+    page: Select[Any] | None
+
+
+def gather_keys(
     spec: ListSpec,
     query: ListQuery,
-    order: Sequence[Order],
     rows: Select[Any],
-    start: Start,
+    most: int,
     dialect: str,
-) -> Select[Any] | None:
-    entity = spec.paths.model
+    *,
+    is_sorted: bool,
+) -> Gathered:
+    """The keys of at most `most` matching rows, and those of the page among them.
+
+    With `is_sorted` the sort values are read along: of use where each row is looked
+    at anyway. Without, an index may do, and they are read for keys that are there.
+    """
+    order = effective_order(spec, query)
     columns: Sequence[SortColumn] = sort_columns(spec, order)
-    keys = [getattr(entity, path) for path in key_paths(spec.paths.mapper)]
-    if start.keys is not None:
-        # What has just been found is not searched for again; the scope still holds.
-        query = replace(query, terms=(), filters=())
-        values = literal(list(start.keys), ARRAY(keys[0].type))
-        rows = select_rows(spec, query, dialect)
-        rows = rows.where(keys[0] == func.any(values))
-    rows = _joined_for_order(spec, query, order, rows, dialect)
-    named = [
-        *(key.label(f"k{index}") for index, key in enumerate(keys)),
-        *(c.expression.label(f"s{index}") for index, c in enumerate(columns)),
-    ]
-    rows = rows.with_only_columns(*named, maintain_column_froms=True)
-    if start.most is not None:
-        # Materialized: the planner shall not walk the order's index in search of them.
-        matching = (
-            rows.limit(literal(start.most, literal_execute=True))
-            .cte("matching")
-            .prefix_with("MATERIALIZED")
-        )
-        rows = select(matching)
+    named = _named_keys(spec)
+    if is_sorted:
+        rows = _joined_for_order(spec, query, order, rows, dialect)
+        named += _named_sorts(columns)
+    limit = literal(most, literal_execute=True)
+    # Materialized: the planner shall not walk the order's index in search of them.
+    keys = _only(rows, named).limit(limit).cte("matching")
+    matching = keys.prefix_with("MATERIALIZED")
+    if is_sorted:
+        found = select(matching)
         columns = _on(matching, columns)
-    is_bounded = start != Start()
-    return _stretch(
-        rows, columns, query, is_one_scan=is_bounded or not is_indexed(spec, order)
-    )
+    else:
+        bare = replace(query, terms=(), filters=())
+        found = select(spec.model).select_from(matching)
+        found = found.join(spec.model, _same_keys(spec, matching))
+        found = _joined_for_order(spec, bare, order, found, dialect)
+        found = found.with_only_columns(*_named_keys(spec), *_named_sorts(columns))
+    return Gathered(matching, _stretch(found, columns, query, is_one_scan=True))
+
+
+def _only(rows: Select[Any], columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    return rows.with_only_columns(*columns, maintain_column_froms=True)
+
+
+def _keys(spec: ListSpec) -> list[ColumnElement[Any]]:
+    return [getattr(spec.model, path) for path in key_paths(spec.paths.mapper)]
+
+
+def _named_keys(spec: ListSpec) -> list[ColumnElement[Any]]:
+    return [key.label(f"k{index}") for index, key in enumerate(_keys(spec))]
+
+
+def _named_sorts(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]]:
+    return [c.expression.label(f"s{index}") for index, c in enumerate(columns)]
+
+
+def _same_keys(spec: ListSpec, source: FromClause) -> ColumnElement[bool]:
+    keys = enumerate(_keys(spec))
+    return and_(*(key == source.c[f"k{index}"] for index, key in keys))
 
 
 def _stretch(
@@ -169,8 +216,7 @@ def _with_records(
     """The records of the page's keys, with all that is shown of their relations."""
     entity = spec.paths.model
     columns = sort_columns(spec, order)
-    keys = [getattr(entity, path) for path in key_paths(spec.paths.mapper)]
-    same = and_(*(key == page.c[f"k{index}"] for index, key in enumerate(keys)))
+    same = _same_keys(spec, page)
     values = [page.c[f"s{index}"] for index in range(len(columns))]
     rows: Select[Any] = select(entity, *values).select_from(page).join(entity, same)
     rows = spec.paths.join(rows, eager_prefixes(spec))

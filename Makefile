@@ -2,7 +2,6 @@
 # Needed: git, make, python3 (3.11 or newer) and its venv module. Nothing else.
 
 PYTHON ?= python3
-PORT ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test format lint bench screenshots ci clean

@@ -310,8 +310,10 @@ def _clear_stale(place: Place) -> None:
     """
     for path in (place.data / "postmaster.pid", *place.data.glob(".s.PGSQL.*")):
         path.unlink(missing_ok=True)
-    deadline = time.monotonic() + ORPHAN_SECONDS
-    while orphans := _working_here(place):
+    begun = time.monotonic()
+    deadline = begun + ORPHAN_SECONDS
+    # One that even SIGKILL does not end PostgreSQL itself will find, and say so.
+    while (orphans := _working_here(place)) and time.monotonic() < 2 * deadline - begun:
         for pid in orphans:
             with suppress(ProcessLookupError):
                 os.kill(pid, SIGKILL if time.monotonic() > deadline else SIGQUIT)

@@ -4,7 +4,12 @@ from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cells import record_name
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
-from backoffice.admin.pages.details import back_query, crumbs, subtitle
+from backoffice.admin.pages.details import (
+    back_query,
+    crumbs,
+    list_query,
+    subtitle,
+)
 from backoffice.admin.presentation import (
     DeleteView,
     DependentRow,
@@ -44,6 +49,7 @@ def delete(call: Call) -> Reply:
                 view.model,
                 call.key,
                 expected=call.posted(EXPECTED) or "",
+                alone=True,
                 scope=lambda select: view.scope(select, call),
             )
     except PreviewChanged as changed:
@@ -55,7 +61,7 @@ def delete(call: Call) -> Reply:
     except Refused as refused:
         call.session.rollback()
         return page(call, preview(call), error=str(refused), status=409)
-    url = address(call.site.base_url, view.identity, "list") + back_query(call)
+    url = address(call.site.base_url, view.identity, "list") + list_query(call, view)
     history = address(call.site.base_url, view.identity, "history", call.key)
     message = Message(
         "ok", f"{view.name} {name} is deleted.", Link("Its history", history)

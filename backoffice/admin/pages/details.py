@@ -28,6 +28,7 @@ from backoffice.admin.words import row_count
 from backoffice.audit.history import history_of
 from backoffice.database.keys import format_key
 from backoffice.listing.counting import count_rows
+from backoffice.listing.params import known_parameters
 
 HISTORY = 5
 COUNT_LIMIT = 1_000
@@ -76,7 +77,7 @@ def crumbs(call: Call, view: ModelView) -> tuple[Link, ...]:
     """Where the record stands; back to the list as it was, where that is known."""
     base = call.site.base_url
     here = address(base, view.identity, "list")
-    query = back_query(call)
+    query = list_query(call, view)
     links = [Link(view.category or "", ""), Link(view.name_plural, here + query)]
     return tuple(link for link in links if link.label)
 
@@ -84,6 +85,13 @@ def crumbs(call: Call, view: ModelView) -> tuple[Link, ...]:
 def back_query(call: Call) -> str:
     """The list's query string that came along, to go back to just that list."""
     items = [(k, v) for k, v in call.query_items if k != "next"]
+    return "?" + urlencode(items) if items else ""
+
+
+def list_query(call: Call, view: ModelView) -> str:
+    """The same, without what only presets a form: the list would not know it."""
+    known = known_parameters(view.description.list_spec)
+    items = [(k, v) for k, v in call.query_items if k in known]
     return "?" + urlencode(items) if items else ""
 
 

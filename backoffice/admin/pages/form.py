@@ -19,7 +19,13 @@ from backoffice.admin.fields import (
 )
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
-from backoffice.admin.pages.details import back_query, crumbs, subtitle, times
+from backoffice.admin.pages.details import (
+    back_query,
+    crumbs,
+    list_query,
+    subtitle,
+    times,
+)
 from backoffice.admin.presentation import (
     Action,
     Choice,
@@ -37,7 +43,7 @@ from backoffice.database.keys import format_key
 from backoffice.editing import save
 from backoffice.editing.fields import FieldKind, FormField, form_fields
 from backoffice.editing.references import Ambiguous, resolve
-from backoffice.editing.stale import Stale
+from backoffice.editing.stale import Stale, compare
 from backoffice.editing.texts import same_text, shown_texts
 from backoffice.errors import LockNotAvailable, RecordNotFound, Refused
 
@@ -103,7 +109,12 @@ def create(call: Call) -> Reply:
         record = own_record(call, view, fields, values)
         if record is None:
             record = save.create(
-                call.session, view.model, values, names=names, scopes=scopes
+                call.session,
+                view.model,
+                values,
+                names=names,
+                scopes=scopes,
+                alone=True,
             )
         call.session.flush()
     except (Refused, LockNotAvailable) as refused:
@@ -173,13 +184,18 @@ def write(
     names, scopes = names_of(call, fields)
     if type(view).update_record is not ModelView.update_record:
         record = save.read_record(
-            call.session, view.model, call.key, scope=lambda s: view.scope(s, call)
+            call.session,
+            view.model,
+            call.key,
+            shown=shown,
+            scope=lambda select: view.scope(select, call),
         )
         changed = {
             key: text
             for key, text in values.items()
             if key in shown and not same_text(text, shown[key])
         }
+        refuse_stale(call, view, record, shown, changed)
         if not changed or view.update_record(call.session, record, changed, call):
             return tuple(changed), record
     result = save.update(
@@ -192,8 +208,34 @@ def write(
         scope=lambda select: view.scope(select, call),
         names=names,
         scopes=scopes,
+        alone=True,
     )
     return result.changed, result.record
+
+
+def refuse_stale(
+    call: Call,
+    view: ModelView,
+    record: Any,
+    shown: Mapping[str, str],
+    changed: Mapping[str, str],
+) -> None:
+    """Raise `Stale` where somebody else has changed what this form showed."""
+    if not changed:
+        return
+    mapper = view.description.mapper
+    current = shown_texts(call.session, record, shown)
+    compared = {key: text for key, text in shown.items() if key in current}
+    stale = compare(
+        call.session,
+        mapper,
+        format_key(mapper, record),
+        shown=compared,
+        current=current,
+        mine=changed,
+    )
+    if stale is not None:
+        raise stale
 
 
 def own_record(
@@ -353,12 +395,11 @@ def form_page(
     if filled.sentence:
         problems = (FieldProblem("", filled.sentence), *problems)
     history = () if record is None else _history(call, view)
-    query = back_query(call)
     shown = FormView(
         url=url,
         groups=groups_of(view, drawn),
         submits=submits(view, is_created=is_created),
-        cancel_url=address(base, view.identity, "list") + query,
+        cancel_url=address(base, view.identity, "list") + list_query(call, view),
         state=sign_state(call, filled.shown),
         summary=summary_of(problems),
         problems=problems,
@@ -539,7 +580,7 @@ def after(call: Call, view: ModelView, key: str) -> str:
             return address(base, view.identity, "create") + query
     if not call.may("list"):
         return address(base, view.identity, "edit", key)
-    return address(base, view.identity, "list") + query
+    return address(base, view.identity, "list") + list_query(call, view)
 
 
 def saved_message(

@@ -17,7 +17,7 @@ upper and lower case do not. Accents do.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, and_, func
 from sqlalchemy import text as sql_text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.sql.roles import ExpressionElementRole
@@ -31,6 +31,8 @@ PUNCTUATION = "!\"#$&'()*+,-./;<=>?@[\\]^_`{|}~"
 
 # PostgreSQL indexes no word longer than this, and refuses to look for one.
 _LONGEST_WORD = 500
+# Beginnings shorter than this are those of very many words: `org`, `com`.
+_SHORT_START = 4
 _CONFIGURATION = "'simple'::regconfig"
 
 
@@ -64,8 +66,18 @@ def starts_words(
     query = search_text(text, phrase=phrase)
     if not query:
         return None
-    asked = func.to_tsquery(_constant(_CONFIGURATION), query)
-    return search_vector(*columns).bool_op("@@")(asked)
+    vector = search_vector(*columns)
+    *first, last = search_words(text)
+    if not (phrase and first and len(last) < _SHORT_START):
+        return vector.bool_op("@@")(_asked(query))
+    # An index would collect every word that begins like the last one. It is asked for
+    # the words before it; what follows is looked at where these stand.
+    before = " <-> ".join(f"'{word}'" for word in first)
+    looked_at = vector.op("||")(_constant("''::tsvector"))
+    return and_(
+        vector.bool_op("@@")(_asked(before)),
+        looked_at.bool_op("@@")(_asked(query)),
+    )
 
 
 def search_text(text: str, *, phrase: bool = False) -> str:
@@ -89,6 +101,10 @@ def search_words(text: str) -> list[str]:
 def _has_letters(word: str) -> bool:
     """Whether PostgreSQL's parser finds a word in it; a lone symbol is none."""
     return any(character.isalnum() for character in word)
+
+
+def _asked(query: str) -> ColumnElement[Any]:
+    return func.to_tsquery(_constant(_CONFIGURATION), query)
 
 
 def _quoted(text: str) -> Any:

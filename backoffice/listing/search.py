@@ -153,16 +153,22 @@ def _starts_words_postgresql(
     An index over more columns finds all rows that may fit; those are looked at again.
     """
     mapper: Mapper[Any] = inspect(entity).mapper
+    phrase = _is_phrase(term)
     own = [getattr(entity, key) for key in keys]
     indexed = _indexed_words(mapper, frozenset(keys))
     if indexed is None:
-        return starts_words(own, term.text, phrase=term.is_phrase)
+        return starts_words(own, term.text, phrase=phrase)
     columns = [getattr(entity, key) for key in indexed]
-    found = starts_words(columns, term.text, phrase=term.is_phrase)
+    found = starts_words(columns, term.text, phrase=phrase)
     if found is None or len(indexed) == len(keys):
         return found
-    again = starts_words(own, term.text, phrase=term.is_phrase)
+    again = starts_words(own, term.text, phrase=phrase)
     return found if again is None else and_(found, again)
+
+
+def _is_phrase(term: Term) -> bool:
+    """Whether its words stand side by side: `ann.lee@example.org` was typed as one."""
+    return term.is_phrase or len(search_words(term.text)) > 1
 
 
 @lru_cache(maxsize=1024)
@@ -246,7 +252,7 @@ def _starts_words_sqlite(
     words = [_lowered(word) for word in search_words(term.text)]
     if not words:
         return None
-    if term.is_phrase:
+    if _is_phrase(term):
         words = [_BETWEEN_WORDS.join(words)]
     columns = [getattr(entity, key) for key in keys]
     # A blank before the text lets its first word begin like any other.

@@ -138,7 +138,10 @@ def another_process(root: Path, user: int = 0) -> Iterator[subprocess.Popen[str]
         try:
             yield process
         finally:
-            process.kill()
+            # It leaves by itself: the directory is not deleted under its server.
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=60)
 
 
 def first_line(process: subprocess.Popen[str]) -> str:

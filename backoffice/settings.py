@@ -62,7 +62,9 @@ class DatabaseSettings(Section):
         5, gt=0, le=600, description="Seconds to wait for a connection."
     )
     pool_recycle: int = Field(
-        1800, ge=-1, description="Seconds after which a connection is renewed; -1 never."
+        1800,
+        ge=-1,
+        description="Seconds after which a connection is renewed; -1 never.",
     )
     pool_pre_ping: bool = Field(
         default=True, description="Test a connection before it is used."
@@ -152,7 +154,10 @@ class ObservabilitySettings(Section):
         10, ge=0.1, le=600, description="Seconds between two writes of the slow log."
     )
     snapshot_seconds: float = Field(
-        2, ge=0.1, le=60, description="Seconds between two snapshots for other processes."
+        2,
+        ge=0.1,
+        le=60,
+        description="Seconds between two snapshots for other processes.",
     )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Opens /metrics and the details of /healthz."

@@ -58,6 +58,7 @@ Resume = Callable[["Site", Request, list[tuple[str, str]]], Page]
 
 # A form of ours has fields by the dozen; ten lines of an order are the most.
 MAX_FIELDS = 1_000
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_MESSAGE = 600
 
 
@@ -209,7 +210,7 @@ class Answering:
         self, request: Request, form: FormData | None, login: Login | None
     ) -> None:
         """Refuse a change that does not carry this session's token."""
-        if request.method != "POST":
+        if request.method in SAFE_METHODS:
             return
         sent = form.get("csrf") if form is not None else None
         header = request.headers.get("x-csrf-token", "")
@@ -295,7 +296,10 @@ class Answering:
         return replace(reply.frame, messages=messages), True
 
     async def authenticate(self, request: Request) -> Response | bool:
-        """For SQLAdmin's custom pages: who this is, or the way to the login page."""
+        """For SQLAdmin's custom pages: who this is, or the way to the login page.
+
+        What they change needs the token of a form, as everywhere.
+        """
 
         def read() -> Login | None:
             sessions = self.site.backoffice.sessions
@@ -312,7 +316,18 @@ class Answering:
         if login is None:
             return await self.failure(request, LoginNeeded())
         request.state.login = login
+        if request.method in SAFE_METHODS:
+            return True
+        try:
+            form = await request.form(max_fields=MAX_FIELDS)
+            self.check_form_token(request, form, login)
+        except Exception as error:  # noqa: BLE001 - every failure becomes a page
+            return await self.failure(request, error)
         return True
+
+    async def refusal(self, request: Request, error: Exception) -> Response:
+        """What the routes themselves refuse: a method that an address does not take."""
+        return await self.failure(request, error)
 
     async def unknown(self, request: Request) -> Response:
         """An address that does not exist: nobody learns that without logging in."""
@@ -343,13 +358,14 @@ class Answering:
         """Lead to the login page, and keep what was typed for afterwards."""
         if wants_json(request):
             return JSONResponse({"error": "Log in first."}, 401)
-        if request.method != "POST":
+        page = f"{self.site.base_url}/login"
+        if request.url.path == f"{self.site.base_url}/logout":
+            return RedirectResponse(page, 303)
+        if request.method in SAFE_METHODS:
             here = request.url.path
             if request.url.query:
                 here += "?" + request.url.query
-            return RedirectResponse(
-                f"{self.site.base_url}/login?" + urlencode({"next": here}), 303
-            )
+            return RedirectResponse(f"{page}?" + urlencode({"next": here}), 303)
         form = await request.form(max_files=0, max_fields=MAX_FIELDS)
         items = [(k, v) for k, v in form.multi_items() if isinstance(v, str)]
         response = self.drawn(self.resume(self.site, request, items))

@@ -10,6 +10,7 @@ import sqladmin
 from sqladmin.authentication import AuthenticationBackend
 from sqladmin.authorization import AuthorizationBackend
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -142,7 +143,7 @@ class Site(sqladmin.Admin):
                 f"{', '.join(sorted(stock ^ SQLADMIN_ROUTES))}."
             )
         self.admin.router.routes = list(self.own_routes())
-        self.admin.exception_handlers = {}
+        self.admin.exception_handlers = {HTTPException: self.answering.refusal}
         self._menus: dict[str, tuple[MenuGroup, ...]] = {}
 
     def own_routes(self) -> Iterable[BaseRoute]:

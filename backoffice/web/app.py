@@ -6,6 +6,7 @@ from typing import Any
 
 from sqladmin.models import BaseView
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -15,6 +16,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
 from backoffice.bootstrap import Backoffice, import_project_module
 from backoffice.web.endpoints import endpoints
+from backoffice.web.middleware.refusal import Refusal
 from backoffice.web.pipeline import pipeline
 
 
@@ -27,6 +29,7 @@ def create_app(backoffice: Backoffice) -> Starlette:
     app = Starlette(
         routes=[Route("/", to_the_site), *endpoints(backoffice)],
         middleware=pipeline(backoffice.settings),
+        exception_handlers={HTTPException: no_page},
     )
     site = Site(backoffice, app)
     module = import_project_module(
@@ -57,6 +60,16 @@ def views_of(module: ModuleType) -> Iterator[type[Any]]:
         )
         if is_view or is_page:
             yield value
+
+
+async def no_page(request: Request, error: Exception) -> Response:
+    """Outside of the site there is nothing, and no other way to ask for it."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    heading = "Not this way" if status == 405 else "Not found"  # noqa: PLR2004
+    refusal = Refusal(status, heading, "There is no page at this address.")
+    response = refusal.response(request.scope)
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
 
 
 async def to_the_site(request: Request) -> Response:

@@ -1,9 +1,15 @@
 """A list as a file: exactly its rows, in its order, as they come."""
 
-from collections.abc import Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import anyio
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from backoffice.admin.call import Call, Page, Reply, Streamed, address
 from backoffice.admin.frame import frame
@@ -25,39 +31,78 @@ def csv(call: Call) -> Reply:
         return refusal(call, 400, "Nothing is exported", sentence)
     dialect = call.session.get_bind().dialect.name
     table = list_table(spec, query, dialect)
+    timeout = call.site.backoffice.settings.database.export_timeout
+    chunks = functools.partial(
+        export_csv,
+        call.site.backoffice.exports,
+        table.select,
+        table.heads,
+        timeout=timeout,
+    )
+    return Streamed(functools.partial(respond, call, chunks))
+
+
+def respond(call: Call, make: Callable[[], Iterator[bytes]]) -> Response:
+    """The file from its first line on; or why there is none, while that can be said.
+
+    Until then nothing is sent: a database that cannot be reached is a page of ours.
+    """
     site = call.site
     if not site.exports.acquire(blocking=False):
-        return refusal(
+        at_once = site.backoffice.settings.listing.exports_at_once
+        busy = refusal(
             call,
             503,
             "Other exports are running",
-            f"{site.backoffice.settings.listing.exports_at_once} run at a time. "
-            "Try again when one of them has ended.",
+            f"{at_once} run at a time. Try again when one of them has ended.",
         )
-    name = f"{view.identity}-{datetime.now(UTC):%Y-%m-%d}.csv"
+        return site.answering.respond(call, replace(busy, headers={"Retry-After": "5"}))
+    try:
+        chunks = make()
+        first = next(chunks)
+    except BaseException:
+        site.exports.release()
+        raise
+    name = f"{call.model_view.identity}-{datetime.now(UTC):%Y-%m-%d}.csv"
+    return FileOfRows(first, chunks, name, site.exports.release)
 
-    def respond() -> Response:
-        chunks = export_csv(
-            site.backoffice.exports,
-            table.select,
-            table.heads,
-            timeout=site.backoffice.settings.database.export_timeout,
-        )
-        return StreamingResponse(
-            released(call, chunks),
+
+class FileOfRows(StreamingResponse):
+    """The chunks as they come; at their end, however it comes, another may begin."""
+
+    def __init__(
+        self,
+        first: bytes,
+        chunks: Iterator[bytes],
+        name: str,
+        release: Callable[[], None],
+    ) -> None:
+        self.chunks, self.release = chunks, release
+        super().__init__(
+            itertools.chain((first,), chunks),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
-    return Streamed(respond)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, or its head alone; who goes away leaves nothing running."""
+        try:
+            if scope["method"] == "HEAD":
+                await Response(headers=dict(self.headers))(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
+        finally:
+            self.release()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(close_chunks, self.chunks)
 
 
-def released(call: Call, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks; at their end, however it comes, another export may begin."""
-    try:
-        yield from chunks
-    finally:
-        call.site.exports.release()
+def close_chunks(chunks: Iterator[bytes]) -> None:
+    """Give the export's connection back."""
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        with suppress(ValueError):  # a thread is still in it, and comes to its end
+            close()
 
 
 def refusal(call: Call, status: int, heading: str, text: str) -> Page:

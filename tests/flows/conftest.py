@@ -1,0 +1,9 @@
+"""The site that whole stories are played on."""
+
+from tests.office import (  # noqa: F401 - fixtures
+    nobody_has_failed,
+    office_template,
+    office_url,
+    quick_passwords,
+    site,
+)

@@ -1,0 +1,351 @@
+"""A day's office work, from the login to the deletion."""
+
+from decimal import Decimal
+
+from models.publishing import Comment, Post
+from models.school import Course, ReportCard, Student
+from models.shop import Product
+from tests.browser import Browser, Seen
+from tests.factories import (
+    make_author,
+    make_comment,
+    make_course,
+    make_enrollment,
+    make_order,
+    make_order_item,
+    make_post,
+    make_product,
+    make_report_card,
+    make_school,
+    make_student,
+)
+from tests.office import Office, log_in
+
+
+def test_a_record_is_found_changed_told_of_and_deleted(site: Office) -> None:
+    """Log in, search, open, edit, see it in the history, delete after a preview."""
+    student = site.add(make_student, full_name="Okafor Amara", code="S-099002")
+    site.add(make_report_card, student_id=student.id)
+    browser = site.stranger()
+    asked = browser.get("/admin/student/list?search=okafor")
+    assert (
+        asked.location
+        == "/admin/login?next=%2Fadmin%2Fstudent%2Flist%3Fsearch%3Dokafor"
+    )
+    page = browser.follow(asked)
+    found = browser.follow(
+        browser.submit(
+            page, {"email": "editor@example.org", "password": "four wild geese fly"}
+        )
+    )
+    assert [row[1] for row in found.rows] == ["Okafor Amara"]
+
+    details = browser.get(found.link("Okafor Amara"))
+    assert details.heading.startswith("Okafor Amara")
+    form = browser.get(details.link("Edit"))
+    saved = browser.submit(form, {"class_name": "9B"})
+    assert saved.location == "/admin/student/list?search=okafor"
+    back = browser.follow(saved)
+    assert any("is saved." in note for note in back.notes)
+    assert back.rows[0][3] == "9B"
+
+    history = browser.get(f"/admin/student/history/{student.id}")
+    assert "Emil Editor" in history.text
+    assert "Class 7A became 9B" in history.text
+
+    preview = browser.get(f"/admin/student/delete/{student.id}?search=okafor")
+    assert "2 records would be deleted." in preview.text
+    gone = browser.follow(browser.submit(preview, {"sure": "yes"}))
+    assert any("is deleted." in note for note in gone.notes)
+    assert gone.rows == []
+    assert site.read(Student, student.id) is None
+    assert browser.get(f"/admin/student/details/{student.id}").status == 404
+    told = browser.get(f"/admin/student/history/{student.id}")
+    assert "deleted" in told.text
+
+
+def test_a_record_is_created_and_another_one_offered(site: Office) -> None:
+    """Pressing "Save and add another" saves and gives an empty form."""
+    school = site.add(make_school)
+    browser = site.browser("editor")
+    page = browser.get("/admin/student/create")
+    saved = browser.submit(
+        page,
+        {
+            "code": "NEW-1",
+            "full_name": "New One",
+            "class_name": "7A",
+            "school": str(school.id),
+        },
+        button="Save and add another student",
+    )
+    assert saved.location == "/admin/student/create"
+    again = browser.follow(saved)
+    assert any("New One" in note and "is created." in note for note in again.notes)
+    assert again.form().value("code") == ""
+    assert site.value("SELECT status FROM students WHERE code = 'NEW-1'") == "active"
+
+
+def test_saving_may_keep_the_form_open(site: Office) -> None:
+    """Pressing "Save and keep editing" comes back to the form with the new value."""
+    course = site.add(make_course)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}?search=x")
+    saved = browser.submit(page, {"title": "Renamed"}, button="Save and keep editing")
+    assert saved.location == f"/admin/course/edit/{course.id}?search=x"
+    assert browser.follow(saved).form().value("title") == "Renamed"
+
+
+def test_saving_without_a_change_writes_nothing_and_says_so(site: Office) -> None:
+    """No UPDATE, no entry in the history, and a sentence."""
+    student = site.add(make_student)
+    before = site.value("SELECT xmin FROM students WHERE id = :i", i=student.id)
+    browser = site.browser("editor")
+    seen = browser.submit(browser.get(f"/admin/student/edit/{student.id}"))
+    assert browser.follow(seen).notes == ["Nothing was changed, so nothing is saved."]
+    after = site.value("SELECT xmin FROM students WHERE id = :i", i=student.id)
+    assert after == before
+    assert entries(site, "students", student.id) == []
+
+
+def test_only_what_was_changed_is_written(site: Office) -> None:
+    """A save of one field leaves another column's newer value alone."""
+    student = site.add(make_student, guardian="Mother")
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/student/edit/{student.id}")
+    form = page.form()
+    sent = form.data({"class_name": "8C"}, "Save")
+    # A client that sends only a part of the form changes only that part.
+    for name in ("guardian", "email", "birth_date"):
+        del sent[name]
+    assert browser.post(form.action, sent).status == 303
+    now = site.read(Student, student.id)
+    assert (now.class_name, now.guardian, now.email) == (
+        "8C",
+        "Mother",
+        student.email,
+    )
+    (entry,) = entries(site, "students", student.id)
+    assert set(entry) - {"updated_at"} == {"class_name"}
+
+
+def test_what_is_read_only_is_read_only_for_forgers_too(site: Office) -> None:
+    """A value sent for a computed, a counted or an unknown field is not written."""
+    course = site.add(make_course)
+    card = site.add(make_report_card, mathematics=50)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}")
+    forged = {"title": "Kept", "enrolled": "5", "id": "77", "created_at": "2001-01-01"}
+    assert browser.submit(page, forged).status == 303
+    now = site.read(Course, course.id)
+    assert (now.title, now.enrolled) == ("Kept", 0)
+    page = browser.get(f"/admin/report-card/edit/{card.id}")
+    assert browser.submit(page, {"average": "99", "english": "60"}).status == 303
+    assert site.read(ReportCard, card.id).average == Decimal("22.0")
+
+
+def test_lines_of_an_order_are_only_read(site: Office) -> None:
+    """The view of order lines offers no form, and its addresses refuse."""
+    item = site.add(make_order_item)
+    browser = site.browser("admin")
+    assert browser.get(f"/admin/order-item/details/{item.id}").status == 200
+    assert browser.get(f"/admin/order-item/edit/{item.id}").status == 403
+    assert browser.get(f"/admin/order-item/delete/{item.id}").status == 403
+    assert browser.get("/admin/order-item/create").status == 403
+
+
+def test_who_ordered_cannot_be_changed(site: Office) -> None:
+    """A field that the view declares read-only is not written, whoever sends it."""
+    order = site.add(make_order)
+    other = site.add(make_order)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/order/edit/{order.id}")
+    browser.submit(page, {"customer": str(other.customer_id), "status": "paid"})
+    row = site.values(
+        "SELECT customer_id, status FROM orders WHERE id = :i", i=order.id
+    )
+    assert row == [(order.customer_id, "paid")]
+
+
+def test_deleting_says_what_goes_what_stays_and_what_forbids_it(site: Office) -> None:
+    """By the foreign keys: comments go with a post, an author with posts stays."""
+    author = site.add(make_author)
+    post = site.add(make_post, author_id=author.id)
+    for _ in range(3):
+        site.add(make_comment, post_id=post.id)
+    browser = site.browser("editor")
+    preview = browser.get(f"/admin/post/delete/{post.id}")
+    assert "4 records would be deleted." in preview.text
+    assert preview.form().buttons[-1][2] == "Delete 4 records"
+    forbidden = browser.get(f"/admin/author/delete/{author.id}")
+    assert "It is still used by 1 post." in forbidden.text
+    assert "Delete" not in {label for _, _, label in forbidden.form().buttons}
+    refused = browser.post(forbidden.form().action, forbidden.form().data({}))
+    assert refused.status == 409
+    assert browser.submit(preview, {"sure": "yes"}).status == 303
+    assert site.read(Post, post.id) is None
+    assert (
+        site.value("SELECT count(*) FROM comments WHERE post_id = :i", i=post.id) == 0
+    )
+
+
+def test_a_deletion_that_grew_asks_again(site: Office) -> None:
+    """What was added after the preview is shown before anything goes."""
+    post = site.add(make_post)
+    browser = site.browser("editor")
+    preview = browser.get(f"/admin/post/delete/{post.id}")
+    comment = site.add(make_comment, post_id=post.id)
+    again = browser.submit(preview)
+    assert again.status == 409
+    assert "has changed; look once more" in again.text
+    assert site.read(Comment, comment.id) is not None
+    assert browser.submit(again, {"sure": "yes"}).status == 303
+    assert site.read(Comment, comment.id) is None
+
+
+def test_deleting_needs_the_preview(site: Office) -> None:
+    """A POST that has not seen what goes deletes nothing."""
+    post = site.add(make_post)
+    browser = site.browser("editor")
+    sent = {"csrf": browser.token()}
+    seen = browser.post(f"/admin/post/delete/{post.id}", sent)
+    assert seen.status == 409
+    assert site.read(Post, post.id) is not None
+
+
+def test_a_deletion_commits_with_its_entries_or_not_at_all(site: Office) -> None:
+    """Row, children and history stand or fall together."""
+    course = site.add(make_course)
+    site.add(make_enrollment, course_id=course.id)
+    browser = site.browser("editor")
+    preview = browser.get(f"/admin/course/delete/{course.id}")
+    assert "still used by 1 enrollment" in preview.text
+    forced = browser.post(preview.form().action, preview.form().data({}))
+    assert forced.status == 409
+    assert site.read(Course, course.id) is not None
+    assert entries(site, "courses", course.id) == []
+
+
+def order_form(browser: Browser, lines: list[tuple[str, int]], customer: str) -> Seen:
+    """The order form filled in and sent."""
+    page = browser.get("/admin/order/create")
+    changes = {"customer": customer}
+    for at, (product, quantity) in enumerate(lines):
+        changes[f"items.{at}.product"] = product
+        changes[f"items.{at}.quantity"] = str(quantity)
+    return browser.submit(page, changes)
+
+
+def test_an_order_of_ten_lines_takes_all_of_them(site: Office) -> None:
+    """Ten products by name, each taken from stock, and the total of all."""
+    products = [site.add(make_product, stock=10) for _ in range(10)]
+    customer = site.value("SELECT id FROM customers LIMIT 1")
+    browser = site.browser("editor")
+    lines = [(product.name, 2) for product in products]
+    seen = order_form(browser, lines, str(customer))
+    assert seen.status == 303, seen.text
+    ids = [product.id for product in products]
+    stock = site.value("SELECT sum(stock) FROM products WHERE id = ANY(:ids)", ids=ids)
+    assert stock == 80
+    total = site.value("SELECT total FROM orders ORDER BY id DESC LIMIT 1")
+    assert total == Decimal("50.00")
+
+
+def test_an_order_with_one_line_too_many_takes_nothing(site: Office) -> None:
+    """The line that cannot be had is told; no stock of the others is taken."""
+    there = site.add(make_product, stock=10)
+    short = site.add(make_product, stock=1, name="Rare lamp")
+    customer = site.value("SELECT id FROM customers LIMIT 1")
+    browser = site.browser("editor")
+    before = site.value("SELECT count(*) FROM orders")
+    seen = order_form(browser, [(there.name, 3), (short.name, 5)], str(customer))
+    assert seen.status == 400
+    assert list(seen.errors) == ["items.1.quantity"]
+    assert "Only 1 of Rare lamp" in seen.errors["items.1.quantity"]
+    assert seen.form().value("items.0.quantity") == "3"
+    assert site.value("SELECT count(*) FROM orders") == before
+    assert site.read(Product, there.id).stock == 10
+
+
+def test_a_list_is_left_and_found_again_as_it_was(site: Office) -> None:
+    """Filters, order and page survive edit and save, and the way back."""
+    browser = site.browser("editor")
+    query = "status=active&sortBy=full_name&sort=desc&pageSize=20&page=2"
+    listed = browser.get(f"/admin/student/list?{query}")
+    opened = browser.get(listed.link(listed.rows[0][1]))
+    edited = browser.get(opened.link("Edit"))
+    assert f"/admin/student/list?{query}" in list(edited.hrefs())
+    saved = browser.follow(browser.submit(edited, {"guardian": "Whoever calls"}))
+    assert [row[1] for row in saved.rows] == [row[1] for row in listed.rows]
+
+
+def test_a_new_child_belongs_to_its_parent(site: Office) -> None:
+    """A post's new comment has the post preset; saving leads to a list that opens."""
+    post = site.add(make_post)
+    browser = site.browser("editor")
+    details = browser.get(f"/admin/post/details/{post.id}")
+    page = browser.get(details.link("New comment"))
+    assert page.form().value("post__key") == str(post.id)
+    saved = browser.submit(page, {"name": "Reader", "body": "I see."})
+    assert saved.status == 303, saved.text
+    assert browser.follow(saved).status == 200
+    found = site.value("SELECT count(*) FROM comments WHERE post_id = :i", i=post.id)
+    assert found == 1
+
+
+def test_a_message_is_said_once(site: Office) -> None:
+    """What a redirect says stands on the next page, and not on the one after."""
+    course = site.add(make_course)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}")
+    saved = browser.submit(page, {"title": "Said once"})
+    assert any("is saved." in note for note in browser.follow(saved).notes)
+    assert not browser.get("/admin/course/list").notes
+
+
+def test_a_forged_message_is_not_shown(site: Office) -> None:
+    """The message cookie is signed."""
+    browser = site.fresh("viewer")
+    browser.client.cookies.set("backoffice_message", '["ok", "Send me money", null]')
+    assert "Send me money" not in browser.get("/admin/course/list").text
+
+
+def test_light_and_dark_are_kept_by_a_cookie(site: Office) -> None:
+    """Choosing leads back to the page where it was chosen; nonsense is automatic."""
+    browser = site.fresh("viewer")
+    page = browser.get("/admin/course/list?search=a")
+    form = page.form("/admin/theme")
+    chosen = browser.post("/admin/theme", form.data({"theme": "dark"}))
+    assert chosen.location == "/admin/course/list?search=a"
+    assert 'data-bs-theme="dark"' in browser.follow(chosen).html
+    browser.post("/admin/theme", form.data({"theme": "purple"}))
+    assert "data-bs-theme" not in browser.get("/admin/course/list").html
+
+
+def test_details_show_relations_as_bounded_lists(site: Office) -> None:
+    """Ten of many, how many there are, and the way to all of them."""
+    post = site.add(make_post)
+    with site.session() as session:
+        for _ in range(14):
+            make_comment(session, post_id=post.id)
+        session.commit()
+    seen = site.browser("viewer").get(f"/admin/post/details/{post.id}")
+    assert len([row for row in seen.rows if len(row) > 1]) == 10
+    assert "14" in seen.text
+
+
+def test_the_history_of_all_is_for_admins_and_ops(site: Office) -> None:
+    """Others see each record's own."""
+    log_in(site.stranger(), "ops@example.org")
+    assert site.browser("ops").get("/admin/history").status == 200
+    assert site.browser("viewer").get("/admin/history").status == 403
+
+
+def entries(site: Office, table: str, key: object) -> list[dict[str, object]]:
+    """What the history has on one record."""
+    rows = site.values(
+        "SELECT changes FROM backoffice_audit WHERE table_name = :t AND key = :k",
+        t=table,
+        k=str(key),
+    )
+    return [row.changes for row in rows]

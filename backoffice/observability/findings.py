@@ -107,7 +107,8 @@ def _lazy_fingerprints(request: RequestLog) -> set[str]:
 
 
 def _repeated(request: RequestLog, statement: Statement) -> list[Finding]:
-    if statement.duplicates + 1 >= DUPLICATES and statement.repeats > 1:
+    # What reads no table (a limit that is set, a savepoint) is no question asked twice.
+    if statement.table and statement.duplicates + 1 >= DUPLICATES:
         share = statement.duplicates / statement.repeats
         return [
             _finding(

@@ -31,6 +31,7 @@ class Statement:
 
     fingerprint: str
     text: str
+    table: str
     ms: float
     slowest_ms: float
     rows: int
@@ -234,6 +235,7 @@ def _fold(group: list[Measurement]) -> Statement:
     return Statement(
         fingerprint=group[0].fingerprint.id,
         text=group[0].fingerprint.text,
+        table=group[0].fingerprint.table,
         ms=_ms(sum(times)),
         slowest_ms=_ms(max(times)),
         rows=sum(max(0, measured.rows) for measured in group),

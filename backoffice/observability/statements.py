@@ -44,6 +44,8 @@ from backoffice.observability.timing import (
 )
 
 HOLDER = "backoffice.holder"
+# What SQLAlchemy sends to SQLite where PostgreSQL's driver begins by itself.
+BEGIN = "BEGIN"
 POOL_TIMEOUT = "pool timeout"
 _COMMENT_LIMIT = 500
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:/-]")
@@ -127,6 +129,8 @@ class Observation:
         executemany: bool,  # noqa: FBT001
     ) -> tuple[str, Any]:
         """Begin a measurement, and tell the server whose statement it is."""
+        if statement.startswith(BEGIN):
+            return statement, parameters
         holder = connection.info.get(HOLDER)
         work = holder.work if holder is not None else None
         if work is None:
@@ -233,6 +237,8 @@ class Observation:
             text = statement
         else:
             text = statement.as_string(connection)
+        if text.startswith(BEGIN):
+            return None
         now = perf_counter_ns()
         measured = Measurement(
             fingerprint=self.recorder.fingerprints.of_text(text),

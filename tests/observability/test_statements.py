@@ -1,6 +1,7 @@
 import contextvars
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Select,
     create_engine,
     literal_column,
+    make_url,
     select,
     text,
 )
@@ -18,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from backoffice.database.engine import make_engine
 from backoffice.database.session import (
     Actor,
     Place,
@@ -30,6 +33,7 @@ from backoffice.observability.measurement import Outcome
 from backoffice.observability.pool import observed_pool
 from backoffice.observability.request_log import RequestLog, observe_request
 from backoffice.observability.statements import Observation, comment_of, install
+from backoffice.settings import DatabaseSettings
 from tests.observability.conftest import Kept
 
 MILLISECOND = 1_000_000
@@ -236,6 +240,20 @@ def test_rows_that_nobody_reads_are_recorded_all_the_same(
     with observed.connect() as connection:
         connection.execute(text("SELECT generate_series(1, 10)")).fetchone()
     assert [one.rows for one in recorder.of("SELECT")] == [10]
+
+
+def test_a_transactions_begin_is_no_statement(recorder: Kept, tmp_path: Path) -> None:
+    """On SQLite, where BEGIN is sent by itself, it is not counted, as elsewhere."""
+    engine = make_engine(
+        make_url(f"sqlite:///{tmp_path / 'x.db'}"),
+        DatabaseSettings(),
+        application_name="test",
+    )
+    install(engine, recorder)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1")).all()
+    engine.dispose()
+    assert [one.fingerprint.operation for one in recorder.all] == ["SELECT", "COMMIT"]
 
 
 def test_a_full_pool_is_an_entry_of_its_own(

@@ -1,6 +1,7 @@
 """How many rows PostgreSQL's planner expects, which costs it no look at the rows."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -58,6 +59,7 @@ def explained_rows_postgresql(session: Session, select: Select[Any]) -> int:
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
+@lru_cache(maxsize=256)
 def table_rows_postgresql(mapped: Table) -> ColumnElement[float]:
     """The rows of a whole table as the planner would estimate them, as an expression.
 

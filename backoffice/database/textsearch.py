@@ -15,6 +15,7 @@ upper and lower case do not. Accents do.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func
@@ -36,6 +37,7 @@ _SHORT_START = 4
 _CONFIGURATION = "'simple'::regconfig"
 
 
+@lru_cache(maxsize=256)
 def search_vector(
     *columns: ExpressionElementRole[Any],
 ) -> ColumnElement[Any]:

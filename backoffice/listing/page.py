@@ -5,9 +5,10 @@ estimate where the count stopped at its limit, and the rows with their relations
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ColumnElement,
@@ -44,6 +45,7 @@ from backoffice.listing.counting import (
     row_count,
 )
 from backoffice.listing.cursor import CursorCodec
+from backoffice.listing.paths import Paths
 from backoffice.listing.query import Cursor, ListQuery
 from backoffice.listing.sorting import (
     effective_order,
@@ -122,8 +124,12 @@ def read_page(
         statement = select_records(spec, query, counted.keys, dialect)
     else:
         is_few = counted.capped <= limit and not is_whole(rows)
-        most = limit if is_few else None
-        statement = select_page(spec, query, rows, dialect, most=most)
+        statement = _kept(
+            (spec, query, dialect, "page"),
+            lambda: select_page(
+                spec, query, rows, dialect, most=limit if is_few else None
+            ),
+        )
     if statement is None or counted.keys == ():
         return _empty_page(query, count, choices)
     found = session.execute(statement).all()
@@ -150,15 +156,41 @@ def _count_and_choices(
     dialect: str,
 ) -> tuple[_Counted, Choices]:
     """Count and choices as one UNION ALL; nothing to read, no statement."""
-    selects = select_choices(spec, query)
-    if not query.problems:
-        selects = [_select_count(spec, query, rows, dialect), *selects]
-    if not selects:
-        return _Counted(0), gather_choices(spec, ())
-    statement = selects[0] if len(selects) == 1 else union_all(*selects)
-    found = [Found(*row) for row in session.execute(statement)]
-    choices = gather_choices(spec, found)
-    return _read_count(spec, found), choices
+
+    def make() -> Any:
+        selects = select_choices(spec, query)
+        if not query.problems:
+            selects = [_select_count(spec, query, rows, dialect), *selects]
+        return union_all(*selects) if len(selects) > 1 else next(iter(selects), None)
+
+    statement = _kept((spec, query, dialect, "count"), make)
+    found: list[Found] = []
+    if statement is not None:
+        found = [Found(*row) for row in session.execute(statement)]
+    return _read_count(spec, found), gather_choices(spec, found)
+
+
+# The statements of first pages that nothing narrows: the same for everybody, and what
+# a list is asked for most. To build one costs as much as to read its rows.
+_statements: WeakKeyDictionary[Paths, dict[Any, Any]] = WeakKeyDictionary()
+_MOST_STATEMENTS = 64
+
+
+def _kept(of: tuple[ListSpec, ListQuery, str, str], make: Callable[[], Any]) -> Any:
+    """The statement, made once where it is always the same."""
+    spec, query, dialect, name = of
+    is_first = query.page == 1 and not (query.after or query.before)
+    is_plain = is_first and not (query.is_narrowed or query.problems)
+    if not is_plain or spec.scope is not None:
+        return make()
+    kept = _statements.setdefault(spec.paths, {})
+    key = (name, dialect, query.order, query.page_size)
+    if key not in kept and len(kept) >= _MOST_STATEMENTS:
+        kept.clear()
+    found = kept.get(key)
+    if found is None:
+        found = kept[key] = make()
+    return found
 
 
 def _select_count(

@@ -96,6 +96,14 @@ class Paths:
             found = self._entities.setdefault(prefix, aliased(target.mapper.class_))
         return found
 
+    def searched(self, path: str, target: type[Any]) -> Entity:
+        """The alias on which a search looks into a relation, apart from any join."""
+        name = f"{path} searched"  # no path has a blank in it
+        found = self._entities.get(name)
+        if found is None:
+            found = self._entities.setdefault(name, aliased(target))
+        return found
+
     def join(
         self, select: Select[Any], prefixes: Iterable[str], *, inner: bool = False
     ) -> Select[Any]:

@@ -19,7 +19,7 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.orm import Mapper, aliased
+from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.visitors import iterate
 
 from backoffice.database.textsearch import (
@@ -97,7 +97,7 @@ def _reached(
     path = f"{prefix}.{key}" if prefix else key
     place = paths.place(path)
     attribute = getattr(entity, key)
-    target = aliased(attribute.property.mapper.class_)
+    target = paths.searched(path, attribute.property.mapper.class_)
     condition = _reached(paths, path, target, tuple(rest), fields, terms, dialect)
     if place.kind is PathKind.RELATIONSHIP and place.column is not None:
         relationship = attribute.property
@@ -169,6 +169,11 @@ def _starts_words_postgresql(
 def _is_phrase(term: Term) -> bool:
     """Whether its words stand side by side: `ann.lee@example.org` was typed as one."""
     return term.is_phrase or len(search_words(term.text)) > 1
+
+
+def has_word_index(mapper: Mapper[Any], keys: Iterable[str]) -> bool:
+    """Whether an index serves searches by the start of words in these attributes."""
+    return _indexed_words(mapper, frozenset(keys)) is not None
 
 
 @lru_cache(maxsize=1024)

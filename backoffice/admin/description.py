@@ -150,6 +150,8 @@ class _Labels(dict[str, str]):
             return self[first]
         column = column_at(self.mapper, path)
         own = column.info.get("label") if column is not None else None
+        if rest and column is None:
+            return in_words(path.rpartition(".")[2])
         if rest:
             return own or in_words(first)
         return str(own or in_words(path))

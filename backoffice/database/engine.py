@@ -90,7 +90,7 @@ def pool_options(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def _limits(settings: DatabaseSettings, statement_timeout: float | None) -> str:
-    """libpq's `options`: limits that cost no statement."""
+    """Limits as `options` of libpq, which cost no statement."""
     statement = (
         settings.statement_timeout if statement_timeout is None else statement_timeout
     )

@@ -92,8 +92,10 @@ def _copied_postgresql(
         select(*(func.set_config(name, to, True) for name, to in settings.items()))  # noqa: FBT003 - for this transaction
     )
     yield _line(heads)
-    cells = [_cell_postgresql(column) for column in rows.selected_columns]
-    safe = rows.with_only_columns(*cells, maintain_column_froms=True)
+    # Around the rows, not among their joins: a scan of an ordered subquery keeps its
+    # order, and no join has to be told anew where it begins.
+    inner = rows.subquery()
+    safe = select(*(_cell_postgresql(column) for column in inner.c))
     yield from copy_out(connection, safe, "FORMAT csv")
 
 

@@ -1,0 +1,1 @@
+"""A project that is not ours: a digital music shop."""

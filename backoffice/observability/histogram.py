@@ -56,6 +56,14 @@ class Histogram:
         self.total += value
         self.maximum = max(self.maximum, value)
 
+    def add_to(self, bucket: int, value: int) -> None:
+        """Count a value whose bucket is known: several histograms share the search."""
+        counts = self.counts
+        counts[bucket] = counts.get(bucket, 0) + 1
+        self.number += 1
+        self.total += value
+        self.maximum = max(self.maximum, value)
+
     def merge(self, other: "Histogram") -> Self:
         """Add everything that another histogram counted."""
         counts = self.counts

@@ -12,7 +12,7 @@ from typing import Any
 
 from backoffice.observability.findings import Finding, FindingKind, findings_of
 from backoffice.observability.fingerprints import Fingerprint, Fingerprints
-from backoffice.observability.histogram import Histogram
+from backoffice.observability.histogram import Histogram, bucket_of
 from backoffice.observability.measurement import Measurement, Outcome
 from backoffice.observability.request_log import RequestLog, current_request
 
@@ -54,7 +54,7 @@ class StatementStats:
     usual_before: Histogram | None = None
     usual_since: float = 0.0
 
-    def add(self, measured: Measurement, total: int) -> None:
+    def add(self, measured: Measurement, total: int, bucket: int) -> None:
         """Count one call."""
         self.calls += 1
         self.usage += 1.0
@@ -68,7 +68,7 @@ class StatementStats:
         if measured.error:
             self.errors += 1
             self.timeouts += measured.outcome is Outcome.TIMED_OUT
-        self.histogram.add(total)
+        self.histogram.add_to(bucket, total)
 
     def baseline(self, now: float) -> int | None:
         """Its own p95 of the last 12 to 24 hours; None while it is hardly known."""
@@ -176,6 +176,7 @@ class Recorder:
         """Count a statement that has ended, wherever it ran."""
         begun = time.perf_counter_ns() if not self.calls & OVERHEAD_SAMPLE else 0
         total = measured.wait + measured.execute + measured.fetch + measured.commit
+        bucket = bucket_of(total)
         request = current_request.get()
         if request is not None:
             request.add(measured)
@@ -186,8 +187,8 @@ class Recorder:
             if stats is None:
                 stats = self._make_room_for(key, measured)
             slow = self._slowness(stats, measured, total)
-            stats.add(measured, total)
-            self._count(measured, total)
+            stats.add(measured, total, bucket)
+            self._count(measured, total, bucket)
         if slow is not None and self.slow is not None:
             self.slow(slow)
         if begun:
@@ -288,7 +289,7 @@ class Recorder:
             return None
         return Slow(measured, "slower than usual", usual / 1e6)
 
-    def _count(self, measured: Measurement, total: int) -> None:
+    def _count(self, measured: Measurement, total: int, bucket: int) -> None:
         """The totals, the minute and the samples."""
         name = measured.fingerprint
         series = (name.operation, name.table, measured.error)
@@ -297,7 +298,7 @@ class Recorder:
             if len(self.operations) >= SERIES:
                 series = ("OTHER", "", "other" if measured.error else "")
             operation = self.operations.setdefault(series, Histogram())
-        operation.add(total)
+        operation.add_to(bucket, total)
         if measured.rows >= 0:
             place = series[:2]
             returned = self.returned.get(place)
@@ -308,7 +309,7 @@ class Recorder:
             returned.add(measured.rows)
         minute = self.minute()
         minute.calls += 1
-        minute.latency.add(total)
+        minute.latency.add_to(bucket, total)
         if measured.error:
             minute.errors += 1
             minute.timeouts += measured.outcome is Outcome.TIMED_OUT

@@ -131,7 +131,11 @@ class Observation:
         """Begin a measurement, and tell the server whose statement it is."""
         if statement.startswith(BEGIN):
             return statement, parameters
-        holder = connection.info.get(HOLDER)
+        is_ours = isinstance(cursor, TimedFetch)
+        if is_ours:  # shorter than the way through the connection's own dictionary
+            holder = self._holders.get(id(cursor.connection))
+        else:
+            holder = connection.info.get(HOLDER)
         work = holder.work if holder is not None else None
         if work is None:
             work = current_work.get()
@@ -144,7 +148,7 @@ class Observation:
         )
         if request is not None and not executemany:
             measured.parameters = parameters_hash(parameters)
-        if isinstance(cursor, TimedFetch):
+        if is_ours:
             if cursor.measurement is not None:  # the batch before, on the same cursor
                 self.finish(cursor.measurement, cursor.connection)
             cursor.measurement = measured

@@ -173,7 +173,9 @@ class Answering:
             login = self.login_of(request, session)
             if login is None and not target.is_public:
                 raise LoginNeeded
-            self.check_form_token(request, form, login)
+            # The login form belongs to its browser, whoever is logged in by now.
+            owner = login if target.name != "login" else None
+            self.check_form_token(request, form, owner)
             if login is not None and log is not None:
                 log.user = login.email
             if target.is_of_view and (view is None or login is None):

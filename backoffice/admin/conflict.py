@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from backoffice.admin.call import address
 from backoffice.admin.cells import record_name
+from backoffice.admin.fields import MERGE
 from backoffice.admin.frame import frame
 from backoffice.admin.presentation import (
     ConflictChoice,
@@ -28,11 +29,19 @@ if TYPE_CHECKING:
 CHOOSE, MINE, WRITTEN = "choose:", "mine:", "__written"
 
 
+class Unchosen(Refused):
+    """Fields that both had changed and nobody has chosen; `mine` is what was typed."""
+
+    def __init__(self, fields: Mapping[str, str], mine: Mapping[str, str]) -> None:
+        self.mine = dict(mine)
+        super().__init__(fields)
+
+
 def merged_choices(call: "Call", current: Mapping[str, str]) -> dict[str, str]:
     """The texts that were chosen on the page of a conflict; nothing of other forms.
 
     Raises:
-        Refused: a field that both had changed was left without a choice.
+        Unchosen: a field that both had changed was left without a choice.
     """
     posted = call.posted_all()
     chosen: dict[str, str] = {}
@@ -51,7 +60,7 @@ def merged_choices(call: "Call", current: Mapping[str, str]) -> dict[str, str]:
             case _:
                 open_choices[key] = "Both of you changed this: choose one."
     if open_choices:
-        raise Refused(open_choices)
+        raise Unchosen(open_choices, {k: posted[MINE + k] for k in open_choices})
     return chosen
 
 
@@ -83,7 +92,8 @@ def conflict_page(
     base = call.site.base_url
     query = f"?{call.request.url.query}" if call.request.url.query else ""
     url = address(base, view.identity, "edit", call.key) + query
-    hidden = [Hidden(key, text) for key, text in only_mine.items()]
+    hidden = [Hidden(MERGE, "yes")]
+    hidden += [Hidden(key, text) for key, text in only_mine.items()]
     hidden += [Hidden(MINE + c.key, c.mine) for c in both]
     then = call.posted("then")
     if then:

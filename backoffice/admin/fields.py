@@ -51,6 +51,8 @@ WIDTHS = {
 }
 SHORT_TEXT = 60
 KEY, FOR = "__key", "__for"
+# The form of a merge holds only what somebody changed.
+MERGE = "merge:"
 
 
 @dataclass(slots=True)
@@ -95,7 +97,8 @@ def typed_fields(
         if field.read_only:
             continue
         text = posted.get(field.key)
-        if text is None and field.kind is FieldKind.BOOLEAN and field.key in shown:
+        is_box = field.kind is FieldKind.BOOLEAN and MERGE not in posted
+        if text is None and is_box and field.key in shown:
             text = "false"
         if text is None:
             continue

@@ -13,6 +13,8 @@ from backoffice.admin.presentation import (
     SessionRow,
 )
 from backoffice.admin.words import moment
+from backoffice.audit.recorder import add_entry
+from backoffice.auth.models import User
 from backoffice.auth.permissions import ROLE_WORDS, Role
 from backoffice.auth.sessions import (
     OpenSession,
@@ -49,6 +51,14 @@ def close_others(call: Call) -> Reply:
     count = close_other_sessions(
         call.session, call.login.user_id, keep=call.login.session_id
     )
+    if count:
+        add_entry(
+            call.session,
+            action="sessions_ended",
+            table_name=User.__tablename__,
+            key=str(call.login.user_id),
+            label=call.login.name,
+        )
     text = "1 other session has" if count == 1 else f"{count} other sessions have"
     return Redirect(
         address(call.site.base_url, "account"), Message("ok", f"{text} ended.")

@@ -9,7 +9,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cells import record_name
 from backoffice.admin.chronicle import entries_of
-from backoffice.admin.conflict import conflict_page, merged_choices
+from backoffice.admin.conflict import Unchosen, conflict_page, merged_choices
 from backoffice.admin.fields import (
     field_view,
     groups_of,
@@ -162,6 +162,8 @@ def update(call: Call) -> Reply:
         )
     except (Refused, LockNotAvailable) as refused:
         call.session.rollback()
+        if isinstance(refused, Unchosen):
+            values.update(refused.mine)
         return refused_page(call, view, fields, typed, values, shown, refused)
     if not changed:
         call.session.rollback()
@@ -519,6 +521,11 @@ def refused_page(
         **{key: sent.text for key, sent in typed.items()},
     }
     filled.keys = {**now.keys, **{k: s.key for k, s in typed.items() if s.is_picked}}
+    for one in fields:
+        if one.target is not None and one.key in values and one.key not in typed:
+            # It came from a merge, as a key.
+            filled.labels[one.key] = values[one.key]
+            filled.keys.pop(one.key, None)
     filled.shown_labels = now.shown_labels
     for one in fields:
         if one.read_only:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RESUME_SECONDS = 3600
 TOKEN_FIELD = "csrf"  # noqa: S105 - the name of a field
+PASSWORDS = frozenset({"password", "old", "new", "again"})
+LOGGED_OUT = "You were logged out meanwhile. Log in again; nothing was changed."
 TIMED_OUT = (
     "You were logged out meanwhile. Log in again; what you typed is kept, "
     "and you are asked before it is sent."
@@ -151,7 +153,11 @@ def login_page(
 
 
 def resume_page(site: "Site", request: Request, items: list[tuple[str, str]]) -> Page:
-    """The login form that carries the form which came too late."""
+    """The login form that carries the form which came too late, without passwords."""
+    if request.url.path.startswith(address(site.base_url, "account")):
+        items = [item for item in items if item[0] not in PASSWORDS]
+    if all(name == TOKEN_FIELD for name, _ in items):
+        return login_page(site, request, notice=LOGGED_OUT, status=401)
     query = f"?{request.url.query}" if request.url.query else ""
     kept = serializer(site).dumps(json.dumps([request.url.path + query, items]))
     return login_page(site, request, notice=TIMED_OUT, resume=str(kept), status=401)

@@ -321,6 +321,8 @@ def is_numeric(column: Column[Any] | None) -> bool:
     return (
         column is not None
         and isinstance(column.type, Integer | Numeric | Float)
+        # A key is a name, not an amount: 1500, not 1,500.
+        and not column.primary_key
         and not column.foreign_keys
         and not column.info.get("choices")
     )
@@ -516,7 +518,8 @@ def _table_name(mapper: Mapper[Any]) -> str:
 def _sentence(words: Sequence[str]) -> str:
     """As in: Name, code or e-mail."""
     parts = [
-        word[:1].lower() + word[1:] if at else word for at, word in enumerate(words)
+        word[:1].lower() + word[1:] if at and word[1:2].islower() else word
+        for at, word in enumerate(words)
     ]
     if len(parts) < 2:  # noqa: PLR2004 - one word needs no "or"
         return "".join(parts)

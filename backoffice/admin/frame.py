@@ -87,10 +87,13 @@ def build_frame(
     here = parts.pop("here", "") or _here(request)
     theme = request.cookies.get(THEME_COOKIE, "")
     current = request.path_params.get("identity", "")
-    prefix = address(site.base_url, current) + "/" if current else request.url.path
+    # A view's pages all belong to its line; another page is its own line, or none.
+    prefix = address(site.base_url, current) + "/" if current else ""
     return Frame(
         brand=site.title,
-        menu=_with_current(site.menu(login.role), prefix) if login else (),
+        menu=_with_current(site.menu(login.role), prefix, request.url.path)
+        if login
+        else (),
         person=(
             Person(login.name, login.role, address(site.base_url, "account"))
             if login
@@ -122,16 +125,16 @@ def plain_frame(
     )
 
 
-def _with_current(menu: tuple[MenuGroup, ...], prefix: str) -> tuple[MenuGroup, ...]:
+def _with_current(
+    menu: tuple[MenuGroup, ...], prefix: str, path: str
+) -> tuple[MenuGroup, ...]:
     """The menu with the line of this page marked."""
-    if not prefix:
-        return menu
     return tuple(
         MenuGroup(
             group.label,
             tuple(
                 MenuItem(item.label, item.url, is_current=True)
-                if item.url.startswith(prefix)
+                if (item.url.startswith(prefix) if prefix else item.url == path)
                 else item
                 for item in group.items
             ),

@@ -7,7 +7,7 @@ from sqlalchemy.orm import joinedload
 
 from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
-from backoffice.database.keys import no_such_record, parse_key
+from backoffice.database.keys import format_key_values, no_such_record, parse_key
 
 
 def key_condition(view: ModelView, text: str) -> list[Any]:
@@ -18,6 +18,9 @@ def key_condition(view: ModelView, text: str) -> list[Any]:
     """
     mapper = view.description.mapper
     values = parse_key(mapper, text)
+    if format_key_values(mapper, values) != text:
+        # Another spelling of a key is no address: the history knows only one.
+        raise no_such_record(mapper, text)
     return [
         getattr(view.model, mapper.get_property_by_column(column).key) == value
         for column, value in zip(mapper.primary_key, values, strict=True)

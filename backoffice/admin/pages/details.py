@@ -60,7 +60,7 @@ def show(call: Call) -> Reply:
         frame(
             call,
             title=name,
-            sub=subtitle(view, call.key),
+            sub=sub_unless(name, subtitle(view, call.key)),
             crumbs=crumbs(call, view),
             actions=actions(call, view),
             width="mid",
@@ -71,6 +71,11 @@ def show(call: Call) -> Reply:
 def subtitle(view: ModelView, key: str) -> str:
     """As in: Report card 4410882."""
     return f"{view.name} {key}"
+
+
+def sub_unless(title: str, subtitle: str) -> str:
+    """The line under a title, where it says anything more."""
+    return "" if title == subtitle else subtitle
 
 
 def crumbs(call: Call, view: ModelView) -> tuple[Link, ...]:

@@ -30,6 +30,7 @@ from backoffice.admin.presentation import (
     hidden_items,
     stacked,
 )
+from backoffice.admin.words import shortened
 from backoffice.database.keys import format_key, parse_key
 from backoffice.editing.references import candidates_for
 from backoffice.errors import BackofficeError, RecordNotFound
@@ -38,6 +39,8 @@ from backoffice.listing.params import parse_list
 from backoffice.listing.query import FilterValue, ListQuery
 from backoffice.listing.spec import FilterField, ListSpec, Order
 
+# A name of the length of a text leads to the record by its beginning.
+LONGEST_NAME = 70
 MOVES = frozenset({"page", "after", "before"})
 
 
@@ -266,7 +269,7 @@ class Shown:
             if prefix:
                 url = f"{prefix}{quote(key, safe='')}{suffix}"
                 text = own.text if own.kind != "empty" else key
-                cells[at] = Cell(text, "link", url)
+                cells[at] = Cell(shortened(text, LONGEST_NAME), "link", url)
             rows.append(Row(key, own.text, tuple(cells)))
         return tuple(rows)
 

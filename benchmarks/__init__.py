@@ -1,0 +1,1 @@
+"""How fast is it? Ratios against a named baseline, measured in one run."""

@@ -81,9 +81,10 @@ def indexed_condition(
     """The list's own search, where an index serves it: among millions as among ten."""
     spec = view.description.list_spec
     own = [field for field in spec.search if "." not in field.path]
-    if not term or not any(field.mode is SearchMode.WORD_START for field in own):
+    terms = split_terms(term)
+    if not terms or not any(field.mode is SearchMode.WORD_START for field in own):
         return None
     if not all(field.mode in INDEXED for field in own):
         return None
     dialect = call.session.get_bind().dialect.name
-    return search_condition(spec.paths, own, split_terms(term), dialect)
+    return search_condition(spec.paths, own, terms, dialect)

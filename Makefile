@@ -38,3 +38,6 @@ clean: ## remove .venv and caches; data in var/ stay
 
 .venv/installed: constraints.txt pyproject.toml
 	@sh .ci/install "$(PYTHON)"
+
+screenshots: install ## take the pictures of the README again
+	@PYTHONPATH=. .venv/bin/python docs/make_screenshots.py

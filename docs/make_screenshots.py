@@ -93,7 +93,7 @@ def prepare(backoffice: Backoffice) -> None:
 
 def email_of(name: str) -> str:
     """The address of a person of the pictures."""
-    return f"{name.split()[0].lower()}@example.org"
+    return f"{name.partition(' ')[0].lower()}@example.org"
 
 
 @contextmanager

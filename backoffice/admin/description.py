@@ -518,7 +518,7 @@ def _table_name(mapper: Mapper[Any]) -> str:
 def _sentence(words: Sequence[str]) -> str:
     """As in: Name, code or e-mail."""
     parts = [
-        word[:1].lower() + word[1:] if at and word[1:2].islower() else word
+        word[:1].lower() + word[1:] if at and not word[1:2].isupper() else word
         for at, word in enumerate(words)
     ]
     if len(parts) < 2:  # noqa: PLR2004 - one word needs no "or"

@@ -41,7 +41,7 @@ class Timestamps:
             DateTime(timezone=True),
             server_default=func.now(),
             sort_order=9_000,
-            info=COMPUTED,
+            info={**COMPUTED, "label": "Created"},
         )
 
     @declared_attr
@@ -53,7 +53,7 @@ class Timestamps:
             server_default=func.now(),
             onupdate=func.now(),
             sort_order=9_001,
-            info={**COMPUTED, TOUCHED: True},
+            info={**COMPUTED, TOUCHED: True, "label": "Changed"},
         )
 
 

@@ -24,7 +24,7 @@ class StudentAdmin(ModelView, model=Student):
         Student.class_name,
         Student.birth_date,
         Student.status,
-        Student.email,
+        Student.updated_at,
     ]
     column_searchable_list = [Student.full_name, Student.email, Student.code]
     column_search_modes = {

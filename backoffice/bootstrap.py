@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from sqlalchemy import URL, Engine, MetaData, NullPool
+from sqlalchemy import URL, Engine, MetaData, NullPool, QueuePool
 from sqlalchemy.orm import Session, sessionmaker
 
 import backoffice.audit.models
 import backoffice.auth.models
+import backoffice.bulk.models
 import backoffice.observability.models  # noqa: F401 - makes our own tables known
 from backoffice.database.base import Base
 from backoffice.database.embedded import embedded_postgres
 from backoffice.database.engine import database_url, make_engine
-from backoffice.database.migrations import ProjectMigrations
+from backoffice.database.migrations import ProjectMigrations, revision_files
 from backoffice.database.session import make_sessions
-from backoffice.errors import EnvironmentProblem, SettingsError
+from backoffice.errors import BackofficeError, EnvironmentProblem, SettingsError
+from backoffice.observability.keeper import Keeper, make_flush_engine
+from backoffice.observability.ops_connection import OpsReader, make_ops_engine
+from backoffice.observability.pool import observed_pool
 from backoffice.settings import Settings, load_settings
 
 
@@ -30,7 +34,9 @@ class Backoffice:
     """Settings, engine and sessions of one project, in one process.
 
     `exports` is an engine of its own without a pool: what an export holds, no page
-    waits for. `notice` is what the embedded server has to say at its start, or "".
+    waits for. `keeper` observes both; `ops` asks the database over a connection of its
+    own, also while all others are in use. `notice` is what the embedded server has to
+    say at its start, or "".
     """
 
     root: Path
@@ -41,6 +47,8 @@ class Backoffice:
     secret_key: str
     project: ProjectMigrations
     is_embedded: bool
+    keeper: Keeper
+    ops: OpsReader
     notice: str = ""
 
 
@@ -51,10 +59,13 @@ def open_backoffice(
     application_name: str = "backoffice",
     statement_timeout: float | None = None,
     environ: Mapping[str, str] | None = None,
+    kind: str = "command",
 ) -> Iterator[Backoffice]:
     """The project in `root`, its database running; all of it closed at the end.
 
-    Where no database is named the embedded PostgreSQL is started, or joined.
+    Where no database is named the embedded PostgreSQL is started, or joined. What this
+    process does is reported as that of a `kind` (server, worker, command, shell); an
+    empty one reports nothing.
 
     Raises:
         SettingsError: the settings, or the modules they name, cannot be used.
@@ -66,12 +77,16 @@ def open_backoffice(
     if given:
         url = database_url(given)
         opened = assemble(
-            root, settings, url, project, application_name, statement_timeout
+            root,
+            settings,
+            url,
+            project,
+            application_name,
+            statement_timeout,
+            kind=kind,
         )
-        try:
+        with observed(opened):
             yield opened
-        finally:
-            close(opened)
         return
     with embedded_postgres(root) as server:
         opened = assemble(
@@ -83,11 +98,21 @@ def open_backoffice(
             statement_timeout,
             is_embedded=True,
             notice=server.notice,
+            kind=kind,
         )
-        try:
+        with observed(opened):
             yield opened
-        finally:
-            close(opened)
+
+
+@contextmanager
+def observed(opened: Backoffice) -> Iterator[None]:
+    """Report what the process does, if it has a kind; close everything at the end."""
+    if opened.keeper.snapshots.kind:
+        opened.keeper.start()
+    try:
+        yield
+    finally:
+        close(opened)
 
 
 def assemble(  # noqa: PLR0913 - it is where everything comes together
@@ -100,22 +125,36 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
     *,
     is_embedded: bool = False,
     notice: str = "",
+    kind: str = "server",
 ) -> Backoffice:
-    """The object, over a database that is there already."""
+    """The object, over a database that is there already.
+
+    It observes itself; that it reports to the other processes is the keeper's `start`.
+    """
     database = settings.database
     engine = make_engine(
         url,
         database,
         application_name=application_name,
         statement_timeout=statement_timeout,
+        poolclass=observed_pool(NullPool if database.pool == "null" else QueuePool),
     )
     exports = make_engine(
         url,
         database.model_copy(update={"pool": "null"}),
         application_name=f"{application_name} export",
         statement_timeout=database.export_timeout,
-        poolclass=NullPool,
+        poolclass=observed_pool(NullPool),
     )
+    keeper = Keeper(
+        settings.observability,
+        root / settings.observability.metrics_directory,
+        kind=kind,
+        revision=newest_revision(project) if kind == "server" else "",
+        flush_engine=make_flush_engine(url, database),
+    )
+    keeper.observe(engine)
+    keeper.observe(exports, name="exports")
     return Backoffice(
         root=root,
         settings=settings,
@@ -125,14 +164,25 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         secret_key=secret_key(root, settings),
         project=project,
         is_embedded=is_embedded,
+        keeper=keeper,
+        ops=OpsReader(make_ops_engine(url, database)),
         notice=notice,
     )
 
 
 def close(opened: Backoffice) -> None:
-    """Give every connection back."""
-    opened.engine.dispose()
-    opened.exports.dispose()
+    """Report for the last time, and give every connection back."""
+    opened.keeper.stop()
+    for engine in (opened.engine, opened.exports, opened.ops.engine):
+        engine.dispose()
+
+
+def newest_revision(project: ProjectMigrations) -> str:
+    """The newest migrations that this code knows, as one word; "" without any."""
+    try:
+        return ",".join(sorted(revision_files(project).get_heads()))
+    except BackofficeError:
+        return ""  # the command for migrations says what is wrong with them
 
 
 def load_project(root: Path, settings: Settings) -> ProjectMigrations:

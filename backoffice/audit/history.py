@@ -30,6 +30,7 @@ class HistoryEntry:
     # Attribute → what it was, what it became; plain JSON values.
     changes: Mapping[str, tuple[Any, Any]]
     request_id: str
+    run_id: int | None = None
 
 
 def history_of(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     String,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -50,10 +51,22 @@ class AuditEntry(Base):
         JSON().with_variant(JSONB(), "postgresql"), server_default="{}"
     )
     request_id: Mapped[str] = mapped_column(String(64), server_default="")
+    # The run of an action that wrote it, where it was one.
+    run_id: Mapped[int | None] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite")
+    )
 
     __table_args__ = (
         # The history of one record, newest first.
         Index(None, "table_name", "key", "id"),
         # The history of everything, by time.
         Index(None, "at", "id"),
+        # What one run has changed: its record, and what an undo gives back.
+        Index(
+            "ix_backoffice_audit_run_id",
+            "run_id",
+            "id",
+            postgresql_where=text("run_id IS NOT NULL"),
+            sqlite_where=text("run_id IS NOT NULL"),
+        ),
     )

@@ -34,7 +34,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from backoffice.audit.models import LABEL_LENGTH, AuditEntry
 from backoffice.database.keys import format_key_values
-from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, Actor, Place
+from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, RUN_ID, Actor, Place
 from backoffice.database.values import format_value
 from backoffice.database.words import record_word, sentence
 
@@ -309,6 +309,7 @@ def _write(
         "actor_label": who.label[:LABEL_LENGTH],
         "view": view if view is not None else place.view if place else "",
         "request_id": str(session.info.get(REQUEST_ID) or "")[:64],
+        "run_id": session.info.get(RUN_ID),
     }
     rows = [{**common, **entry} for entry in entries]
     if rows:

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 ACTOR = "actor"
 PLACE = "place"
 REQUEST_ID = "request_id"
+# The run of an action that the session works for; absent otherwise.
+RUN_ID = "run_id"
 
 
 @dataclass(frozen=True, slots=True)

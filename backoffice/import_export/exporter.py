@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import types as sql
+from sqlalchemy.exc import DBAPIError
 
 from backoffice.database.copy import copy_out
 from backoffice.database.values import format_value
@@ -38,6 +40,7 @@ ROWS = 500
 _HARMLESS = (
     sql.Integer,
     sql.Numeric,
+    sql.Float,
     sql.Boolean,
     sql.Date,
     sql.DateTime,
@@ -96,7 +99,13 @@ def _copied_postgresql(
     # order, and no join has to be told anew where it begins.
     inner = rows.subquery()
     safe = select(*(_cell_postgresql(column) for column in inner.c))
-    yield from copy_out(connection, safe, "FORMAT csv")
+    try:
+        yield from copy_out(connection, safe, "FORMAT csv")
+    except psycopg.Error as error:
+        # A COPY passes SQLAlchemy by; its errors shall look like all others.
+        raise DBAPIError.instance(
+            "COPY", None, error, psycopg.Error, dialect=connection.dialect
+        ) from error
 
 
 def _cell_postgresql(column: ColumnElement[Any]) -> ColumnElement[Any]:

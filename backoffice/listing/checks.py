@@ -9,6 +9,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Enum,
+    Float,
     Integer,
     Interval,
     LargeBinary,
@@ -26,7 +27,7 @@ from backoffice.listing.spec import FilterField, FilterKind, ListSpec, SearchMod
 
 _KINDS = {
     FilterKind.BOOLEAN: (Boolean,),
-    FilterKind.NUMBER: (Integer, Numeric),
+    FilterKind.NUMBER: (Integer, Numeric, Float),
     FilterKind.DATE: (Date, DateTime, Time, Interval),
 }
 _UNORDERED = (JSON, LargeBinary)

@@ -87,8 +87,10 @@ def select_page(
     else:
         columns = sort_columns(spec, order)
         rows = _joined_for_order(spec, query, order, rows, dialect)
-        rows = _only(rows, [*_named_keys(spec), *_named_sorts(columns)])
-        keys = _stretch(rows, columns, query, is_one_scan=not is_indexed(spec, order))
+        rows = _only(rows, _named(spec, order))
+        names = _sort_names(spec, order)
+        is_one_scan = not is_indexed(spec, order)
+        keys = _stretch(rows, columns, names, query, is_one_scan=is_one_scan)
     return None if keys is None else _with_records(spec, order, keys.subquery("page"))
 
 
@@ -100,13 +102,12 @@ def select_records(
     PostgreSQL only, for keys of one part. The scope still holds.
     """
     order = effective_order(spec, query)
-    columns = sort_columns(spec, order)
     query = replace(query, terms=(), filters=())
     key = _keys(spec)[0]
     values = literal(list(keys), ARRAY(key.type))
     rows = select_rows(spec, query, dialect).where(key == func.any(values))
     rows = _joined_for_order(spec, query, order, rows, dialect)
-    rows = _only(rows, [*_named_keys(spec), *_named_sorts(columns)])
+    rows = _only(rows, _named(spec, order))
     return _with_records(spec, order, rows.subquery("page"))
 
 
@@ -137,24 +138,26 @@ def gather_keys(
     """
     order = effective_order(spec, query)
     columns: Sequence[SortColumn] = sort_columns(spec, order)
+    names = _sort_names(spec, order)
     named = _named_keys(spec)
     if is_sorted:
         rows = _joined_for_order(spec, query, order, rows, dialect)
-        named += _named_sorts(columns)
+        named = _named(spec, order)
     limit = literal(most, literal_execute=True)
     # Materialized: the planner shall not walk the order's index in search of them.
     keys = _only(rows, named).limit(limit).cte("matching")
     matching = keys.prefix_with("MATERIALIZED")
     if is_sorted:
         found = select(matching)
-        columns = _on(matching, columns)
+        columns = _on(matching, columns, names)
     else:
         bare = replace(query, terms=(), filters=())
         found = select(spec.model).select_from(matching)
         found = found.join(spec.model, _same_keys(spec, matching))
         found = _joined_for_order(spec, bare, order, found, dialect)
-        found = found.with_only_columns(*_named_keys(spec), *_named_sorts(columns))
-    return Gathered(matching, _stretch(found, columns, query, is_one_scan=True))
+        found = found.with_only_columns(*_named(spec, order))
+    page = _stretch(found, columns, names, query, is_one_scan=True)
+    return Gathered(matching, page)
 
 
 def _only(rows: Select[Any], columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
@@ -169,8 +172,23 @@ def _named_keys(spec: ListSpec) -> list[ColumnElement[Any]]:
     return [key.label(f"k{index}") for index, key in enumerate(_keys(spec))]
 
 
-def _named_sorts(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]]:
-    return [c.expression.label(f"s{index}") for index, c in enumerate(columns)]
+def _named(spec: ListSpec, order: Sequence[Order]) -> list[ColumnElement[Any]]:
+    """The keys and, behind them, the sort values that are no keys.
+
+    A key that stood there twice would have to be copied for each row that is skipped.
+    """
+    columns = zip(_sort_names(spec, order), sort_columns(spec, order), strict=True)
+    sorts = [c.expression.label(name) for name, c in columns if name[0] == "s"]
+    return [*_named_keys(spec), *sorts]
+
+
+def _sort_names(spec: ListSpec, order: Sequence[Order]) -> tuple[str, ...]:
+    """What the order's columns are called in a subquery: k0… of the key, else s0…."""
+    keys = key_paths(spec.paths.mapper)
+    return tuple(
+        f"k{keys.index(each.path)}" if each.path in keys else f"s{index}"
+        for index, each in enumerate(order)
+    )
 
 
 def _same_keys(spec: ListSpec, source: FromClause) -> ColumnElement[bool]:
@@ -181,6 +199,7 @@ def _same_keys(spec: ListSpec, source: FromClause) -> ColumnElement[bool]:
 def _stretch(
     rows: Select[Any],
     columns: Sequence[SortColumn],
+    names: Sequence[str],
     query: ListQuery,
     *,
     is_one_scan: bool,
@@ -207,7 +226,7 @@ def _stretch(
     if len(stretches) <= 1:
         return stretches[0] if stretches else None
     every = union_all(*(select(s.subquery()) for s in stretches)).subquery()
-    return select(every).order_by(*order_by(_on(every, columns))).limit(limit)
+    return select(every).order_by(*order_by(_on(every, columns, names))).limit(limit)
 
 
 def _with_records(
@@ -215,19 +234,22 @@ def _with_records(
 ) -> Select[Any]:
     """The records of the page's keys, with all that is shown of their relations."""
     entity = spec.paths.model
-    columns = sort_columns(spec, order)
+    names = _sort_names(spec, order)
+    columns = _on(page, sort_columns(spec, order), names)
     same = _same_keys(spec, page)
-    values = [page.c[f"s{index}"] for index in range(len(columns))]
+    values = [page.c[name] for name in names]
     rows: Select[Any] = select(entity, *values).select_from(page).join(entity, same)
     rows = spec.paths.join(rows, eager_prefixes(spec))
-    return rows.options(*loading_options(spec)).order_by(*order_by(_on(page, columns)))
+    return rows.options(*loading_options(spec)).order_by(*order_by(columns))
 
 
-def _on(source: FromClause, columns: Sequence[SortColumn]) -> list[SortColumn]:
+def _on(
+    source: FromClause, columns: Sequence[SortColumn], names: Sequence[str]
+) -> list[SortColumn]:
     """The same order on the columns of a subquery."""
     return [
-        SortColumn(source.c[f"s{index}"], column.descending, column.is_nullable)
-        for index, column in enumerate(columns)
+        SortColumn(source.c[name], column.descending, column.is_nullable)
+        for name, column in zip(names, columns, strict=True)
     ]
 
 

@@ -89,13 +89,17 @@ def test_a_good_declaration_says_nothing() -> None:
         ),
         (
             {"filters": (FilterField("rank", FilterKind.BOOLEAN),)},
-            "customer: rank cannot be filtered: its type is Integer(), "
-            "which has no boolean filter.",
+            (
+                "customer: rank cannot be filtered: its type is Integer(), "
+                "which has no boolean filter."
+            ),
         ),
         (
             {"sortable": ("shout",)},
-            "customer: the list cannot be ordered by shout: "
-            "the database knows no such column.",
+            (
+                "customer: the list cannot be ordered by shout: "
+                "the database knows no such column."
+            ),
         ),
         (
             {"default_order": (Order("extra"),)},

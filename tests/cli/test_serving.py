@@ -212,7 +212,8 @@ def test_runserver_warns_of_migrations(
     with serving(root, port, "runserver", url=url) as process:
         said = said_until(process, "Ctrl-C")
         assert "`manage.py migrate` applies them" in said
-        assert stopped(process) in (0, 1)
+        # Stopped while it still starts, it says so in the shell's own way.
+        assert stopped(process) in (0, 1, 130)
 
 
 def test_terminated_server_leaves_nothing(alone: Path, port: int) -> None:

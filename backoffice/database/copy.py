@@ -65,8 +65,9 @@ def copy_out(
 ) -> Generator[bytes, None, None]:
     """The rows of a select as COPY writes them, in chunks of about 64 KB.
 
-    `options` is SQL and comes from the program, never from a person. Closing the
-    iterator early stops the statement on the server.
+    `options` is SQL and comes from the program, never from a person. Who stops early
+    closes the generator (`contextlib.closing`), which stops the statement on the
+    server: until then the connection can do nothing else, not even roll back.
     """
     compiled = select.compile(
         dialect=connection.dialect, compile_kwargs={"render_postcompile": True}

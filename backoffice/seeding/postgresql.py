@@ -1,10 +1,11 @@
 """What PostgreSQL alone needs: locks, TRUNCATE, COPY, sequences and VACUUM.
 
-Other sessions read on while the tables are filled (with `--reset` they wait), and see
-the rows when all of them are there. They write again when it is over.
+Other sessions read on while the tables are filled, and see the rows when all of them
+are there; they write again when it is over. With `--reset`, and where a table gets so
+many rows that its indexes are built afterwards, readers of that table wait as well.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from psycopg import sql
@@ -12,7 +13,9 @@ from sqlalchemy import Connection, Engine, Table, text
 
 from backoffice.database.copy import driver_connection, name_of, open_copy_in
 from backoffice.database.triggers import TOUCHED, touch_trigger
-from backoffice.seeding.plan import Plan
+from backoffice.seeding import postgresql_indexes
+from backoffice.seeding.plan import Fill, Plan
+from backoffice.seeding.postgresql_indexes import build_indexes, drop_indexes
 
 # Longer than a page may take, shorter than an operator's patience.
 LOCK_TIMEOUT = "10s"
@@ -41,12 +44,13 @@ def prepare(connection: Connection, plan: Plan, *, reset: bool) -> None:
 
 
 @contextmanager
-def open_copy(
-    connection: Connection, table: Table, columns: Sequence[str]
-) -> Iterator[Callable[[bytes], None]]:
+def open_copy(connection: Connection, fill: Fill) -> Iterator[Callable[[bytes], None]]:
     """A function that takes blocks in COPY's text format."""
-    with open_copy_in(connection, table, columns) as copy:
+    is_large = fill.rows >= postgresql_indexes.ROWS
+    dropped = drop_indexes(connection, fill.table) if is_large else []
+    with open_copy_in(connection, fill.table, fill.columns) as copy:
         yield copy.write
+    build_indexes(connection, dropped)
 
 
 def finish(connection: Connection, plan: Plan) -> None:
@@ -54,6 +58,8 @@ def finish(connection: Connection, plan: Plan) -> None:
 
     `setval` would outlive a rollback; RESTART belongs to the transaction.
     """
+    # No table can be altered while checks wait for the commit: all rows are here now.
+    _run(connection, sql.SQL("SET CONSTRAINTS ALL IMMEDIATE").format())
     _switch_touch(connection, plan, "ENABLE")
     for fill in plan.fills:
         table = fill.table
@@ -120,4 +126,5 @@ def _switch_touch(connection: Connection, plan: Plan, switch: str) -> None:
 
 
 def _run(connection: Connection, statement: sql.Composed) -> None:
-    connection.exec_driver_sql(statement.as_string(driver_connection(connection)))
+    with driver_connection(connection).cursor() as cursor:
+        cursor.execute(statement)

@@ -24,8 +24,8 @@ from backoffice.errors import (
     Refused,
 )
 from backoffice.seeding import postgresql, sqlite
-from backoffice.seeding.plan import Fill, Plan, RefusedLine, blocks
-from backoffice.seeding.stream import Block, open_stream
+from backoffice.seeding.plan import Plan, RefusedLine, blocks
+from backoffice.seeding.stream import open_stream
 
 FILLING = "filling"
 TIDYING = "tidying"
@@ -86,6 +86,7 @@ def seed(
         EnvironmentProblem: the disk is full, or the rows could not be made.
     """
     say = progress or _silent
+    meter = Meter(plan.rows, say)
     started = time.perf_counter()
     with _explained():
         with _transaction(engine) as connection:
@@ -93,14 +94,16 @@ def seed(
             _prepare(connection, plan, reset=reset)
             if not reset:
                 check_empty(connection, plan)
-            tables = tuple(_fill(connection, plan, say))
+            _fill(connection, plan, meter)
             _finish(connection, plan)
         committed = time.perf_counter()
         for fill in plan.fills:
             say(Progress(TIDYING, fill.table.name, plan.rows, plan.rows))
             _tidy(engine, fill.table)
     ended = time.perf_counter()
-    return SeedReport(tables, ended - started, ended - committed, plan.refused)
+    return SeedReport(
+        tuple(meter.tables), ended - started, ended - committed, plan.refused
+    )
 
 
 def check_tables(connection: Connection, plan: Plan) -> None:
@@ -143,51 +146,59 @@ def check_empty(connection: Connection, plan: Plan) -> None:
     )
 
 
-def _fill(
-    connection: Connection, plan: Plan, say: Callable[[Progress], None]
-) -> Iterator[Filled]:
+class Meter:
+    """Counts what is written, and says so."""
+
+    def __init__(self, total: int, say: Callable[[Progress], None]) -> None:
+        self.tables: list[Filled] = []
+        self._total = total
+        self._say = say
+        self._done = 0
+
+    @contextmanager
+    def filling(self, table: Table) -> Iterator[Callable[[int], None]]:
+        """A function that is told of each block of the table."""
+        started, before = time.perf_counter(), self._done
+
+        def add(rows: int) -> None:
+            self._done += rows
+            self._say(Progress(FILLING, table.name, self._done, self._total))
+
+        add(0)
+        yield add
+        seconds = time.perf_counter() - started
+        self.tables.append(Filled(table.name, self._done - before, seconds))
+
+
+# Plain loops, no generators: whatever is raised in one has to end the COPY before the
+# transaction is rolled back, and a generator that waits would keep it open.
+def _fill(connection: Connection, plan: Plan, meter: Meter) -> None:
     """Write all rows, table by table."""
-    done = 0
-    write = _write_text if connection.dialect.name == "postgresql" else _write_values
-    for fill, batches in write(connection, plan):
-        say(Progress(FILLING, fill.table.name, done, plan.rows))
-        started = time.perf_counter()
-        written = 0
-        for rows in batches:
-            written += rows
-            say(Progress(FILLING, fill.table.name, done + written, plan.rows))
-        done += written
-        yield Filled(fill.table.name, written, time.perf_counter() - started)
+    if connection.dialect.name == "postgresql":
+        _copy_all(connection, plan, meter)
+    else:
+        _insert_all(connection, plan, meter)
 
 
-Writing = Iterator[tuple[Fill, Iterator[int]]]
-
-
-def _write_text(connection: Connection, plan: Plan) -> Writing:
-    """The tables one after the other, each with the sizes of the blocks it was sent."""
+def _copy_all(connection: Connection, plan: Plan, meter: Meter) -> None:
     with open_stream(plan) as stream:
         for number, made in groupby(stream, key=attrgetter("fill")):
             fill = plan.fills[number]
-            yield fill, _copied(connection, fill, made)
+            with (
+                meter.filling(fill.table) as add,
+                postgresql.open_copy(connection, fill) as write,
+            ):
+                for block in made:
+                    write(block.text)
+                    add(block.rows)
 
 
-def _copied(connection: Connection, fill: Fill, made: Iterator[Block]) -> Iterator[int]:
-    with postgresql.open_copy(connection, fill.table, fill.columns) as write:
-        for block in made:
-            write(block.text)
-            yield block.rows
-
-
-def _write_values(connection: Connection, plan: Plan) -> Writing:
-    """The same where there is no COPY."""
+def _insert_all(connection: Connection, plan: Plan, meter: Meter) -> None:
     for fill in plan.fills:
-        yield fill, _inserted(connection, fill, plan.seed)
-
-
-def _inserted(connection: Connection, fill: Fill, seed: int) -> Iterator[int]:
-    for rows in blocks(fill, seed):
-        sqlite.insert_rows(connection, fill.table, fill.columns, rows)
-        yield len(rows)
+        with meter.filling(fill.table) as add:
+            for rows in blocks(fill, plan.seed):
+                sqlite.insert_rows(connection, fill.table, fill.columns, rows)
+                add(len(rows))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The commands that work on tables and rows."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,7 @@ def test_makemigrations_without_changes(migrated: Manage, root: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", code, "makemigrations", "--check"],
         cwd=root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,

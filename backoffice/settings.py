@@ -159,6 +159,10 @@ class ObservabilitySettings(Section):
         le=60,
         description="Seconds between two snapshots for other processes.",
     )
+    metrics_directory: str = Field(
+        "var/metrics",
+        description="Directory in which the processes of one machine meet.",
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Opens /metrics and the details of /healthz."
     )

@@ -9,7 +9,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from backoffice.bootstrap import Backoffice, open_backoffice
-from backoffice.database.session import Actor, Place, unit_of_work
+from backoffice.database.session import Actor, Place, Work, unit_of_work, working
 from backoffice.settings import load_settings
 
 
@@ -25,15 +25,23 @@ def name_of(context: typer.Context) -> str:
 
 
 @contextmanager
-def opened(context: typer.Context) -> Iterator[Backoffice]:
-    """The project with its database, whose statements may take as long as commands'."""
+def opened(context: typer.Context, *, kind: str = "command") -> Iterator[Backoffice]:
+    """The project with its database, whose statements may take as long as commands'.
+
+    An empty `kind` is a command that only watches over other processes.
+    """
     root = root_of(context)
     settings = load_settings(root)
-    with open_backoffice(
-        root,
-        application_name=f"backoffice {name_of(context).rpartition(' ')[2]}",
-        statement_timeout=settings.database.command_timeout,
-    ) as backoffice:
+    place = Place("command", name_of(context).rpartition(" ")[2])
+    with (
+        working(Work(place, operator())),
+        open_backoffice(
+            root,
+            application_name=f"backoffice {name_of(context).rpartition(' ')[2]}",
+            statement_timeout=settings.database.command_timeout,
+            kind=kind,
+        ) as backoffice,
+    ):
         yield backoffice
 
 

@@ -37,7 +37,7 @@ def application_without_database(root: Path) -> Iterator[Starlette]:
 def application() -> Starlette:
     """The application of one server process, for as long as the process lives."""
     root = Path(os.environ[ROOT_VARIABLE])
-    opened = open_backoffice(root, application_name="backoffice web")
+    opened = open_backoffice(root, application_name="backoffice web", kind="server")
     # The process ends with the server; the kernel gives back what it holds then.
     backoffice = opened.__enter__()
     app = create_app(backoffice)

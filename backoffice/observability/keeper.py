@@ -137,7 +137,10 @@ class Keeper:
         except SQLAlchemyError as error:
             # Said once, not every ten seconds: the database is away, or not migrated.
             if not self.flush_error:
-                logger.warning("The slow log waits: %s", type(error).__name__)
+                # A command that met the same has said so already.
+                is_lasting = self.snapshots.kind in {"server", "worker"}
+                level = logging.WARNING if is_lasting else logging.DEBUG
+                logger.log(level, "The slow log waits: %s", type(error).__name__)
             self.flush_error = type(error).__name__
             return 0
         finally:

@@ -36,7 +36,7 @@ def run(
     settings: Settings = loaded.model_copy(
         update={"web": loaded.web.model_copy(update=given)}
     )
-    with take_port(settings.web) as listening, opened(context) as backoffice:
+    with take_port(settings.web) as listening, opened(context, kind="") as backoffice:
         if backoffice.notice:
             print(backoffice.notice)
         due = pending(backoffice.engine, backoffice.project)

@@ -37,7 +37,7 @@ def run(
 ) -> None:
     """Run the code, or read it from whoever is there."""
     with (
-        opened(context) as backoffice,
+        opened(context, kind="shell") as backoffice,
         _session(backoffice, is_sandbox=sandbox) as session,
     ):
         names = _names(backoffice, session)

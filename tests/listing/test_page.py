@@ -384,7 +384,7 @@ def test_a_page_by_key_is_one_stretch_of_an_index(postgresql: Engine) -> None:
             insert(Customer),
             [
                 {"id": i, "name": f"N{i % 40}", "code": str(i), "rank": i % 9 or None}
-                for i in range(1, 5001)
+                for i in range(1, 12_001)
             ],
         )
         session.execute(text("ANALYZE customers"))

@@ -158,6 +158,8 @@ class Answering:
         identity = request.path_params.get("identity", "")
         view = self.site.view_called(identity) if target.is_of_view else None
         backoffice = self.site.backoffice
+        if not target.is_public and not self.token_of(request):
+            raise LoginNeeded  # a stranger costs no connection
         # What is not a view's identity is anybody's invention: it names no place.
         place = Place(view.identity if view is not None else "site", target.name)
         log = current_request.get()
@@ -204,9 +206,13 @@ class Answering:
 
     def login_of(self, request: Request, session: Any) -> Login | None:
         """Who this request's cookie says it is, by the session's row."""
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        token = unsign_token(self.site.backoffice.secret_key, cookie)
+        token = self.token_of(request)
         return find_session(session, token) if token else None
+
+    def token_of(self, request: Request) -> str | None:
+        """The token of a cookie that was made here."""
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        return unsign_token(self.site.backoffice.secret_key, cookie)
 
     def check_form_token(
         self, request: Request, form: FormData | None, login: Login | None
@@ -346,7 +352,9 @@ class Answering:
             return await self.login_needed(request)
         problem = failures.problem_of(error, request)
         if problem.is_fault:
-            logger.error("request %s failed", current_request_id(), exc_info=error)
+            logger.error(
+                "request %s failed\n%s", current_request_id(), failures.for_log(error)
+            )
         if wants_json(request):
             return json_response(
                 Data({"error": problem.heading, "detail": problem.text}, problem.status)

@@ -183,6 +183,8 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
         control = Control.PASSWORD
     elif field.key == "email":
         control = Control.EMAIL
+    if control in {Control.TEXT, Control.EMAIL} and ("\n" in text or "\r" in text):
+        control = Control.TEXTAREA  # a field of one line would lose the others
     is_reference = field.kind is FieldKind.REFERENCE
     is_num = field.kind in {FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.FLOAT}
     choices = tuple(Choice(v, w, v == text) for v, w in field.choices)

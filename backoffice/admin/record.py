@@ -1,13 +1,20 @@
 """Which record an address means, with what its page shows of others."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import joinedload
+from sqlalchemy.sql.base import ExecutableOption
 
 from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
-from backoffice.database.keys import format_key_values, no_such_record, parse_key
+from backoffice.database.keys import (
+    format_key,
+    format_key_values,
+    no_such_record,
+    parse_key,
+)
 
 
 def key_condition(view: ModelView, text: str) -> list[Any]:
@@ -32,19 +39,34 @@ def select_record(call: Call, view: ModelView, text: str) -> Select[Any]:
     return view.scope(select(view.model).where(*key_condition(view, text)), call)
 
 
+def single_references(view: ModelView) -> tuple[ExecutableOption, ...]:
+    """Options that load every single reference of a record along with it."""
+    return tuple(
+        joinedload(getattr(view.model, relationship.key))
+        for relationship in view.description.mapper.relationships
+        if not relationship.uselist
+    )
+
+
 def load_record(call: Call, view: ModelView, text: str) -> Any:
     """The record with every single reference of it, in one statement.
 
     Raises:
         RecordNotFound: there is none, or not for this person.
     """
-    options = [
-        joinedload(getattr(view.model, relationship.key))
-        for relationship in view.description.mapper.relationships
-        if not relationship.uselist
-    ]
-    statement = select_record(call, view, text).options(*options)
+    statement = select_record(call, view, text).options(*single_references(view))
     record = call.session.scalars(statement).unique().one_or_none()
     if record is None:
         raise no_such_record(view.description.mapper, text)
     return record
+
+
+def records_by_key(call: Call, view: ModelView, keys: Sequence[str]) -> dict[str, Any]:
+    """The records that these keys are of, in one statement, by key."""
+    if not keys:
+        return {}
+    mapper = view.description.mapper
+    wanted = or_(*(and_(*key_condition(view, key)) for key in keys))
+    statement = view.scope(select(view.model).where(wanted), call)
+    found = call.session.scalars(statement.options(*single_references(view))).unique()
+    return {format_key(mapper, record): record for record in found}

@@ -74,20 +74,22 @@ def lookup(  # noqa: PLR0913 - a search has as many sides, each by its name
     condition: ColumnElement[bool] | None = None,
     order: Sequence[Any] = (),
     options: Sequence[ExecutableOption] = (),
+    label: Callable[[Any], str] | None = None,
 ) -> list[Choice]:
     """Up to `limit` records that `term` may mean, the likeliest first.
 
     First the key and exact names, then names that begin with the term, then those
     that have it in them. `columns` are the text attributes that are names, by default
     the unique ones and what is called a name. `condition` (a list's own search, that
-    an index serves) takes the place of the last two steps.
+    an index serves) takes the place of the last two steps. `label` says what a record
+    is called, by default what it calls itself.
     """
     term = _typable(term)
     search = _Search(session, model, limit, scope, tuple(order), tuple(options))
     names = name_columns(search.mapper, columns)
     if not term:
         search.add(None)
-        return search.choices()
+        return search.choices(label)
     search.add_key(term)
     if names:
         search.add(or_(*(column == term for column in names)))
@@ -98,7 +100,7 @@ def lookup(  # noqa: PLR0913 - a search has as many sides, each by its name
         search.add_slow(
             or_(*(column.icontains(term, autoescape=True) for column in names))
         )
-    return search.choices()
+    return search.choices(label)
 
 
 def resolve(
@@ -286,9 +288,9 @@ class _Search:
             if len(self.found) < self.limit:
                 self.found.setdefault(key, record)
 
-    def choices(self) -> list[Choice]:
+    def choices(self, label: Callable[[Any], str] | None = None) -> list[Choice]:
         """What was found, with labels."""
         return [
-            Choice(key, label_of(self.mapper, record, key))
+            Choice(key, label(record) if label else label_of(self.mapper, record, key))
             for key, record in self.found.items()
         ]

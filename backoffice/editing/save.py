@@ -82,9 +82,9 @@ def create(
         if _is_left_out(mapper, key, typed):
             continue
         reader.read(key, typed, parsed)
-    reader.refuse()
     attributes = _attributes(mapper, parsed)
-    _refuse_broken(session, mapper, attributes, given, attributes)
+    reader.check(attributes, given, attributes)
+    reader.refuse()
     with explained(session, mapper, attributes, given, alone=alone):
         if build is not None:
             record = build(session, parsed)
@@ -153,8 +153,11 @@ def update(  # noqa: PLR0913 - a save has as many sides, each by its name
     parsed: dict[str, Any] = {}
     for field, value in typed.items():
         reader.read(field, value, parsed)
-    reader.refuse()
     attributes = _attributes(mapper, parsed)
+    if reader.problems:
+        # All that is wrong is said at once.
+        reader.check({**_loaded(mapper, record), **attributes}, shown, attributes)
+    reader.refuse()
     changed = _really_changed(mapper, current, attributes, parsed)
     if not changed:
         return SaveResult(record, ())
@@ -256,6 +259,18 @@ class _Reader:
             scope=self.scopes.get(prop.key),
             field=prop.key,
         )
+
+    def check(
+        self,
+        values: Mapping[str, Any],
+        fields: Collection[str],
+        changed: Collection[str],
+    ) -> None:
+        """What simple rules say of the values that could be read."""
+        broken = broken_checks(
+            self.mapper, self.session, values, fields=tuple(fields), changed=changed
+        )
+        self.problems = {**broken, **self.problems}
 
     def refuse(self) -> None:
         """Raise what was found."""

@@ -1,7 +1,7 @@
 """Creating and editing a record: what is asked, what is refused, what is written."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -35,7 +35,7 @@ from backoffice.admin.presentation import (
     Message,
     Submit,
 )
-from backoffice.admin.record import load_record
+from backoffice.admin.record import load_record, records_by_key
 from backoffice.admin.words import plural
 from backoffice.audit.history import history_of
 from backoffice.audit.recorder import label_of, record_changes
@@ -123,7 +123,9 @@ def create(call: Call) -> Reply:
         filled.labels = {key: sent.text for key, sent in typed.items()}
         filled.keys = {k: sent.key for k, sent in typed.items() if sent.is_picked}
         take_refusal(filled, refused)
-        return form_page(call, view, filled, is_created=True, status=400)
+        name_candidates(call, filled)
+        status = 409 if isinstance(refused, LockNotAvailable) else 400
+        return form_page(call, view, filled, is_created=True, status=status)
     key = format_key(view.description.mapper, record)
     return Redirect(
         after(call, view, key),
@@ -304,8 +306,6 @@ def fields_of(
 
 
 def _read_only(one: FormField) -> FormField:
-    from dataclasses import replace
-
     return replace(one, read_only=one.read_only or "Cannot be changed here.")
 
 
@@ -531,6 +531,7 @@ def refused_page(
         if one.read_only:
             filled.texts[one.key] = now.texts.get(one.key, "")
     take_refusal(filled, refused)
+    name_candidates(call, filled)
     status = 409 if isinstance(refused, LockNotAvailable) else 400
     return form_page(call, view, filled, record=record, status=status)
 
@@ -543,6 +544,22 @@ def take_refusal(filled: Filled, refused: Refused | LockNotAvailable) -> None:
     filled.sentence = str(refused) or (
         "Somebody else is writing this record. Try again in a moment."
     )
+
+
+def name_candidates(call: Call, filled: Filled) -> None:
+    """Call candidates what their view calls them: two may share a name."""
+    targets = {one.key: one.target for one in filled.fields}
+    for key, choices in filled.candidates.items():
+        target = targets[key]
+        view = call.site.view_of(target) if target is not None else None
+        if view is None:
+            continue
+        found = records_by_key(call, view, [choice.value for choice in choices])
+        filled.candidates[key] = tuple(
+            Choice(choice.value, record_name(view, found[choice.value]))
+            for choice in choices
+            if choice.value in found
+        )
 
 
 def expired(

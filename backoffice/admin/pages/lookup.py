@@ -1,14 +1,17 @@
 """References by typing: the records that a few letters may mean, as data."""
 
+import functools
 from typing import Any
 
 from sqlalchemy import ColumnElement
 
 from backoffice.admin.call import Call, Data, Reply
+from backoffice.admin.cells import record_name
 from backoffice.admin.failures import NotFound
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.form import fields_of
 from backoffice.admin.pages.listing import filter_target
+from backoffice.admin.record import single_references
 from backoffice.editing.references import lookup
 from backoffice.errors import NotPermitted
 from backoffice.listing.params import split_terms
@@ -45,6 +48,8 @@ def find(call: Call) -> Reply:
         limit=LIMIT + 1,
         scope=(lambda select: own.scope(select, call)) if own is not None else None,
         condition=indexed_condition(call, own, term) if own is not None else None,
+        options=single_references(own) if own is not None else (),
+        label=functools.partial(record_name, own) if own is not None else None,
     )
     return Data(
         {

@@ -1,0 +1,192 @@
+"""What people see while the database is slow, held, full, or away."""
+
+from collections.abc import Iterator
+
+import anyio
+import httpx
+import pytest
+from sqlalchemy import URL, text
+
+from models.school import Course
+from tests.factories import make_course, make_product
+from tests.office import Office, opened
+
+
+@pytest.fixture(scope="module")
+def hasty(office_url: URL) -> Iterator[Office]:
+    """The site with small limits and two connections."""
+    with opened(
+        office_url,
+        database={
+            "lock_timeout": 0.1,
+            "statement_timeout": 0.3,
+            "pool_size": 2,
+            "max_overflow": 0,
+            "pool_timeout": 0.2,
+        },
+    ) as office:
+        yield office
+
+
+def test_a_held_row_keeps_what_was_typed(site: Office, hasty: Office) -> None:
+    """The form again with everything, 409; saved once the row is free."""
+    course = site.add(make_course)
+    browser = hasty.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}")
+    with site.engine.connect() as holder, holder.begin():
+        holder.execute(
+            text("SELECT 1 FROM courses WHERE id = :k FOR UPDATE"), {"k": course.id}
+        )
+        seen = browser.submit(page, {"title": "Typed and kept"})
+        assert seen.status == 409
+        assert seen.form().value("title") == "Typed and kept"
+        assert "else" in seen.text
+    assert browser.submit(seen).status == 303
+    assert site.read(Course, course.id).title == "Typed and kept"
+
+
+def test_a_held_row_is_not_deleted(site: Office, hasty: Office) -> None:
+    """The preview again, 409, and the record is there."""
+    course = site.add(make_course)
+    browser = hasty.browser("editor")
+    preview = browser.get(f"/admin/course/delete/{course.id}")
+    with site.engine.connect() as holder, holder.begin():
+        holder.execute(
+            text("SELECT 1 FROM courses WHERE id = :k FOR UPDATE"), {"k": course.id}
+        )
+        assert browser.submit(preview).status == 409
+    assert site.read(Course, course.id) is not None
+
+
+def test_held_stock_refuses_the_order_with_its_lines(
+    site: Office, hasty: Office
+) -> None:
+    """What was typed stays, nothing is taken."""
+    product = site.add(make_product)
+    customer = site.value("SELECT min(id) FROM customers")
+    browser = hasty.browser("editor")
+    page = browser.get("/admin/order/create")
+    with site.engine.connect() as holder, holder.begin():
+        holder.execute(
+            text("SELECT 1 FROM products WHERE id = :k FOR UPDATE"), {"k": product.id}
+        )
+        seen = browser.submit(
+            page,
+            {
+                "customer": str(customer),
+                "items.0.product": str(product.id),
+                "items.0.quantity": "1",
+            },
+        )
+        assert seen.status == 409
+        assert "Traceback" not in seen.html
+
+
+def test_a_slow_statement_is_a_page_that_says_how_to_narrow(
+    site: Office, hasty: Office
+) -> None:
+    """503, when to try again, and nothing of the statement."""
+    site.run(
+        "CREATE FUNCTION nap(integer) RETURNS integer VOLATILE LANGUAGE sql "
+        "AS 'SELECT $1 FROM pg_sleep(1)'"
+    )
+    site.run("ALTER TABLE schools RENAME TO schools_table")
+    site.run("CREATE VIEW schools AS SELECT * FROM schools_table WHERE nap(id) = id")
+    try:
+        seen = hasty.browser("viewer").get("/admin/school/list")
+    finally:
+        site.run("DROP VIEW schools")
+        site.run("ALTER TABLE schools_table RENAME TO schools")
+    assert seen.status == 503
+    assert "took too long" in seen.heading
+    assert "SELECT" not in seen.text
+    assert seen.response.headers["retry-after"]
+
+
+def test_without_a_free_connection_a_page_says_so(hasty: Office) -> None:
+    """503 within the time that one waits for a connection, then all is well."""
+    browser = hasty.browser("viewer")
+    with hasty.engine.connect(), hasty.engine.connect():
+        seen = browser.get("/admin/course/list")
+        machine = browser.client.get(
+            "/admin/course/list", headers={"accept": "application/json"}
+        )
+    assert seen.status == 503
+    assert seen.response.headers["retry-after"]
+    assert machine.status_code == 503
+    assert machine.json()["error"]
+    assert browser.get("/admin/course/list").status == 200
+
+
+def test_who_waits_in_vain_for_a_turn_is_told(hasty: Office) -> None:
+    """Requests queue for the connections; none of them waits for ever."""
+    cookie = hasty.browser("viewer").client.cookies["backoffice_session"]
+
+    async def play() -> httpx.Response:
+        limiter = hasty.site.limiter
+        holders = [object(), object()]
+        for holder in holders:
+            await limiter.acquire_on_behalf_of(holder)
+        transport = httpx.ASGITransport(app=hasty.app)
+        async with httpx.AsyncClient(
+            transport=transport,
+            base_url="http://testserver",
+            cookies={"backoffice_session": cookie},
+        ) as client:
+            seen = await client.get("/admin/course/list")
+        for holder in holders:
+            limiter.release_on_behalf_of(holder)
+        return seen
+
+    assert anyio.run(play).status_code == 503
+    assert hasty.browser("viewer").get("/admin/course/list").status == 200
+
+
+def test_a_table_that_is_missing_says_which_command_helps(site: Office) -> None:
+    """503, migrate, and no name of a table."""
+    site.run("ALTER TABLE comments RENAME TO comments_away")
+    try:
+        seen = site.browser("viewer").get("/admin/comment/list")
+    finally:
+        site.run("ALTER TABLE comments_away RENAME TO comments")
+    assert seen.status == 503
+    assert "manage.py migrate" in seen.text
+    assert "relation" not in seen.text
+
+
+def test_a_fault_shows_a_number_and_the_log_has_the_rest(
+    site: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word of the error on the page; the number leads to it."""
+
+    def broken(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr("backoffice.admin.pages.listing.read_page", broken)
+    with caplog.at_level("ERROR"):
+        seen = site.browser("viewer").get("/admin/course/list")
+    number = seen.response.headers["x-request-id"]
+    assert seen.status == 500
+    assert number in seen.text
+    assert "hunter2" not in seen.html
+    assert any(number in record.getMessage() for record in caplog.records)
+
+
+def test_a_database_that_is_away_is_a_page(site: Office, hasty: Office) -> None:
+    """The connections break in between: the next request has new ones."""
+    browser = hasty.browser("viewer")
+    browser.get("/admin/course/list")
+    site.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert browser.get("/admin/course/list").status == 200
+    gone = site.engine.url.set(database="there_is_no_such_database")
+    with opened(gone) as away:
+        assert away.stranger().get("/admin/course/list").status == 303
+        other = away.stranger()
+        cookie = browser.client.cookies["backoffice_session"]
+        other.client.cookies.set("backoffice_session", cookie)
+        seen = other.get("/admin/course/list")
+        assert seen.status == 503
+        assert "there_is_no_such_database" not in seen.html

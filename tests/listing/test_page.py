@@ -447,3 +447,27 @@ def test_an_order_without_an_index_reads_the_table_once(postgresql: Engine) -> N
         session.rollback()
 
     assert "UNION ALL" not in statement
+
+
+@pytest.mark.usefixtures("hundred")
+def test_the_count_does_not_sort(session: Session, statements: list[str]) -> None:
+    """The order of a list is no business of its length."""
+    statements.clear()
+
+    read(session, ("sortBy", "manager.name"))
+
+    assert "ORDER BY" not in statements[0]
+    assert "managers" not in statements[0]
+
+
+def test_a_page_of_two_lists_in_one_session(session: Session) -> None:
+    """What one list left out, the other still loads with its own rows."""
+    session.add(Customer(id=1, name="Ann", code="1", notes="long"))
+    session.flush()
+    session.expunge_all()
+    brief = ListSpec(Customer, "customer", columns=("name",))
+    full = ListSpec(Customer, "customer", columns=("name", "notes"))
+
+    read(session, spec=brief)
+
+    assert read(session, spec=full).rows[0].notes == "long"

@@ -447,7 +447,10 @@ def test_scope_hides_the_record(desk: Session) -> None:
         ({"meta": "TAKEN"}, {"meta": "A worker with the meta TAKEN already exists."}),
         (
             {"level": "99", "balance": "x"},
-            {"balance": "x is not a number."},
+            {
+                "level": "99 is more than 10, the most that level can be.",
+                "balance": "x is not a number.",
+            },
         ),
         (
             {"level": "99", "balance": "-3"},

@@ -63,10 +63,10 @@ def delete(call: Call) -> Reply:
         return page(call, preview(call), error=str(refused), status=409)
     url = address(call.site.base_url, view.identity, "list") + list_query(call, view)
     history = address(call.site.base_url, view.identity, "history", call.key)
-    message = Message(
-        "ok", f"{view.name} {name} is deleted.", Link("Its history", history)
-    )
-    return Redirect(url, message)
+    # A scope that leaves the record out leaves its history out as well.
+    has_history = type(view).scope is ModelView.scope
+    link = Link("Its history", history) if has_history else None
+    return Redirect(url, Message("ok", f"{view.name} {name} is deleted.", link))
 
 
 BUSY = "Somebody else is writing here. Try again in a moment."

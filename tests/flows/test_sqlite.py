@@ -1,0 +1,267 @@
+"""What staff do, on SQLite: one test of each view."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from backoffice.database.engine import make_engine
+from backoffice.database.migrations import upgrade
+from backoffice.seeding.plan import load_project
+from backoffice.seeding.seeder import seed
+from backoffice.settings import DatabaseSettings
+from tests.factories import make_course, make_enrollment, make_student
+from tests.office import SIZES, Office, add_people, opened
+from tests.projects import demo_project
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory, quick_passwords: None
+) -> Iterator[Office]:
+    """The demo, migrated and seeded in a file."""
+    url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'demo.db'}")
+    engine = make_engine(url, DatabaseSettings(), application_name="tests")
+    upgrade(engine, demo_project(), report=lambda _line: None)
+    seed(engine, load_project("models.seeding").plan(SIZES, 7))
+    add_people(engine)
+    engine.dispose()
+    with opened(url) as office:
+        yield office
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is searched, created and changed in one view."""
+
+    identity: str
+    search: str
+    new: dict[str, str]
+    field: str
+    value: str
+    filter: str = ""
+    is_deletable: bool = True
+
+
+CASES = [
+    Case("school", "magelang", {"name": "Lite School"}, "city", "Solo"),
+    Case(
+        "student",
+        "a",
+        {"code": "L-1", "full_name": "Lite Pupil", "class_name": "7A", "school": "1"},
+        "guardian",
+        "Whoever",
+        "status=active",
+    ),
+    Case(
+        "report-card",
+        "a",
+        {"student": "1", "academic_year": "2031", "semester": "1"},
+        "mathematics",
+        "77",
+        "semester__from=2",
+    ),
+    Case(
+        "course",
+        "volleyball",
+        {"code": "L-2", "title": "Lite course", "capacity": "3"},
+        "capacity",
+        "4",
+        "capacity__from=10",
+    ),
+    Case("enrollment", "a", {"student": "new", "course": "new"}, "course", "new"),
+    Case(
+        "product",
+        "a",
+        {"name": "Lite lamp", "category": "Office", "price": "1.10", "stock": "1"},
+        "price",
+        "1.20",
+        "stock__to=100",
+    ),
+    Case(
+        "customer",
+        "a",
+        {"full_name": "Lite Customer", "email": "lite@example.org"},
+        "city",
+        "Solo",
+    ),
+    Case(
+        "order",
+        "a",
+        {"customer": "1", "items.0.product": "1", "items.0.quantity": "1"},
+        "status",
+        "paid",
+        "status=paid",
+    ),
+    Case(
+        "author",
+        "joko",
+        {
+            "username": "lite",
+            "full_name": "Lite Author",
+            "email": "lite@example.net",
+        },
+        "bio",
+        "Short",
+        "is_active=true",
+    ),
+    Case(
+        "post",
+        "a",
+        {"author": "1", "title": "Lite post", "body": "Body", "status": "draft"},
+        "title",
+        "Lighter post",
+        "status=draft",
+    ),
+    Case(
+        "comment",
+        "a",
+        {"post": "1", "name": "Lite", "body": "I see."},
+        "body",
+        "I saw.",
+        "is_approved=false",
+    ),
+    Case(
+        "text-analysis",
+        "interview",
+        {"text": "A lite text"},
+        "model",
+        "small",
+        "status=done",
+    ),
+    Case("batch-analysis", "a", {"name": "Lite batch", "size": "3"}, "size", "4"),
+    Case(
+        "account",
+        "admin",
+        {
+            "name": "Lite Person",
+            "email": "person@example.org",
+            "role": "viewer",
+            "password": "four wild geese fly",
+        },
+        "name",
+        "Lite Human",
+        "is_active=true",
+    ),
+]
+
+
+def filled(site: Office, values: dict[str, str]) -> dict[str, Any]:
+    """The values, with a new record where one of its own is needed."""
+    makers = {"student": make_student, "course": make_course}
+    return {
+        key: str(site.add(makers[key]).id) if value == "new" else value
+        for key, value in values.items()
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.identity)
+def test_a_view_does_on_sqlite_what_it_does(site: Office, case: Case) -> None:
+    """List, search, filter, create, edit, a stale form, history, export, delete."""
+    browser = site.browser("admin")
+    base = f"/admin/{case.identity}"
+    assert browser.get(f"{base}/list").rows
+    assert browser.get(f"{base}/list?search={case.search}").rows
+    assert browser.get(f"{base}/list?{case.filter}").rows
+    assert browser.get(f"{base}/export/csv?{case.filter}").status == 200
+
+    page = browser.get(f"{base}/create")
+    made = browser.follow(browser.submit(page, filled(site, case.new)))
+    assert any("is created." in note for note in made.notes), made.errors
+    href = next(h for h in made.hrefs() if "/details/" in h)
+    key = href.rpartition("/")[2]
+    assert browser.get(f"{base}/details/{key}").status == 200
+
+    other = site.browser("editor" if case.identity != "account" else "admin")
+    stale = other.get(f"{base}/edit/{key}")
+    edit = browser.get(f"{base}/edit/{key}")
+    untouched = browser.follow(browser.submit(edit))
+    assert untouched.notes == ["Nothing was changed, so nothing is saved."]
+    changes = filled(site, {case.field: case.value})
+    saved = browser.follow(browser.submit(edit, changes))
+    assert any("is saved." in note for note in saved.notes), saved.errors
+
+    again = {case.field: "paid" if case.field == "status" else "9"}
+    if case.field == "course":
+        again = filled(site, {"course": "new"})
+    elif case.field == "status":
+        again = {"status": "shipped"}
+    assert other.submit(stale, again).status == 409
+
+    history = browser.get(f"{base}/history/{key}")
+    assert "Ada Admin" in history.text
+    assert "created" in history.text
+
+    preview = browser.get(f"{base}/delete/{key}")
+    assert preview.status == 200
+    gone = browser.follow(browser.submit(preview, {"sure": "yes"}))
+    assert any("is deleted." in note for note in gone.notes), gone.text
+    assert browser.get(f"{base}/details/{key}").status == 404
+    if case.identity != "account":  # who is deleted is out of their list's scope
+        assert "deleted" in browser.get(f"{base}/history/{key}").text
+
+
+def test_order_lines_are_read_on_sqlite(site: Office) -> None:
+    """List, search, details and history of the view that only reads."""
+    browser = site.browser("viewer")
+    seen = browser.get("/admin/order-item/list?search=a")
+    assert seen.rows
+    href = next(h for h in seen.hrefs() if "/details/" in h)
+    assert browser.get(href).status == 200
+    key = href.partition("?")[0].rpartition("/")[2]
+    assert browser.get(f"/admin/order-item/history/{key}").status == 200
+
+
+def test_every_view_is_tried_on_sqlite(site: Office) -> None:
+    """A view that is added is added above."""
+    tried = {case.identity for case in CASES} | {"order-item"}
+    assert {view.identity for view in site.site.views} == tried
+
+
+def test_a_full_course_refuses_on_sqlite(site: Office) -> None:
+    """On the course, in words."""
+    course = site.add(make_course, title="Lite chess", capacity=1)
+    site.add(make_enrollment, course_id=course.id)
+    student = site.add(make_student)
+    browser = site.browser("editor")
+    page = browser.get("/admin/enrollment/create")
+    seen = browser.submit(page, {"student": str(student.id), "course": str(course.id)})
+    assert seen.status == 400
+    assert list(seen.errors) == ["course"]
+    assert "full" in seen.errors["course"]
+
+
+def test_a_duplicate_refuses_on_sqlite(site: Office) -> None:
+    """On the field that has to be unique."""
+    student = site.add(make_student, code="LITE-TWICE")
+    browser = site.browser("editor")
+    page = browser.get("/admin/student/create")
+    seen = browser.submit(
+        page,
+        {
+            "code": "LITE-TWICE",
+            "full_name": "Second",
+            "class_name": "7A",
+            "school": str(student.school_id),
+        },
+    )
+    assert seen.errors == {"code": "Another student has this code."}
+
+
+def test_a_held_database_says_so_on_sqlite(site: Office) -> None:
+    """Another process writes: a page, and what was typed is kept."""
+    course = site.add(make_course)
+    url = site.engine.url
+    with opened(url, database={"lock_timeout": 0.1}) as hasty:
+        browser = hasty.browser("editor")
+        page = browser.get(f"/admin/course/edit/{course.id}")
+        holder = create_engine(url, isolation_level="AUTOCOMMIT")
+        with holder.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            seen = browser.submit(page, {"title": "Held"})
+            connection.exec_driver_sql("ROLLBACK")
+        holder.dispose()
+    assert seen.status in {409, 503}
+    assert "Traceback" not in seen.html

@@ -367,9 +367,10 @@ def _filter(
         if value != ""
     )
     choices = given or tuple((_raw(v), text) for v, text in choices_of(column).items())
-    return FilterField(
-        path, filter_kind(column, has_choices=bool(choices)), label, choices
-    )
+    # A foreign key without a relationship to its record is a value like another.
+    is_referenced = any(column in r.local_columns for r in mapper.relationships)
+    kind = filter_kind(column, has_choices=bool(choices), is_referenced=is_referenced)
+    return FilterField(path, kind, label, choices)
 
 
 def _raw(value: Any) -> str:
@@ -377,10 +378,14 @@ def _raw(value: Any) -> str:
     return str(getattr(value, "name", value))
 
 
-def filter_kind(column: Column[Any], *, has_choices: bool) -> FilterKind:
+def filter_kind(
+    column: Column[Any], *, has_choices: bool, is_referenced: bool = True
+) -> FilterKind:
     """How a column is asked for."""
-    if column.foreign_keys:
+    if column.foreign_keys and is_referenced:
         return FilterKind.REFERENCE
+    if column.foreign_keys:
+        return FilterKind.TEXT
     if has_choices:
         return FilterKind.CHOICE
     if isinstance(column.type, Boolean):

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from backoffice.admin.checks import check_views
 from backoffice.bootstrap import load_project
 from backoffice.checks import CheckMessage, Level
 from backoffice.cli.checking import check_database, check_deployment, check_models
@@ -53,8 +54,8 @@ def _checks(
     project = load_project(root, settings)
     yield from check_models(project.metadata)
     try:
-        with application_without_database(root):
-            pass
+        with application_without_database(root) as app:
+            yield from check_views(app.state.site)
     except BackofficeError as error:
         yield CheckMessage(Level.ERROR, str(error), "", "views.E001")
     if deploy:

@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
@@ -25,25 +26,31 @@ from backoffice.admin import failures
 from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
 from backoffice.admin.cookies import (
     MESSAGE_COOKIE,
+    OPS_COOKIE,
     SESSION_COOKIE,
     THEME_COOKIE,
     VISITOR_COOKIE,
 )
+from backoffice.admin.cost import cost_of, with_total
 from backoffice.admin.frame import plain_frame
+from backoffice.admin.ops_pass import VALID_FOR, is_due, make_pass
 from backoffice.admin.presentation import Message
 from backoffice.admin.templating import render
 from backoffice.admin.visitor import form_owner, new_visitor
 from backoffice.auth.csrf import check_token
+from backoffice.auth.permissions import may
 from backoffice.auth.sessions import (
     Login,
     find_session,
     touch_session,
     unsign_token,
 )
-from backoffice.database.session import ACTOR, Actor, Place, unit_of_work
+from backoffice.database.session import ACTOR, Actor, Place, Work, unit_of_work
 from backoffice.errors import DatabaseUnavailable, NotPermitted
+from backoffice.observability.pool import queued_for
 from backoffice.observability.request_id import current_request_id
-from backoffice.observability.request_log import current_request
+from backoffice.observability.request_log import Budget, current_request
+from backoffice.observability.statements import attribute_session
 
 if TYPE_CHECKING:
     from backoffice.admin.model_view import ModelView
@@ -119,8 +126,15 @@ class Answering:
                 form = await request.form(max_files=0, max_fields=MAX_FIELDS)
             is_slow = target.is_slow and form is not None
             limiter = self.site.login_limiter if is_slow else None
+            known = self.site.view_called(request.path_params.get("identity", ""))
+            place = Place(known.identity if known else "site", target.name)
             return await self.in_thread(
-                self.work, target, request, form, limiter=limiter
+                self.work,
+                target,
+                request,
+                form,
+                limiter=limiter,
+                place=place,
             )
         except Exception as error:  # noqa: BLE001 - every failure becomes a page
             return await self.failure(request, error)
@@ -130,6 +144,7 @@ class Answering:
         function: Callable[..., T],
         *args: Any,
         limiter: anyio.CapacityLimiter | None = None,
+        place: Place | None = None,
     ) -> T:
         """Run in a worker thread; as many at a time as there are connections.
 
@@ -137,18 +152,38 @@ class Answering:
             DatabaseUnavailable: no turn came as long as one waits for a connection.
         """
         limiter = limiter or self.site.limiter
-        place = object()
-        patience = self.site.backoffice.settings.database.pool_timeout
-        with anyio.move_on_after(patience) as waiting:
-            await limiter.acquire_on_behalf_of(place)
-        if waiting.cancelled_caught:
-            raise DatabaseUnavailable("Too many pages wait for the database.")
+        who = object()
+        await self.turn(limiter, who, place)
         try:
             return await anyio.to_thread.run_sync(
                 functools.partial(function, *args), limiter=self.site.threads
             )
         finally:
-            limiter.release_on_behalf_of(place)
+            limiter.release_on_behalf_of(who)
+
+    async def turn(
+        self, limiter: anyio.CapacityLimiter, who: object, place: Place | None
+    ) -> None:
+        """Wait for a turn; who waits for the database is seen to wait for its pool."""
+        with suppress(anyio.WouldBlock):
+            limiter.acquire_on_behalf_of_nowait(who)
+            return
+        meter = self.site.backoffice.keeper.observations[0].meter
+        is_for_database = limiter is self.site.limiter
+        if is_for_database:
+            work = Work(place, None, current_request_id()) if place else None
+            meter.joined_queue(who, work)
+        patience = self.site.backoffice.settings.database.pool_timeout
+        is_late = False
+        try:
+            with anyio.move_on_after(patience) as waiting:
+                await limiter.acquire_on_behalf_of(who)
+            is_late = waiting.cancelled_caught
+        finally:
+            if is_for_database:
+                queued_for.set([meter.left_queue(who, timed_out=is_late)])
+        if is_late:
+            raise DatabaseUnavailable("Too many pages wait for the database.")
 
     def work(self, target: Target, request: Request, form: FormData | None) -> Response:
         """Check who asks, do the work in one transaction, then render its outcome."""
@@ -165,6 +200,8 @@ class Answering:
         log = current_request.get()
         if log is not None:
             log.view, log.action = place.view, place.action
+            if view is not None and target.name == "list":
+                log.budget = Budget(view.max_statements, view.max_ms or None)
         with unit_of_work(
             backoffice.sessions,
             actor=None,
@@ -185,6 +222,7 @@ class Answering:
             if login is not None:
                 request.state.login = login
                 session.info[ACTOR] = Actor(str(login.user_id), login.name)
+                attribute_session(session, None, session.connection())
             if view is not None and login is not None:
                 self.check_right(login, target.action, view)
             call = Call(self.site, request, session, login, form, view)  # type: ignore[arg-type]
@@ -237,7 +275,7 @@ class Answering:
         response: Response
         if isinstance(reply, Page):
             frame, shown = self.with_message(call.request, reply)
-            response = self.drawn(replace(reply, frame=frame))
+            response = self.drawn(self.with_cost(call, replace(reply, frame=frame)))
             if shown:
                 response.delete_cookie(MESSAGE_COOKIE, path="/")
         elif isinstance(reply, Redirect):
@@ -251,7 +289,34 @@ class Answering:
         for name, value in call.cookies.items():
             self.set_cookie(response, name, value)
         self.keep_visitor(call.request, response)
+        self.serve_ops(call, response)
         return response
+
+    def with_cost(self, call: Call, page: Page) -> Page:
+        """The page with what it cost at its foot, for those who may see that."""
+        log = current_request.get()
+        if log is None or not self.is_ops(call) or page.frame.cost is not None:
+            return page
+        cost = cost_of(log, self.site.base_url)
+        return replace(page, frame=replace(page.frame, cost=cost))
+
+    def serve_ops(self, call: Call, response: Response) -> None:
+        """Tell where the time went, and keep the cookie for bad times valid."""
+        if not self.is_ops(call):
+            return
+        log = current_request.get()
+        if log is not None:
+            response.headers["Server-Timing"] = log.split().server_timing()
+        secret = self.site.backoffice.secret_key
+        kept = call.request.cookies.get(OPS_COOKIE, "")
+        token = self.token_of(call.request) or ""
+        if token and is_due(secret, kept, call.login, token):
+            self.set_cookie(response, OPS_COOKIE, make_pass(secret, call.login))
+
+    @staticmethod
+    def is_ops(call: Call) -> bool:
+        """Whether the person may see what the database does."""
+        return call.is_known and may(call.login.role, "ops:view")
 
     def keep_visitor(self, request: Request, response: Response) -> None:
         """Send the id that the forms of a page without a session belong to."""
@@ -262,13 +327,16 @@ class Answering:
     def drawn(self, page: Page) -> Response:
         """A page as HTML."""
         html = render(page.template, page.view, page.frame, self.site.backoffice.root)
+        log = current_request.get()
+        if page.frame.cost is not None and log is not None:
+            html = with_total(html, log)
         return HTMLResponse(html, page.status, headers=dict(page.headers))
 
     def set_cookie(self, response: Response, name: str, value: str) -> None:
         """Set a cookie for this site alone; an empty value takes it away."""
         web = self.site.backoffice.settings.web
-        lasting = name == THEME_COOKIE
-        age = 365 * 86_400 if lasting else int(web.session_hours * 3600)
+        ages = {THEME_COOKIE: 365 * 86_400, OPS_COOKIE: VALID_FOR}
+        age = ages.get(name, int(web.session_hours * 3600))
         if not value:
             response.delete_cookie(name, path="/")
             return

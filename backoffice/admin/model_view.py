@@ -83,6 +83,9 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     max_statements: ClassVar[int] = 4
     """How many statements a page of the list may cost."""
 
+    max_ms: ClassVar[float] = 0
+    """How many milliseconds of the database a page of the list may cost; 0 is any."""
+
     description: "Description"
     """What the options come to; worked out once, when the view is added."""
 

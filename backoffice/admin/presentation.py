@@ -129,6 +129,16 @@ class Statement:
     time: str
     rows: str
     repeats: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Foot:
+    """The state of the database in one line, at the foot of the menu."""
+
+    text: str
+    tone: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,8 @@ class Frame:
     theme_url: str = "/admin/theme"
     logout_url: str = "/admin/logout"
     cost: Cost | None = None
+    foot: Foot | None = None
+    refresh: int = 0  # seconds after which the page loads itself anew; 0 never
 
 
 # Lists -----------------------------------------------------------------------------

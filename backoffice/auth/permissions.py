@@ -22,13 +22,15 @@ ROLE_WORDS = {
 READ = frozenset({"list", "details", "export", "history", "lookup"})
 WRITE = frozenset({"create", "edit", "delete", "import"})
 OPS = frozenset({"ops:view", "ops:cancel"})
+# Values that people typed, the end of a session, and the counters' own end.
+ADMIN_OPS = frozenset({"ops:see_values", "ops:terminate", "ops:reset"})
 # An action of a view is `action:<its name>`; `actions` is any of them.
 ACTIONS, ACTION_PREFIX = "actions", "action:"
 
 # Identities of our own views. Accounts are for administrators alone; the audit is
-# read, and written by what it tells of.
+# read, and written by what it tells of; so is the slow log.
 ACCOUNT_VIEWS = frozenset({"account", "session", "login-session", "login-attempt"})
-AUDIT_VIEWS = frozenset({"audit", "audit-entry"})
+AUDIT_VIEWS = frozenset({"audit", "audit-entry", "slow-log"})
 
 
 def may(role: str, action: str, identity: str = "") -> bool:
@@ -37,7 +39,8 @@ def may(role: str, action: str, identity: str = "") -> bool:
     What is not known, a role as an action, is not allowed to anybody.
     """
     is_read, is_write = action in READ, action in WRITE or _is_action(action)
-    if role not in set(Role) or not (is_read or is_write or action in OPS):
+    is_ops = action in OPS or action in ADMIN_OPS
+    if role not in set(Role) or not (is_read or is_write or is_ops):
         return False
     if identity in AUDIT_VIEWS:
         return is_read and role in {Role.ADMIN, Role.OPS}
@@ -45,7 +48,7 @@ def may(role: str, action: str, identity: str = "") -> bool:
         return role == Role.ADMIN
     if is_write:
         return role == Role.EDITOR
-    return is_read or role == Role.OPS
+    return is_read or (role == Role.OPS and action in OPS)
 
 
 def roles_that_may(action: str, identity: str = "") -> tuple[Role, ...]:

@@ -57,6 +57,8 @@ class Reading(Generic[T]):
     value: T | None = None
     at: float | None = None
     text: str = ""
+    # How long the statement took; not the wait for it.
+    seconds: float = 0.0
 
     @property
     def is_fresh(self) -> bool:
@@ -216,6 +218,7 @@ class OpsReader:
         """One answer; None when the connection is lost."""
         connection = link.open(self.engine)
         driver: Any = connection.connection.driver_connection
+        begun = time.perf_counter()
         try:
             if isinstance(driver, psycopg.Connection):
                 with driver.cursor(row_factory=dict_row) as cursor:
@@ -233,8 +236,10 @@ class OpsReader:
             if isinstance(driver, psycopg.Connection) and driver.closed:
                 connection.invalidate()
                 return None
-            return reading_of(error)
-        return Reading(State.MEASURED, question.read(rows), self._clock())
+            return replace(reading_of(error), seconds=time.perf_counter() - begun)
+        took = time.perf_counter() - begun
+        found = question.read(rows)
+        return Reading(State.MEASURED, found, self._clock(), seconds=took)
 
     def _remembered(self, name: str, reading: Reading[T]) -> Reading[T]:
         """The reading itself, or why there is none with what was read last."""

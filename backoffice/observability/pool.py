@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -27,6 +28,10 @@ HIGHEST_HEALTHY = 0.8
 RECENT = 300.0
 
 P = TypeVar("P", bound=Pool)
+
+# How long this context has queued for its turn at a pool, in nanoseconds: counted with
+# the wait of its first connection, and then gone.
+queued_for: ContextVar[list[int] | None] = ContextVar("queued_for", default=None)
 
 
 @dataclass(slots=True)
@@ -162,9 +167,30 @@ class PoolMeter:
         ident = threading.get_ident()
         if ident in self.waiting:
             return False
-        now = self._local.since = self.clock()
+        queued = queued_for.get()
+        before = queued.pop() if queued else 0
+        now = self._local.since = self.clock() - before
         self.waiting[ident] = _Waiter(now, current_work.get())
         return True
+
+    def joined_queue(self, place: object, work: Work | None) -> None:
+        """Note that work queues for its turn at the pool, in front of the threads."""
+        self.waiting[id(place)] = _Waiter(self.clock(), work)
+
+    def left_queue(self, place: object, *, timed_out: bool = False) -> int:
+        """Note that its turn has come, or never came; how long it queued."""
+        now = self.clock()
+        waiter = self.waiting.pop(id(place))
+        waited = max(0, now - waiter.since)
+        if timed_out:
+            with self._lock:
+                self.wait.add(waited)
+                self.recent_waits.append((now, waited))
+                self.timeouts += 1
+                self.recent_timeouts.append(now)
+            if self.on_timeout is not None:
+                self.on_timeout(waited, waiter.work)
+        return waited
 
     def stopped_waiting(self, *, timed_out: bool = False) -> None:
         """Note that this thread's wait is over, and how long it was."""

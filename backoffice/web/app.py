@@ -14,6 +14,7 @@ from starlette.routing import Route
 from backoffice.admin.accounts import AccountAdmin
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
+from backoffice.admin.slow_log import SlowLogAdmin
 from backoffice.bootstrap import Backoffice, import_project_module
 from backoffice.web.endpoints import endpoints
 from backoffice.web.middleware.refusal import Refusal
@@ -28,7 +29,9 @@ def create_app(backoffice: Backoffice) -> Starlette:
     """
     app = Starlette(
         routes=[Route("/", to_the_site), *endpoints(backoffice)],
-        middleware=pipeline(backoffice.settings),
+        middleware=pipeline(
+            backoffice.settings, backoffice.keeper.recorder.record_request
+        ),
         exception_handlers={HTTPException: no_page},
     )
     site = Site(backoffice, app)
@@ -37,6 +40,7 @@ def create_app(backoffice: Backoffice) -> Starlette:
     )
     for view in views_of(module):
         site.add_view(view)
+    site.add_model_view(SlowLogAdmin)
     site.add_model_view(AccountAdmin)
     site.describe_views()
     app.state.site = site

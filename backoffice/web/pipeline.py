@@ -1,7 +1,10 @@
 """What does every request go through before a page is asked?"""
 
+from collections.abc import Callable
+
 from starlette.middleware import Middleware
 
+from backoffice.observability.request_log import RequestLog
 from backoffice.settings import Settings
 from backoffice.web.middleware.host_guard import HostGuard
 from backoffice.web.middleware.origin_guard import OriginGuard
@@ -10,8 +13,10 @@ from backoffice.web.middleware.request_shape import MEGABYTE, RequestShape
 from backoffice.web.middleware.security_headers import SecurityHeaders
 
 
-def pipeline(settings: Settings) -> list[Middleware]:
-    """The middleware from the outside in.
+def pipeline(
+    settings: Settings, finished: Callable[[RequestLog], object] | None = None
+) -> list[Middleware]:
+    """The middleware from the outside in; `finished` is told of answered requests.
 
     The headers come first, so that even a fault has them; the number next, so that
     every refusal has one; then what is refused, the cheapest check first.
@@ -19,7 +24,7 @@ def pipeline(settings: Settings) -> list[Middleware]:
     web = settings.web
     return [
         Middleware(SecurityHeaders, https_only=web.https_only),
-        Middleware(RequestContext),
+        Middleware(RequestContext, finished=finished),
         Middleware(
             HostGuard,
             allowed_hosts=web.allowed_hosts,

@@ -67,7 +67,7 @@ def test_it_is_ready_at_the_newest_migration(ops: Engine) -> None:
     )
     report = readyz(Pulse(OpsReader(ops), pending=pending))
     assert report.code == 503
-    assert any(check.text.startswith("behind by 1") for check in report.checks)
+    assert any(check.text.startswith("behind by ") for check in report.checks)
 
 
 def test_a_full_pool_is_ready_and_not_healthy(empty_database: URL, ops: Engine) -> None:

@@ -6,6 +6,7 @@ and collects what the request asks of the database.
 """
 
 import logging
+from collections.abc import Callable
 from time import perf_counter
 from urllib.parse import quote
 
@@ -33,11 +34,15 @@ FAULT = Refusal(
 class RequestContext:
     """Numbers each request, logs it in one line, and answers what nobody caught.
 
-    The line has no query string: searches are about people.
+    The line has no query string: searches are about people. `finished` is told of every
+    request for a page, once it has been answered to the end.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self, app: ASGIApp, *, finished: Callable[[RequestLog], object] | None = None
+    ) -> None:
         self.app = app
+        self.finished = finished
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,6 +71,8 @@ class RequestContext:
                 await FAULT.response(scope)(scope, receive, numbered)
             finally:
                 _log(scope, status, perf_counter() - started, log)
+        if self.finished is not None and log.view:
+            self.finished(log)
 
 
 def _log(scope: Scope, status: int, seconds: float, log: RequestLog) -> None:

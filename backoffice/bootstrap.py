@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 import backoffice.audit.models
 import backoffice.auth.models
 import backoffice.bulk.models
+import backoffice.explain.models
 import backoffice.observability.models  # noqa: F401 - makes our own tables known
 from backoffice.database.base import Base
 from backoffice.database.embedded import embedded_postgres

@@ -1,0 +1,103 @@
+"""What is wrong with this plan? Every rule asked, the worst first; and one sentence."""
+
+from collections.abc import Callable, Iterable
+
+from backoffice.explain import rules_memory, rules_planner, rules_reading
+from backoffice.explain.findings import Case, Finding, Severity
+from backoffice.explain.numbers import count, milliseconds, percent
+from backoffice.explain.plan import Node
+
+Rule = Callable[[Case], Iterable[Finding]]
+
+RULES: dict[str, Rule] = {
+    "P1": rules_planner.hot_node,
+    "P2": rules_planner.misestimate,
+    "P3": rules_reading.scan_discards,
+    "P4": rules_reading.index_discards,
+    "P5": rules_memory.sort_spill,
+    "P6": rules_memory.hash_spill,
+    "P7": rules_memory.aggregate_spill,
+    "P8": rules_memory.stored_on_disk,
+    "P9": rules_memory.temporary_files,
+    "P10": rules_reading.lossy_bitmap,
+    "P11": rules_reading.heap_fetches,
+    "P12": rules_planner.loop_blow_up,
+    "P13": rules_reading.large_offset,
+    "P14": rules_reading.wrong_order,
+    "P15": rules_reading.or_across_join,
+    "P16": rules_planner.missing_workers,
+    "P17": rules_planner.planning_dominates,
+    "P18": rules_planner.jit_dominates,
+    "P19": rules_planner.slow_triggers,
+    "P20": rules_planner.stale_statistics,
+    "P21": rules_planner.disabled_node,
+    "P22": rules_planner.slow_serialization,
+    "P23": rules_memory.memoize_thrash,
+    "P24": rules_planner.sorted_count,
+    "P25": rules_reading.open_search,
+}
+
+
+def judge(case: Case) -> tuple[Finding, ...]:
+    """All findings on a plan: by how much they matter, then by their share."""
+    found = [finding for rule in RULES.values() for finding in rule(case)]
+    return in_order(found)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first; P1 only says where, so others of its weight come before it."""
+    return tuple(
+        sorted(
+            findings,
+            key=lambda one: (
+                -one.severity,
+                one.rule == "P1",
+                -one.share,
+                int(one.rule[1:]),
+            ),
+        )
+    )
+
+
+def verdict(case: Case, findings: tuple[Finding, ...]) -> str:
+    """The plan in one sentence that can be read aloud."""
+    plan = case.plan
+    node = max(plan.nodes, key=lambda one: one.share)
+    worst = [one for one in findings if one.severity is not Severity.INFO]
+    if not worst:
+        return _good(case)
+    own = [one for one in worst if one.node == node.number and one.rule != "P1"]
+    if own and node.share >= 0.1:  # noqa: PLR2004 - a tenth is worth naming
+        return f"{percent(node.share)} {case.part} is {_doing(case, node)}."
+    first = next((one for one in worst if one.rule != "P1"), worst[0])
+    if first.rule == "P1":
+        return f"{percent(node.share)} {case.part} is {_doing(case, node)}."
+    if first.share >= 0.1:  # noqa: PLR2004
+        return f"{first.heading}: {percent(first.share)} {case.part}."
+    return f"{first.heading}."
+
+
+def _good(case: Case) -> str:
+    plan = case.plan
+    scans = [node for node in plan.nodes if node.table and node.is_executed]
+    if plan.is_measured:
+        return f"Nothing stands out: it ran in {milliseconds(plan.execution)}."
+    if scans and all("Seq Scan" not in node.kind for node in scans):
+        return "Nothing stands out: every table is read by an index."
+    if plan.cost < rules_planner.WORTH_STARTING_COST:
+        return "Nothing stands out: the planner expects this to be quick."
+    return "Nothing stands out."
+
+
+def _doing(case: Case, node: Node) -> str:
+    """What a step does, as the rest of a sentence."""
+    if node.kind == "Seq Scan":
+        removed, share = rules_reading.discards(case, node)
+        says = f"a sequential scan of {node.table}"
+        if removed > 0 and share > rules_reading.DISCARDS:
+            return f"{says} that throws away {percent(share)} of what it reads"
+        return says
+    if node.kind in ("Sort", "Incremental Sort"):
+        rows = node.found if node.found is not None else node.expected
+        return f"the sorting of {count(rows)} rows"
+    return node.name[:1].lower() + node.name[1:]

@@ -1,0 +1,358 @@
+"""A report: what was asked, what the plans say of it, and what to do, in plain data.
+
+It is made of masked plans alone, so no text in it can hold anybody's value.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from backoffice.database.session import ACTOR, Actor
+from backoffice.errors import RecordNotFound
+from backoffice.explain import running_postgresql, running_sqlite
+from backoffice.explain.catalog_postgresql import Catalog, TableFacts
+from backoffice.explain.findings import NOBODY, Case, Finding, Severity, Subject
+from backoffice.explain.judging import in_order, judge, verdict
+from backoffice.explain.masking import mask_plan, mask_text
+from backoffice.explain.models import ExplainReport
+from backoffice.explain.plan import read_plan
+from backoffice.explain.running_postgresql import Explained, How, Limits
+from backoffice.explain.statement import Caught
+
+LONGEST_TEXT = 20_000
+MOST_STATEMENTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be explained: statements, and what the admin knows of them.
+
+    `title` and `facts` are shown and stored: they must not hold values.
+    """
+
+    title: str
+    statements: tuple[Caught, ...]
+    subject: Subject = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class StatementReport:
+    """One statement: its text and plan without values, and what was found."""
+
+    title: str
+    text: str
+    kind: str
+    how: str
+    note: str = ""
+    fingerprint: str = ""
+    plan: Any = None
+    problem: str = ""
+    verdict: str = ""
+    milliseconds: float | None = None
+    cost: float | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """A table or an index that the plans touch."""
+
+    name: str
+    rows: float | None
+    size: int
+    analyzed_at: str = ""
+    changed: int = 0
+    used_by: str = ""
+    is_index: bool = False
+    is_used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that the page of a report shows."""
+
+    title: str
+    identity: str
+    dialect: str
+    version: str
+    how: str
+    verdict: str
+    severity: int
+    statements: tuple[StatementReport, ...]
+    tables: tuple[TableReport, ...]
+    settings: Mapping[str, str]
+    limits: str
+    why_not_measured: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report with what must not be stored: the plans as the server gave them."""
+
+    report: Report
+    plans: tuple[Any, ...]
+
+
+def make_report(
+    engine: Engine,
+    question: Question,
+    *,
+    measure: bool = False,
+    limits: Limits | None = None,
+) -> Made:
+    """Explain the statements of a question; with `measure`, run those that read.
+
+    Raises:
+        Refused: a text is no statement that has a plan.
+        DatabaseUnavailable: there is no connection to be had.
+    """
+    limits = limits or Limits()
+    statements = question.statements[:MOST_STATEMENTS]
+    if engine.dialect.name != "postgresql":
+        return _of_sqlite(engine, question, statements)
+    answer = running_postgresql.explain(
+        engine, statements, measure=measure, limits=limits
+    )
+    reports = tuple(
+        _statement(one, answer.catalog, question.subject) for one in answer.explained
+    )
+    settings: dict[str, str] = {}
+    for one in answer.explained:
+        if one.plan:
+            settings.update(one.plan[0].get("Settings", {}))
+    is_measured = any(one.how is How.MEASURED for one in answer.explained)
+    seconds = f"{limits.run if is_measured else limits.plan:g} s each"
+    report = Report(
+        title=question.title,
+        identity=question.subject.identity,
+        dialect="postgresql",
+        version=answer.catalog.version,
+        how=_how(reports),
+        verdict=_verdict(reports),
+        severity=_severity(reports),
+        statements=reports,
+        tables=_tables(answer.catalog, answer.explained),
+        settings=settings,
+        limits=(
+            f"{seconds}, one at a time, by a role that only reads, rolled back"
+            if is_measured
+            else f"{seconds}, in a transaction that only reads; nothing was run"
+        ),
+        why_not_measured=answer.why_not_measured,
+    )
+    return Made(report, tuple(one.plan for one in answer.explained))
+
+
+def _statement(one: Explained, catalog: Catalog, subject: Subject) -> StatementReport:
+    """One statement's part, from its masked plan."""
+    bare = StatementReport(
+        title=one.caught.title,
+        text=mask_text(one.caught.text)[:LONGEST_TEXT],
+        kind=one.kind.value,
+        how=one.how.value,
+        note=one.caught.note,
+        fingerprint=one.caught.fingerprint,
+        problem=one.problem,
+    )
+    if not one.plan:
+        return bare
+    masked = mask_plan(one.plan[0])
+    case = Case(read_plan(masked), catalog, subject)
+    findings = judge(case)
+    return replace(
+        bare,
+        plan=masked,
+        verdict=verdict(case, findings),
+        milliseconds=case.plan.execution if case.plan.is_measured else None,
+        cost=case.plan.cost,
+        findings=findings,
+    )
+
+
+def _of_sqlite(
+    engine: Engine, question: Question, statements: Sequence[Caught]
+) -> Made:
+    explained = running_sqlite.explain(engine, statements)
+    reports = []
+    for one in explained:
+        findings = running_sqlite.judge(one.plan, question.subject) if one.plan else ()
+        first = findings[0].heading + "." if findings else "Nothing stands out."
+        reports.append(
+            StatementReport(
+                title=one.caught.title,
+                text=mask_text(one.caught.text)[:LONGEST_TEXT],
+                kind=one.kind.value,
+                how=one.how.value,
+                note=one.caught.note,
+                fingerprint=one.caught.fingerprint,
+                plan=mask_plan(one.plan, "Node Type"),
+                problem=one.problem,
+                verdict=first if one.plan else "",
+                findings=findings,
+            )
+        )
+    found = tuple(reports)
+    import sqlite3
+
+    report = Report(
+        title=question.title,
+        identity=question.subject.identity,
+        dialect="sqlite",
+        version=sqlite3.sqlite_version,
+        how=_how(found),
+        verdict=_verdict(found),
+        severity=_severity(found),
+        statements=found,
+        tables=(),
+        settings={},
+        limits=f"{running_sqlite.LIMIT:g} s each; nothing was run",
+        why_not_measured="SQLite has no EXPLAIN that measures.",
+    )
+    return Made(report, tuple(one.plan for one in explained))
+
+
+def _how(reports: Sequence[StatementReport]) -> str:
+    """How the most telling plan of a report was got."""
+    found = {one.how for one in reports if one.plan}
+    for how in (How.MEASURED, How.PLANNED):
+        if how.value in found:
+            return how.value
+    return How.GENERIC.value
+
+
+def _verdict(reports: Sequence[StatementReport]) -> str:
+    """The sentence of the statement that matters most."""
+    planned = [one for one in reports if one.plan]
+    if not planned:
+        return "There is no plan: " + (reports[0].problem if reports else "nothing.")
+    worst = max(planned, key=_weight)
+    said = worst.verdict
+    if len(planned) > 1 and worst.findings and _severity([worst]):
+        said = f"{worst.title}: {said[:1].lower()}{said[1:]}" if said else worst.title
+    return said
+
+
+def _weight(one: StatementReport) -> tuple[int, float]:
+    severity = max((int(f.severity) for f in one.findings), default=0)
+    return severity, one.milliseconds or one.cost or 0.0
+
+
+def _severity(reports: Sequence[StatementReport]) -> int:
+    return max((int(f.severity) for one in reports for f in one.findings), default=0)
+
+
+def _tables(
+    catalog: Catalog, explained: Sequence[Explained]
+) -> tuple[TableReport, ...]:
+    """The tables of the plans, each with its indexes."""
+    used: set[str] = set()
+    for one in explained:
+        if one.plan:
+            used |= {node.index for node in read_plan(one.plan).nodes if node.index}
+    found: list[TableReport] = []
+    for facts in sorted(catalog.tables.values(), key=lambda one: -one.size):
+        found.append(_table(facts))
+        found += [
+            TableReport(
+                name=index.name,
+                rows=None,
+                size=index.size,
+                used_by=", ".join(index.columns),
+                is_index=True,
+                is_used=index.name in used,
+            )
+            for index in facts.indexes
+        ]
+    return tuple(found)
+
+
+def _table(facts: TableFacts) -> TableReport:
+    at = facts.analyzed_at
+    return TableReport(
+        name=facts.name,
+        rows=facts.rows,
+        size=facts.size,
+        analyzed_at=at.isoformat() if at else "",
+        changed=facts.changed,
+    )
+
+
+# Stored reports
+
+
+def store(session: Session, report: Report) -> int:
+    """Keep a report in the session's transaction; its number."""
+    actor: Actor | None = session.info.get(ACTOR)
+    row = ExplainReport(
+        at=datetime.now(UTC),
+        actor_id=actor.id if actor else None,
+        actor_label=actor.label[:200] if actor else "",
+        view=report.identity[:100],
+        title=report.title[:200],
+        verdict=report.verdict[:500],
+        how=report.how,
+        severity=report.severity,
+        content=asdict(report),
+    )
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def load(session: Session, number: int) -> tuple[ExplainReport, Report]:
+    """A stored report; nothing is run.
+
+    Raises:
+        RecordNotFound: there is none of this number.
+    """
+    row = session.get(ExplainReport, number)
+    if row is None:
+        raise RecordNotFound("There is no report of this number.")
+    return row, from_data(row.content)
+
+
+def latest(
+    session: Session, *, limit: int, before: int | None = None
+) -> list[ExplainReport]:
+    """The newest reports, older than number `before` where it is given."""
+    statement = select(ExplainReport).order_by(ExplainReport.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(ExplainReport.id < before)
+    return list(session.scalars(statement))
+
+
+def from_data(data: Mapping[str, Any]) -> Report:
+    """The report that was stored as plain data."""
+    statements = tuple(
+        StatementReport(
+            **{
+                **one,
+                "findings": tuple(
+                    Finding(**{**f, "severity": Severity(f["severity"])})
+                    for f in one["findings"]
+                ),
+            }
+        )
+        for one in data["statements"]
+    )
+    tables = tuple(TableReport(**one) for one in data["tables"])
+    return Report(**{**data, "statements": statements, "tables": tables})
+
+
+def all_findings(report: Report) -> tuple[tuple[StatementReport, Finding], ...]:
+    """Every finding with its statement, the worst first; the same advice once."""
+    owners = {id(f): one for one in report.statements for f in one.findings}
+    found = in_order(f for one in report.statements for f in one.findings)
+    seen: set[tuple[str, str, str]] = set()
+    kept = []
+    for finding in found:
+        key = (finding.rule, finding.heading, finding.advice + finding.code)
+        if finding.rule != "P1" and key in seen:
+            continue
+        seen.add(key)
+        kept.append((owners[id(finding)], finding))
+    return tuple(kept)

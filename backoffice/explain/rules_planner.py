@@ -1,0 +1,315 @@
+"""Where was the planner wrong, and what else took the time? Rules on the whole plan."""
+
+from collections.abc import Iterable
+
+from backoffice.explain.conditions import columns_in, parts
+from backoffice.explain.findings import Case, Finding, Severity
+from backoffice.explain.numbers import count, milliseconds, percent, series, times
+from backoffice.explain.plan import Node
+
+INFO, WARN, BAD = Severity.INFO, Severity.WARN, Severity.BAD
+
+HOT, HOTTER, HOTTEST = 0.1, 0.4, 0.9
+# What is this quick needs no place to start; what is not slow is no warning.
+WORTH_STARTING, WORTH_A_WARNING = 10.0, 100.0
+WORTH_STARTING_COST, WORTH_A_WARNING_COST = 1_000.0, 10_000.0
+WRONG, VERY_WRONG, ABSURD = 10, 100, 1_000
+WRONG_ROWS = 100
+LOOPS, MANY_LOOPS = 1_000, 100_000
+SLOW_PLANNING = 10.0
+JIT_SHARE = TRIGGER_SHARE = 0.25
+SERIALIZE_SHARE = 0.3
+STALE_SHARE, STALE_ROWS = 0.1, 500
+
+
+def hot_node(case: Case) -> Iterable[Finding]:
+    """P1: one step takes most of it."""
+    plan = case.plan
+    whole = plan.execution if plan.is_measured else plan.cost
+    least = WORTH_STARTING if plan.is_measured else WORTH_STARTING_COST
+    warning = WORTH_A_WARNING if plan.is_measured else WORTH_A_WARNING_COST
+    if whole < least:
+        return
+    node = max(plan.nodes, key=lambda one: one.share)
+    if node.share <= HOT:
+        return
+    severity = WARN if node.share > HOTTER else INFO
+    severity = BAD if node.share > HOTTEST else severity
+    took = (
+        f"{milliseconds(node.own)} of {milliseconds(whole)}"
+        if plan.is_measured
+        else f"cost {count(node.own)} of {count(whole)}"
+    )
+    yield Finding(
+        "P1",
+        severity if whole >= warning else INFO,
+        f"One step takes {percent(node.share)} {case.part}",
+        f"{node.name}: {took}.",
+        "Whatever is done elsewhere can save no more than the rest.",
+        "Start here; the findings on this step say how.",
+        node=node.number,
+        share=node.share,
+    )
+
+
+def misestimate(case: Case) -> Iterable[Finding]:
+    """P2: far more or fewer rows than the planner had expected."""
+    for node in case.plan.nodes:
+        factor = misestimate_factor(node)
+        if factor <= WRONG or any(
+            misestimate_factor(c) > WRONG for c in node.below() if c is not node
+        ):
+            continue
+        found, expected = node.found or 0.0, node.expected
+        fewer = "fewer" if expected < found else "more"
+        severity = WARN if factor > VERY_WRONG else INFO
+        words, sql = _statistics_advice(case, node)
+        yield Finding(
+            "P2",
+            BAD if factor > ABSURD else severity,
+            f"The planner expects {times(factor)} {fewer} rows than there are",
+            f"{node.name}: expected {count(expected)}, found {count(found)}.",
+            "Joins, memory and the order of steps are chosen by this number.",
+            words,
+            sql=sql,
+            node=node.number,
+            share=node.share,
+        )
+
+
+def misestimate_factor(node: Node) -> float:
+    """How many times off the expected rows are; 0 where that says nothing."""
+    if node.found is None or not node.is_executed:
+        return 0.0
+    found, expected = node.found, node.expected
+    if abs(found - expected) < WRONG_ROWS:
+        return 0.0
+    if found < expected and node.is_cut_short:
+        return 0.0
+    if node.kind in ("BitmapAnd", "BitmapOr", "ModifyTable"):
+        return 0.0
+    least = max(min(found, expected), 1.0)
+    return max(found, expected) / least
+
+
+def loop_blow_up(case: Case) -> Iterable[Finding]:
+    """P12: the inner side of a nested loop is run far more often than expected."""
+    for node in case.plan.of_kind("Nested Loop"):
+        if len(node.children) < 2:  # noqa: PLR2004 - the outer and the inner side
+            continue
+        outer, inner = node.children[0], node.children[-1]
+        while inner.kind in ("Memoize", "Materialize") and inner.children:
+            inner = inner.children[0]
+        if outer.found is None or inner.loops < LOOPS:
+            continue
+        if misestimate_factor(outer) < WRONG or outer.found < outer.expected:
+            continue
+        reads = f" of {inner.table}" if inner.table else ""
+        yield Finding(
+            "P12",
+            BAD if inner.loops >= MANY_LOOPS else WARN,
+            "A nested loop runs far more rounds than the planner expected",
+            f"{inner.name} was run {count(inner.loops)} times; "
+            f"{count(outer.expected)} rounds were expected.",
+            "For so many rows the planner would have chosen a hash join.",
+            f"ANALYZE the tables of this join, and index what the inner side{reads} "
+            "looks for.",
+            node=node.number,
+            share=sum(one.share for one in node.below()),
+        )
+
+
+def missing_workers(case: Case) -> Iterable[Finding]:
+    """P16: fewer workers came than were planned."""
+    for node in case.plan.of_kind("Gather", "Gather Merge"):
+        planned = int(node.get("Workers Planned"))
+        launched = int(node.get("Workers Launched", planned))
+        if launched < planned:
+            yield Finding(
+                "P16",
+                INFO,
+                "Fewer workers came than were planned",
+                f"{launched} of {planned} parallel workers were there.",
+                "The plan was chosen in the hope of them; others had taken them.",
+                "Raise max_parallel_workers and max_worker_processes if the machine "
+                "has the cores.",
+                node=node.number,
+                share=node.share,
+            )
+
+
+def planning_dominates(case: Case) -> Iterable[Finding]:
+    """P17: to plan takes longer than to run."""
+    plan = case.plan
+    if not plan.is_measured or plan.planning <= max(SLOW_PLANNING, plan.execution):
+        return
+    yield Finding(
+        "P17",
+        WARN,
+        "Planning takes longer than running",
+        f"{milliseconds(plan.planning)} to plan, {milliseconds(plan.execution)} to "
+        "run.",
+        "Many joins, partitions or indexes give the planner much to choose from.",
+        "The driver prepares what is asked five times, then the plan is kept; drop "
+        "indexes that are never used, or show fewer relations in this list.",
+    )
+
+
+def jit_dominates(case: Case) -> Iterable[Finding]:
+    """P18: compiling takes a quarter of the time."""
+    jit = case.plan.raw.get("JIT", {})
+    spent = float(jit.get("Timing", {}).get("Total", 0))
+    if not case.plan.execution or spent <= JIT_SHARE * case.plan.execution:
+        return
+    yield Finding(
+        "P18",
+        WARN,
+        "Compiling the statement takes much of its time",
+        f"{milliseconds(spent)} of {milliseconds(case.plan.execution)} went into JIT.",
+        "It pays for long reports, not for pages.",
+        "Switch JIT off for the application's role.",
+        sql="ALTER ROLE CURRENT_USER SET jit = off",
+    )
+
+
+def slow_triggers(case: Case) -> Iterable[Finding]:
+    """P19: triggers and foreign keys take a quarter of the time."""
+    triggers = case.plan.raw.get("Triggers", [])
+    spent = sum(float(one.get("Time", 0)) for one in triggers)
+    if not case.plan.execution or spent <= TRIGGER_SHARE * case.plan.execution:
+        return
+    worst = max(triggers, key=lambda one: float(one.get("Time", 0)))
+    name = worst.get("Constraint Name") or worst.get("Trigger Name", "")
+    yield Finding(
+        "P19",
+        WARN,
+        "Triggers take much of the time",
+        f"{milliseconds(spent)} of {milliseconds(case.plan.execution)}, most of it "
+        f"{name} ({count(float(worst.get('Calls', 0)))} calls).",
+        "A foreign key looks for referencing rows once per row; without an index that "
+        "reads their whole table.",
+        "Index the foreign key's columns on the table that refers to this one.",
+    )
+
+
+def stale_statistics(case: Case) -> Iterable[Finding]:
+    """P20: a table was never analyzed, or much has changed since."""
+    for name in dict.fromkeys(node.table for node in case.plan.nodes if node.table):
+        facts = case.catalog.tables.get(name)
+        if facts is None or facts.live < STALE_ROWS:
+            continue
+        if facts.analyzed_at is None and facts.rows is None:
+            seen = f"{name} has about {count(facts.live)} rows and no statistics."
+        elif facts.changed > STALE_SHARE * facts.live:
+            seen = (
+                f"{count(facts.changed)} of {count(facts.live)} rows of {name} were "
+                "written since it was last analyzed."
+            )
+        else:
+            continue
+        yield Finding(
+            "P20",
+            WARN,
+            "The planner goes by old statistics",
+            seen,
+            "It chooses by what the table was like then.",
+            f"ANALYZE {name}; autovacuum does it by itself if it is on and keeps up.",
+            sql=f"ANALYZE {name}",
+            share=max(n.share for n in case.plan.nodes if n.table == name),
+        )
+
+
+def disabled_node(case: Case) -> Iterable[Finding]:
+    """P21: a kind of step was used although it is switched off; known from 18 on."""
+    for node in case.plan.nodes:
+        if node.get("Disabled", default=False):
+            off = [
+                name
+                for name, value in case.plan.raw.get("Settings", {}).items()
+                if name.startswith("enable_") and value == "off"
+            ]
+            yield Finding(
+                "P21",
+                INFO,
+                "A step is used that is switched off",
+                f"{node.name} was the only way left"
+                + (f"; {series(off)} is off." if off else "."),
+                "What is switched off costs a plan nothing but choice.",
+                "Switch it on again for this role or database, unless it is meant.",
+                node=node.number,
+                share=node.share,
+            )
+
+
+def slow_serialization(case: Case) -> Iterable[Finding]:
+    """P22: to write the rows as text takes a third of the time; known from 17 on."""
+    serialization = case.plan.raw.get("Serialization", {})
+    spent = float(serialization.get("Time", 0))
+    if not case.plan.execution or spent <= SERIALIZE_SHARE * case.plan.execution:
+        return
+    view = case.subject.view
+    yield Finding(
+        "P22",
+        INFO,
+        "Writing the rows takes much of the time",
+        f"{milliseconds(spent)} of {milliseconds(case.plan.execution)} for "
+        f"{count(float(serialization.get('Output Volume', 0)))} kB.",
+        "Long texts and documents are unpacked and written out for every row.",
+        "Show fewer or shorter columns"
+        + (f" in column_list of {view}." if view else "."),
+    )
+
+
+def sorted_count(case: Case) -> Iterable[Finding]:
+    """P24: rows are put in order only to be counted."""
+    for node in case.plan.of_kind("Aggregate"):
+        outputs = [str(one) for one in node.get("Output", [])]
+        if node.get("Strategy", "Plain") != "Plain" or not outputs:
+            continue
+        if not all("count(" in one and "ORDER BY" not in one for one in outputs):
+            continue
+        below = node.children[0] if node.children else None
+        while below is not None and below.kind in (
+            "Subquery Scan",
+            "Gather",
+            "Gather Merge",
+        ):
+            below = below.children[0]
+        if below is None or below.kind not in ("Sort", "Incremental Sort"):
+            continue
+        rows = below.found if below.found is not None else below.expected
+        yield Finding(
+            "P24",
+            BAD,
+            "Rows are sorted only to be counted",
+            f"{count(rows)} rows are sorted before the count.",
+            "A count is the same in any order, and PostgreSQL sorts what it is told "
+            "to sort.",
+            "Take the order out of the counted statement: .order_by(None).",
+            code="select(func.count()).select_from(statement.order_by(None).subquery())",
+            node=below.number,
+            share=below.share,
+        )
+
+
+def _statistics_advice(case: Case, node: Node) -> tuple[str, str]:
+    """ANALYZE, or statistics on several columns that belong together."""
+    facts = case.table(node)
+    if facts is None:
+        return "ANALYZE the tables below this step.", ""
+    condition = node.condition("Filter", "Index Cond", "Recheck Cond")
+    columns = columns_in(condition, facts.columns)
+    if len(columns) > 1 and len(parts(condition)) > 1:
+        listed = ", ".join(columns)
+        name = f"st_{node.table}_{'_'.join(columns)}"[:63]
+        return (
+            (
+                f"The planner takes {series(columns)} for independent. Let it look at "
+                "them together, then analyze."
+            ),
+            (
+                f"CREATE STATISTICS {name} ON {listed} FROM {node.table};\n"
+                f"ANALYZE {node.table}"
+            ),
+        )
+    return f"ANALYZE {node.table}.", f"ANALYZE {node.table}"

@@ -1,0 +1,139 @@
+"""Which statement is to be explained: its text, and the values bound to it.
+
+Values never enter the text. Where there are none, each place of one is `$1`, `$2` and
+so on, for a plan that holds for any value.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from backoffice.errors import Refused
+
+Values = Mapping[str, Any] | Sequence[Any]
+
+
+class Kind(StrEnum):
+    """What a statement does; nothing else is explained."""
+
+    READS = "reads"
+    WRITES = "writes"
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """One statement as its driver would send it; `values` is None where unknown.
+
+    `title` says what it is for: "Rows", "Count and choices". Of a statement that does
+    not run on every page `note` says when it does.
+    """
+
+    title: str
+    text: str
+    values: Values | None = None
+    fingerprint: str = ""
+    note: str = ""
+
+
+_COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z]+")
+_KINDS = {
+    "SELECT": Kind.READS,
+    "WITH": Kind.READS,
+    "VALUES": Kind.READS,
+    "TABLE": Kind.READS,
+    "INSERT": Kind.WRITES,
+    "UPDATE": Kind.WRITES,
+    "DELETE": Kind.WRITES,
+    "MERGE": Kind.WRITES,
+}
+
+
+def kind_of(text: str) -> Kind:
+    """Whether a statement reads or writes, by its first word.
+
+    A WITH that writes counts as reading here: only the database knows, and refuses it
+    in a transaction that reads.
+
+    Raises:
+        Refused: it is no statement that has a plan.
+    """
+    begun = _COMMENTS.match(text)
+    word = _WORD.match(text, begun.end() if begun else 0)
+    name = word.group().upper() if word else ""
+    if name not in _KINDS:
+        raise Refused(
+            message="Only SELECT, INSERT, UPDATE and DELETE have a plan; "
+            f"this statement begins with {name or 'something else'}."
+        )
+    return _KINDS[name]
+
+
+_PYFORMAT = re.compile(r"%%|%\((?P<name>[^)]*)\)s|%s")
+
+
+def numbered(text: str) -> tuple[str, list[str]]:
+    """The text with `$1`, `$2` for the driver's places, and the names in that order.
+
+    A name that stands twice has one number; places without a name are "1", "2"….
+    """
+    names: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        if match.group() == "%%":
+            return "%"
+        name = match.group("name")
+        if name is None:
+            names.append(str(len(names) + 1))
+            return f"${len(names)}"
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return _PYFORMAT.sub(place, text), names
+
+
+_FOLDED = re.compile(
+    r"(?P<list>\bIN\s*\(…\))|(?P<rows>, …)|(?P<named>%\([^)]*\)s)|(?P<unknown>\?)"
+    r"|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")"
+)
+_CUT = re.compile(r" … \(\d+ more\)\Z")
+
+
+def from_fingerprint(text: str) -> str:
+    """The text that a fingerprint remembers, as one that can be planned.
+
+    Raises:
+        Refused: only the beginning of it was kept.
+    """
+    if _CUT.search(text):
+        raise Refused(
+            message="Only the beginning of this statement was kept: it is too long "
+            "to be planned again. Explain it from the page that runs it."
+        )
+    names: dict[str, str] = {}
+    number = 0
+
+    def place(match: re.Match[str]) -> str:
+        nonlocal number
+        found, kind = match.group(), match.lastgroup
+        if kind == "rows":
+            return ""
+        if kind in ("string", "name"):
+            return found
+        if kind == "named" and found in names:
+            return names[found]
+        number += 1
+        if kind == "named":
+            names[found] = f"${number}"
+        return f"= ANY (${number})" if kind == "list" else f"${number}"
+
+    return _FOLDED.sub(place, text.replace("%%", "%"))
+
+
+def places(text: str) -> int:
+    """How many values a numbered text takes."""
+    found = re.findall(r"\$(\d+)", text)
+    return max(map(int, found), default=0)

@@ -53,17 +53,27 @@ def cell_maker(
     if related is not None and site.may(role, "details", related):
         prefix = f"{site.base_url}/{quote(related.identity)}/details/"
 
-    def reference(record: Any) -> Cell:
-        found = read_target(record)
-        if found is None:
-            return EMPTY
+    def reference(found: Any) -> Cell:
         cell = draw(getattr(found, own))
         if not prefix:
             return cell if cell.kind == "empty" else Cell(cell.text, title=cell.title)
         url = prefix + quote(format_key(target, found), safe="")
         return Cell(cell.text, "ref", url, title=cell.title)
 
-    return reference
+    # Many records of a page refer to the same one, which is loaded once. It is kept,
+    # so that its id is nobody else's.
+    drawn: dict[int, tuple[Any, Cell]] = {}
+
+    def once(record: Any) -> Cell:
+        found = read_target(record)
+        if found is None:
+            return EMPTY
+        known = drawn.get(id(found))
+        if known is None:
+            known = drawn[id(found)] = (found, reference(found))
+        return known[1]
+
+    return once
 
 
 def _reader(path: str) -> Callable[[Any], Any]:

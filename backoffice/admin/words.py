@@ -89,13 +89,14 @@ def moment(
     today = now if now is not None else datetime.now().astimezone()
     if value.tzinfo is not None:
         today = _in_zone(today, zone)
-    clock = f"{value:%H:%M}"
+    # Several times as quick as to format it by "%H:%M".
+    clock = f"{value.hour:02}:{value.minute:02}"
     if value.date() == today.date():
         text = clock
     else:
         text = day(value.date(), today.date())
         text = f"{text}, {clock}" if with_time else text
-    full = f"{_day_month(value)} {value.year}, {value:%H:%M:%S}"
+    full = f"{_day_month(value)} {value.year}, {clock}:{value.second:02}"
     if value.tzinfo is not None:
         full = f"{full} {value.tzname()}"
     return Moment(text, value.isoformat(), full)

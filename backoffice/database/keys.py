@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import instance_state
 
 from backoffice.database.values import format_value, parse_value, shown
 from backoffice.database.words import record_word
@@ -41,6 +42,9 @@ def parse_key(mapper: Mapper[Any], text: str) -> tuple[Any, ...]:
 
 def format_key(mapper: Mapper[Any], record: object) -> str:
     """The text of a record's primary key."""
+    state = instance_state(record)
+    if state.key is not None and not state.modified:
+        return format_key_values(mapper, state.key[1])  # as it was loaded
     return format_key_values(mapper, mapper.primary_key_from_instance(record))
 
 

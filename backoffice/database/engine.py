@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from backoffice.database.liveness import ping_seldom_psycopg
 from backoffice.errors import SettingsError
 from backoffice.settings import DatabaseSettings
 
@@ -70,6 +71,8 @@ def make_engine(
         # SQLite has no lock timeout of its own but this one, in seconds.
         options["connect_args"] = {"timeout": settings.lock_timeout or 3600}
     engine = create_engine(url, **options)
+    if dialect == "postgresql":
+        ping_seldom_psycopg(engine)
     if dialect == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -79,6 +79,14 @@ def demo_template(server: Engine) -> Iterator[str]:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
+@pytest.fixture(scope="session")
+def office_template(server: Engine, demo_template: str) -> Iterator[str]:
+    """The name of a database with a small demo and a person of each role."""
+    from tests.office import seeded_office
+
+    yield from seeded_office(server, demo_template)
+
+
 def _copied(server: Engine, template: str) -> Iterator[URL]:
     """A copy of a database, dropped at the end."""
     name = f"demo_{os.getpid()}_{next(_numbers)}"

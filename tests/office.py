@@ -180,8 +180,7 @@ def quick_passwords() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def office_template(server: Engine, demo_template: str) -> Iterator[str]:
+def seeded_office(server: Engine, demo_template: str) -> Iterator[str]:
     """The name of a database with a small demo and a person of each role."""
     name = f"office_{os.getpid()}"
     with server.connect() as connection:

@@ -28,12 +28,18 @@ def create_app(backoffice: Backoffice) -> Starlette:
         SettingsError: a view names what its model does not have, or is no view.
     """
     app = Starlette(
-        routes=[Route("/", to_the_site), *endpoints(backoffice)],
+        routes=[
+            Route("/", to_the_site),
+            Route("/admin", to_the_site),
+            *endpoints(backoffice),
+        ],
         middleware=pipeline(
             backoffice.settings, backoffice.keeper.recorder.record_request
         ),
         exception_handlers={HTTPException: no_page},
     )
+    # Such a redirect is an address built from the Host header.
+    app.router.redirect_slashes = False
     site = Site(backoffice, app)
     module = import_project_module(
         backoffice.root, backoffice.settings.app.admin, "app.admin"

@@ -2,7 +2,6 @@
 
 from tests.office import (  # noqa: F401 - fixtures
     nobody_has_failed,
-    office_template,
     office_url,
     quick_passwords,
     site,

@@ -177,7 +177,7 @@ def test_a_database_that_is_away_is_a_page(site: Office, hasty: Office) -> None:
     browser = hasty.browser("viewer")
     browser.get("/admin/course/list")
     site.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     assert browser.get("/admin/course/list").status == 200

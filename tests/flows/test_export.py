@@ -101,7 +101,6 @@ def test_an_export_that_fails_gives_its_turn_back(
 
     def broken(*_args: object, **_kwargs: object) -> Iterator[bytes]:
         raise ConnectionError("gone")
-        yield b""
 
     browser = site.browser("viewer")
     with monkeypatch.context() as patch:

@@ -414,11 +414,10 @@ def form_page(
         has_history=record is not None,
         changed=sum(one.is_changed for one in drawn) if problems else 0,
     )
-    heading = title
     page_frame = frame(
         call,
-        title=title,
-        heading=heading,
+        title=title if is_created else f"Edit {title}",
+        heading=title,
         sub="" if is_created else subtitle(view, call.key),
         crumbs=crumbs(call, view),
         actions=() if is_created else edit_actions(call, view),

@@ -1,0 +1,8 @@
+"""The site, for tests of its pages over HTTP."""
+
+from tests.office import (  # noqa: F401 - fixtures
+    nobody_has_failed,
+    office_url,
+    quick_passwords,
+    site,
+)

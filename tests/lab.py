@@ -1,0 +1,185 @@
+"""Models that are hard to administer, with views that mostly say nothing about them."""
+
+import enum
+import uuid
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    ForeignKey,
+    Interval,
+    Numeric,
+    Select,
+    String,
+    Table,
+    Text,
+    Time,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    deferred,
+    mapped_column,
+    relationship,
+)
+
+from backoffice.admin.call import Call
+from backoffice.admin.model_view import ModelView
+
+
+class LabBase(DeclarativeBase):
+    """Tables of the tests alone."""
+
+
+class Level(enum.Enum):
+    """Members whose names are not their values."""
+
+    JUNIOR = "j"
+    SENIOR = "s"
+
+
+in_team = Table(
+    "lab_in_team",
+    LabBase.metadata,
+    Column("worker_id", ForeignKey("lab_workers.id"), primary_key=True),
+    Column("team_id", ForeignKey("lab_teams.id"), primary_key=True),
+)
+
+
+class Team(LabBase):
+    """Many workers are in many of them."""
+
+    __tablename__ = "lab_teams"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+
+    workers: Mapped[list["Worker"]] = relationship(
+        secondary=in_team, back_populates="teams"
+    )
+
+
+class Worker(LabBase):
+    """One of every kind of column."""
+
+    __tablename__ = "lab_workers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    weight: Mapped[float | None]
+    level: Mapped[Level | None]
+    meta: Mapped[Any] = mapped_column(JSONB(none_as_null=True), nullable=True)
+    balance: Mapped[Decimal] = mapped_column(
+        Numeric(10, 2), default=Decimal(0), server_default="0"
+    )
+    rank: Mapped[str] = mapped_column(String(10), server_default="fresh")
+    numbers: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    pause: Mapped[timedelta | None] = mapped_column(Interval)
+    begins: Mapped[time | None] = mapped_column(Time)
+    network: Mapped[Any] = mapped_column(CIDR, nullable=True)
+    badge: Mapped[uuid.UUID | None]
+    is_hidden: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    password_hash: Mapped[str | None] = mapped_column(
+        String(200), info={"secret": True}
+    )
+    story: Mapped[str | None] = deferred(mapped_column(Text))
+    double: Mapped[Decimal | None] = mapped_column(
+        Numeric(12, 2), Computed("balance * 2", persisted=True)
+    )
+    manager_id: Mapped[int | None] = mapped_column(ForeignKey("lab_workers.id"))
+
+    manager: Mapped["Worker | None"] = relationship(
+        remote_side=[id], back_populates="reports"
+    )
+    reports: Mapped[list["Worker"]] = relationship(back_populates="manager")
+    teams: Mapped[list[Team]] = relationship(
+        secondary=in_team, back_populates="workers"
+    )
+
+    __table_args__ = (CheckConstraint("balance >= 0", name="lab_balance"),)
+
+
+class Parcel(LabBase):
+    """A key of any letters."""
+
+    __tablename__ = "lab_parcels"
+
+    code: Mapped[str] = mapped_column(String(50), primary_key=True)
+    note: Mapped[str | None] = mapped_column(String(50))
+
+
+class Slot(LabBase):
+    """A key of two columns."""
+
+    __tablename__ = "lab_slots"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    room: Mapped[str] = mapped_column(String(20), primary_key=True)
+    topic: Mapped[str | None] = mapped_column(String(50))
+
+
+def shout(record: Any, name: str) -> str:
+    """A formatter that does not survive every record."""
+    value = getattr(record, name)
+    if value == "Breaks":
+        raise ValueError(value)
+    return str(value).upper()
+
+
+class WorkerAdmin(ModelView, model=Worker):
+    """Those who are not hidden."""
+
+    identity = "lab-worker"
+    category = "Lab"
+    column_list: ClassVar[Any] = ["name", "manager", "manager.manager.name", "level"]
+    column_searchable_list: ClassVar[Any] = ["name", "manager.name"]
+    column_filters: ClassVar[Any] = ["level", "manager", "is_hidden"]
+    column_sortable_list: ClassVar[Any] = ["name", "level", "manager.name"]
+    column_formatters: ClassVar[Any] = {"name": shout}
+    form_readonly_columns: ClassVar[Any] = ["rank"]
+
+    def scope(self, select: Select[Any], call: Call) -> Select[Any]:
+        """Everybody but the hidden."""
+        del call
+        return select.where(Worker.is_hidden.is_(False))
+
+
+class BossAdmin(ModelView, model=Worker):
+    """The same model once more, as it comes."""
+
+    identity = "lab-boss"
+    name = "Boss"
+    name_plural = "Bosses"
+    category = "Lab"
+
+
+class ParcelAdmin(ModelView, model=Parcel):
+    """As it comes."""
+
+    identity = "lab-parcel"
+    category = "Lab"
+
+
+class SlotAdmin(ModelView, model=Slot):
+    """As it comes."""
+
+    identity = "lab-slot"
+    category = "Lab"
+
+
+class TeamAdmin(ModelView, model=Team):
+    """Only to be looked at."""
+
+    identity = "lab-team"
+    category = "Lab"
+    can_create = can_edit = can_delete = can_export = False
+
+
+views = [WorkerAdmin, BossAdmin, ParcelAdmin, SlotAdmin, TeamAdmin]

@@ -143,6 +143,8 @@ class Site(sqladmin.Admin):
                 f"{', '.join(sorted(stock ^ SQLADMIN_ROUTES))}."
             )
         self.admin.router.routes = list(self.own_routes())
+        # Such a redirect is an address built from the Host header.
+        self.admin.router.redirect_slashes = False
         self.admin.exception_handlers = {HTTPException: self.answering.refusal}
         self._menus: dict[str, tuple[MenuGroup, ...]] = {}
 

@@ -20,6 +20,7 @@ from jinja2 import (
 from markupsafe import Markup
 
 from backoffice.admin.assets import FOLDER, asset_url
+from backoffice.admin.cell_html import row_html
 from backoffice.admin.presentation import Frame
 
 
@@ -46,7 +47,9 @@ def environment(assets: str, project: Path | None = None) -> Environment:
     def asset(name: str) -> str:
         return asset_url(name, assets)
 
-    made.globals.update(asset=asset, icon=icons(asset("icons.svg")), zip=zip)
+    made.globals.update(
+        asset=asset, icon=icons(asset("icons.svg")), row_html=row_html, zip=zip
+    )
     return made
 
 

@@ -835,7 +835,7 @@ def test_u1_a_page_is_light_and_compressed(site: Office) -> None:
                 assert seen.status_code == 200, url
                 assert "immutable" in seen.headers["cache-control"]
                 total += int(seen.headers["content-length"])
-    assert total <= 250_000
+    assert total <= 150_000
 
 
 def test_u2_a_page_says_what_it_is(site: Office) -> None:

@@ -173,14 +173,15 @@ def test_a_fault_shows_a_number_and_the_log_has_the_rest(
 
 
 def test_a_database_that_is_away_is_a_page(site: Office, hasty: Office) -> None:
-    """The connections break in between: the next request has new ones."""
+    """Broken connections are replaced after one refusal; where none can be had a page."""
     browser = hasty.browser("viewer")
     browser.get("/admin/course/list")
     site.run(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    assert browser.get("/admin/course/list").status == 200
+    answers = [browser.get("/admin/course/list").status for _ in range(2)]
+    assert answers in ([200, 200], [503, 200])
     gone = site.engine.url.set(database="there_is_no_such_database")
     with opened(gone) as away:
         assert away.stranger().get("/admin/course/list").status == 303

@@ -171,6 +171,20 @@ class ObservabilitySettings(Section):
     )
 
 
+class BulkSettings(Section):
+    """How actions on many rows are tried and run."""
+
+    at_once: int = Field(
+        1000, ge=1, le=100_000, description="Up to so many rows run in one transaction."
+    )
+    tried_rows: int = Field(
+        10_000, ge=1, le=1_000_000, description="Rows on which an update is tried out."
+    )
+    tried_seconds: float = Field(
+        2, gt=0, le=60, description="Seconds that trying an action out may take."
+    )
+
+
 class Settings(Section):
     """All sections together."""
 
@@ -178,6 +192,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     web: WebSettings = WebSettings()
     listing: ListingSettings = ListingSettings()
+    bulk: BulkSettings = BulkSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
 

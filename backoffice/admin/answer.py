@@ -84,6 +84,7 @@ class Target:
     is_of_view: bool
     is_public: bool
     is_slow: bool = False
+    is_trying: bool = False
 
 
 class Answering:
@@ -96,7 +97,7 @@ class Answering:
             site.backoffice.secret_key, salt="backoffice.message"
         )
 
-    def route(
+    def route(  # noqa: PLR0913 - an address has as many sides, each by its name
         self,
         path: str,
         name: str,
@@ -107,12 +108,14 @@ class Answering:
         of_view: bool = False,
         public: bool = False,
         slow: bool = False,
+        tries: bool = False,
     ) -> Route:
         """A route whose GET writes nothing and whose POST needs a token.
 
         `slow` is a POST that computes for long: few at a time, out of the pages' way.
+        `tries` is a GET that tries out what a POST would do, and rolls it back.
         """
-        target = Target(name, get, post, action, of_view, public, slow)
+        target = Target(name, get, post, action, of_view, public, slow, tries)
         methods = [m for m, h in (("GET", get), ("POST", post)) if h is not None]
         return Route(
             path, functools.partial(self.answer, target), methods=methods, name=name
@@ -207,7 +210,7 @@ class Answering:
             actor=None,
             place=place,
             request_id=current_request_id(),
-            read_only=not is_write,
+            read_only=not (is_write or target.is_trying),
         ) as session:
             login = self.login_of(request, session)
             if login is None and not target.is_public:

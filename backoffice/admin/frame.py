@@ -41,6 +41,12 @@ def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
             url = address(site.base_url, view.identity)
             groups.setdefault(label, []).append(MenuItem(view.name, url))
     if role in {"admin", "ops"}:
+    if may(role, "ops:explain"):
+        item = MenuItem("Explain reports", address(site.base_url, "explain"))
+        groups.setdefault(OPERATIONS, []).append(item)
+    if role in {"admin", "ops", "editor"}:
+        item = MenuItem("Runs", address(site.base_url, "runs"))
+        groups.setdefault(OPERATIONS, []).append(item)
         item = MenuItem("History", address(site.base_url, "history"))
         groups.setdefault(OPERATIONS, []).append(item)
     return tuple(MenuGroup(label, tuple(items)) for label, items in groups.items())

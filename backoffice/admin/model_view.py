@@ -9,6 +9,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
+    from backoffice.admin.actions import ActionSpec
     from backoffice.admin.call import Call
     from backoffice.admin.description import Description
     from backoffice.editing.fields import FormField
@@ -80,11 +81,17 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     details_related: ClassVar[Sequence[Attribute] | None] = None
     """The to-many relationships that details list; None for all, bounded each."""
 
+    disabled_actions: ClassVar[Sequence[str]] = ()
+    """Actions that this view does not have: `edit-selected`, `delete-selected`, own."""
+
     max_statements: ClassVar[int] = 4
     """How many statements a page of the list may cost."""
 
     max_ms: ClassVar[float] = 0
     """How many milliseconds of the database a page of the list may cost; 0 is any."""
+
+    actions: Mapping[str, "ActionSpec"]
+    """The view's actions by name; worked out with its description."""
 
     description: "Description"
     """What the options come to; worked out once, when the view is added."""

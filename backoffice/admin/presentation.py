@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from backoffice.admin.presentation_bulk import PickBar
 
 ISO_DATE_LENGTH = len("2026-11-20")
 
@@ -367,7 +370,7 @@ class ListView:
     empty: Empty | None = None
     notes: tuple[Message, ...] = ()
     caption: str = ""
-    is_selectable: bool = False  # bulk actions come with their own page
+    pick: "PickBar | None" = None  # what can be done with the rows
 
     @property
     def filters_in_use(self) -> int:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from backoffice.admin.actions import actions_of
 from backoffice.admin.answer import Answering, Handler
 from backoffice.admin.assets import assets_route
 from backoffice.admin.call import Call
@@ -34,6 +35,7 @@ from backoffice.admin.pages import (
     lookup,
     theme,
 )
+    runs,
 from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
@@ -172,6 +174,19 @@ class Site(sqladmin.Admin):
         yield view("/{identity}/export/csv", "export", get=export.csv, action="export")
         yield view(
             "/{identity}/ajax/lookup", "ajax_lookup", get=lookup.find, action="list"
+        yield page("/explain", "explains", get=explain.show_all, post=explain.ask)
+        yield page("/explain/{number}", "explain", get=explain.show)
+        yield page("/runs", "runs", get=runs.show_all)
+        yield page("/runs/{run:int}", "run", get=runs.show, post=runs.change)
+        )
+        yield view("/{identity}/actions", "actions", post=action.choose, action="list")
+        yield view(
+            "/{identity}/actions/{token}",
+            "action",
+            get=action.show,
+            post=action.submit,
+            action="list",
+            tries=True,
         )
         yield view(
             "/{identity}/details/{pk:path}",
@@ -235,6 +250,7 @@ class Site(sqladmin.Admin):
         """Register a custom page, before the address that answers what is unknown."""
         catch_all = self.admin.router.routes.pop()
         super().add_base_view(view)
+                view.actions = actions_of(view)
         self.admin.router.routes.append(catch_all)
         self._menus.clear()
 
@@ -246,7 +262,8 @@ class Site(sqladmin.Admin):
         if hasattr(func, "_action"):
             raise SettingsError(
                 f"{type(view_instance).__name__}.{func.__name__} is an action of "
-                "SQLAdmin's, which runs on GET; that is switched off."
+                "SQLAdmin's, which runs on GET; declare it with "
+                "backoffice.admin.actions.action."
             )
 
     def view_called(self, identity: str) -> ModelView | None:

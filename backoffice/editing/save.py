@@ -171,6 +171,28 @@ def update(  # noqa: PLR0913 - a save has as many sides, each by its name
     return SaveResult(record, changed)
 
 
+def read_values(
+    session: Session,
+    model: type[Any],
+    texts: Mapping[str, str],
+    *,
+    names: Mapping[str, Collection[str]] | None = None,
+    scopes: Mapping[str, Scope] | None = None,
+) -> dict[str, Any]:
+    """The values that texts stand for, by column attribute; nothing is written.
+
+    Raises:
+        Refused: with a sentence for each field that is in the way.
+    """
+    mapper: Mapper[Any] = model.__mapper__
+    reader = _Reader(session, mapper, names or {}, scopes or {})
+    parsed: dict[str, Any] = {}
+    for key, typed in texts.items():
+        reader.read(key, typed, parsed)
+    reader.refuse()
+    return _attributes(mapper, parsed)
+
+
 def read_record(
     session: Session,
     model: type[Any],

@@ -1,5 +1,6 @@
 """How staff see the school."""
 
+from backoffice.admin.actions import Values, action
 from backoffice.admin.model_view import ModelView
 from models.school import (
     SUBJECTS,
@@ -51,6 +52,11 @@ class StudentAdmin(ModelView, model=Student):
         ("At school", "", [Student.school, Student.class_name, Student.status]),
         ("Contact", "", [Student.email, Student.guardian]),
     ]
+
+    @action("Mark as graduated", description="Sets the status and nothing else.")
+    def graduate(self) -> Values:
+        """The status of those who have finished."""
+        return {Student.status: "graduated"}
 
 
 class ReportCardAdmin(ModelView, model=ReportCard):

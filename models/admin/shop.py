@@ -1,10 +1,13 @@
 """How staff see the shop, and how they place an order."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
+from backoffice.admin.actions import Parameter, Values, action
 from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
 from backoffice.editing.fields import FieldKind, FormField
@@ -37,6 +40,26 @@ class ProductAdmin(ModelView, model=Product):
     column_searchable_list = [Product.name]
     column_filters = [Product.category, Product.price, Product.stock]
     column_sortable_list = [Product.name, Product.category]
+
+    @action(
+        "Raise prices",
+        title="Raise prices by {percent} %",
+        description="A negative number lowers them. Prices are rounded to cents; "
+        "orders keep the price they were placed at.",
+        parameters=[
+            Parameter(
+                "percent",
+                "Per cent",
+                FieldKind.DECIMAL,
+                minimum="-90",
+                maximum="900",
+                hint="-90 to 900, for example 3 or 2.5.",
+            )
+        ],
+    )
+    def raise_prices(self, percent: Decimal) -> Values:
+        """Every price times a factor."""
+        return {Product.price: func.round(Product.price * (1 + percent / 100), 2)}
 
 
 class CustomerAdmin(ModelView, model=Customer):

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from sqlalchemy.orm import Mapper
 
+from backoffice.admin.actions import Where, offered
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cells import cell_makers, record_name
 from backoffice.admin.description import ListColumn
@@ -30,10 +31,13 @@ from backoffice.admin.presentation import (
     hidden_items,
     stacked,
 )
+from backoffice.admin.presentation_bulk import PickBar
 from backoffice.admin.words import shortened
+from backoffice.auth.permissions import may
 from backoffice.database.keys import format_key, parse_key
 from backoffice.editing.references import candidates_for
 from backoffice.errors import BackofficeError, RecordNotFound
+from backoffice.listing.counting import RowCount
 from backoffice.listing.page import ListPage, read_page
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import FilterValue, ListQuery
@@ -116,6 +120,23 @@ def _key_of_name(call: Call, target: Mapper[Any], text: str) -> str | None:
     return None
 
 
+def selection_words(call: Call, view: ModelView, query: ListQuery) -> str:
+    """What a query lists, as in: all students with class 9A, found by "ann"."""
+    page = ListPage(rows=(), count=RowCount(0))
+    shown = Shown(call, view, spec_for(call, view), query, page, "")
+    many = view.name_plural.lower()
+    parts = [
+        f"{shown.spec.label(used.path).lower()} {shown.words_of(used)}"
+        for used in query.filters
+    ]
+    text = f"all {many}"
+    if parts:
+        text += f" with {', '.join(parts)}"
+    if query.search:
+        text += f", found by “{query.search}”"
+    return text
+
+
 class Shown:
     """One list page on its way from rows to words."""
 
@@ -166,6 +187,21 @@ class Shown:
             empty=None if rows else self.empty(),
             notes=tuple(Message("warn", note.message) for note in query.notes),
             caption=view.name_plural,
+            pick=self.pick(plain) if rows else None,
+        )
+
+    def pick(self, plain: list[tuple[str, str]]) -> PickBar | None:
+        """What can be done with rows of this list, by this person."""
+        actions = offered(self.call, self.model_view, Where.LIST)
+        if not actions:
+            return None
+        base = self.call.site.base_url
+        return PickBar(
+            url=address(base, self.model_view.identity, "actions"),
+            query=urlencode(plain),
+            total=self.page.count.words(),
+            actions=tuple(Choice(one.name, one.menu_label) for one in actions),
+            rows=len(self.page.rows),
         )
 
     def frame(self) -> Any:
@@ -179,6 +215,10 @@ class Shown:
             if items:
                 url += "?" + urlencode(items)
             actions.append(Action("Export CSV", url, "down"))
+        if may(call.login.role, "ops:explain") and not self.query.problems:
+            asked = {"view": view.identity, "query": urlencode(self.query.to_items())}
+            url = f"{address(base, 'explain')}?{urlencode(asked)}"
+            actions.append(Action("Explain this list", url, method="post"))
         if call.may("create"):
             url = address(base, view.identity, "create")
             label = f"New {view.name[:1].lower()}{view.name[1:]}"

@@ -1,0 +1,447 @@
+"""An action on chosen records: what it is told, what it would do, and its run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from sqlalchemy import update
+
+from backoffice.admin.actions import ActionSpec, Does
+from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.fields import (
+    field_view,
+    submitted_texts,
+    typed_fields,
+)
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.chosen import (
+    UNDO,
+    Task,
+    action_of,
+    chosen_words,
+    editable_fields,
+    known_action,
+    list_query,
+    task_of,
+)
+from backoffice.admin.pages.preflight import preflight_view
+from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
+from backoffice.admin.presentation_bulk import AskView, TickedField
+from backoffice.admin.words import plural
+from backoffice.bulk.models import RowState, Run, Selection
+from backoffice.bulk.outcome import Left
+from backoffice.bulk.preflight import Limits, Preflight, look
+from backoffice.bulk.run import Order, drift_of, run_at_once
+from backoffice.bulk.selection import find_selection, keep_selection
+from backoffice.bulk.target import Chosen, digest_of, read_chosen
+from backoffice.editing.fields import FormField
+from backoffice.errors import LockNotAvailable, Refused, StatementTimedOut
+
+MOVES = frozenset({"page", "after", "before", "pageSize"})
+TICKED, ALL = "ticked", "all"
+
+
+def choose(call: Call) -> Reply:
+    """Keep what was chosen in the list, and lead to what would happen."""
+    view = call.model_view
+    query = call.posted("query") or ""
+    back = address(call.site.base_url, view.identity, "list")
+    back += f"?{query}" if query else ""
+    asked = call.posted("action") or dict(call.query_items).get("action", "")
+    if not asked:
+        return Redirect(back, Message("warn", "Choose an action first."))
+    spec = known_action(call, view, asked)
+    keys: list[str] | None = None
+    items: list[tuple[str, str]] | None = None
+    if call.posted("which") == ALL:
+        pairs = parse_qsl(query, keep_blank_values=True)
+        items = [(k, v) for k, v in pairs if k not in MOVES]
+        problems = list_query(call, view, items).problems
+        if problems:
+            return Redirect(back, Message("bad", problems[0].message))
+    else:
+        sent = call.form.getlist("id") if call.form is not None else []
+        keys = [one for one in sent if isinstance(one, str)]
+        keys += [v for k, v in call.query_items if k == "id"]
+        if not keys:
+            name = view.name_plural.lower()
+            return Redirect(
+                back,
+                Message("warn", f"No {name} are ticked: tick some, or choose all."),
+            )
+    token = keep_selection(
+        call.session,
+        actor_id=str(call.login.user_id),
+        view=view.identity,
+        action=spec.name,
+        words=chosen_words(call, view, keys, items),
+        keys=keys,
+        items=items,
+    )
+    return Redirect(action_url(call, view, token))
+
+
+def action_url(call: Call, view: ModelView, token: str) -> str:
+    """The address of a selection's action."""
+    return address(call.site.base_url, view.identity, "actions", token)
+
+
+def run_url(call: Call, run_id: int) -> str:
+    """The address of a run."""
+    return address(call.site.base_url, "runs", str(run_id))
+
+
+def show(call: Call) -> Reply:
+    """What the action has to be told, or what it would do."""
+    view = call.model_view
+    selection = selected(call)
+    spec = action_of(call, view, selection)
+    if selection.run_id is not None:
+        return Redirect(run_url(call, selection.run_id))
+    is_asked = dict(call.query_items).get("ask") == "yes"
+    if (
+        spec is not None
+        and spec.is_asking
+        and (selection.parameters is None or is_asked)
+    ):
+        return ask(call, view, selection, spec, selection.parameters or {})
+    return preflight(call, view, selection, spec)
+
+
+def submit(call: Call) -> Reply:
+    """Keep what was told or taken out, or run exactly what was shown."""
+    view = call.model_view
+    selection = selected(call, lock=True)
+    spec = action_of(call, view, selection)
+    if selection.run_id is not None:
+        return Redirect(
+            run_url(call, selection.run_id),
+            Message("", "This had been run already; it was not run again."),
+        )
+    match call.posted("do"):
+        case "tell" if spec is not None:
+            return tell(call, view, selection, spec)
+        case "exclude":
+            out = [*selection.excluded, *unticked(call)]
+            selection.excluded = list(dict.fromkeys(out))
+            return Redirect(action_url(call, view, selection.token))
+        case "include":
+            selection.excluded = []
+            return Redirect(action_url(call, view, selection.token))
+    return run(call, view, selection, spec)
+
+
+def selected(call: Call, *, lock: bool = False) -> Selection:
+    """The selection that the address names."""
+    return find_selection(
+        call.session,
+        str(call.request.path_params["token"]),
+        actor_id=str(call.login.user_id),
+        view=call.model_view.identity,
+        lock=lock,
+    )
+
+
+# What it is told
+
+
+def asked_fields(
+    call: Call, view: ModelView, spec: ActionSpec
+) -> tuple[FormField, ...]:
+    """The fields of an action's form."""
+    if spec.does is Does.EDIT:
+        return editable_fields(call, view)
+    return tuple(one.field for one in spec.parameters)
+
+
+def ask(
+    call: Call,
+    view: ModelView,
+    selection: Selection,
+    spec: ActionSpec,
+    texts: Mapping[str, str],
+    *,
+    refused: Refused | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Page:
+    """The form of an action, with what is wrong in it."""
+    fields = asked_fields(call, view, spec)
+    errors = dict(refused.fields) if refused is not None else {}
+    defaults = {one.name: one.default for one in spec.parameters}
+    is_edit = spec.does is Does.EDIT
+    drawn = [
+        field_view(
+            call,
+            view,
+            one,
+            texts.get(one.key, defaults.get(one.key, "")),
+            label=(labels or {}).get(one.key, texts.get(one.key, "")),
+            error=errors.get(one.key, ""),
+            width="" if is_edit else None,
+        )
+        for one in fields
+    ]
+    known = {one.key for one in fields}
+    problems = [
+        FieldProblem(one.label, errors[one.key], f"f-{one.key}")
+        for one in fields
+        if one.key in errors
+    ]
+    rest = [text for key, text in errors.items() if key not in known]
+    if refused is not None and not errors:
+        rest = [str(refused)]
+    problems = [*(FieldProblem("", text) for text in rest), *problems]
+    shown = AskView(
+        url=action_url(call, view, selection.token),
+        text=spec.description,
+        button="Show what would change",
+        cancel=back_link(call, view, selection),
+        fields=() if is_edit else tuple(drawn),
+        ticked=tuple(TickedField(one, one.name in texts) for one in drawn)
+        if is_edit
+        else (),
+        hidden=(Hidden("do", "tell"),),
+        summary="Nothing was tried yet." if problems else "",
+        problems=tuple(problems),
+    )
+    return Page(
+        "action",
+        shown,
+        frame(
+            call,
+            title=spec.label,
+            sub=selection.words,
+            crumbs=crumbs(call, view, selection),
+            width="narrow",
+        ),
+        400 if problems else 200,
+    )
+
+
+def tell(call: Call, view: ModelView, selection: Selection, spec: ActionSpec) -> Reply:
+    """Keep what was typed, if it can be used."""
+    fields = asked_fields(call, view, spec)
+    shown = {one.key: "" for one in fields}
+    typed = typed_fields(call, fields, shown)
+    if spec.does is Does.EDIT:
+        sent = call.form.getlist("set") if call.form is not None else []
+        typed = {key: one for key, one in typed.items() if key in sent}
+    texts = submitted_texts(typed)
+    selection.parameters = texts
+    try:
+        task_of(call, view, selection, spec)
+    except Refused as refused:
+        call.session.rollback()
+        labels = {key: one.text for key, one in typed.items()}
+        return ask(call, view, selection, spec, texts, refused=refused, labels=labels)
+    return Redirect(action_url(call, view, selection.token))
+
+
+# What it would do
+
+
+def limits(call: Call) -> Limits:
+    """How much is tried, by the settings."""
+    settings = call.site.backoffice.settings.bulk
+    return Limits(
+        rows=max(settings.tried_rows, settings.at_once),
+        records=settings.at_once,
+        seconds=settings.tried_seconds,
+    )
+
+
+def preflight(
+    call: Call,
+    view: ModelView,
+    selection: Selection,
+    spec: ActionSpec | None,
+    *,
+    error: str = "",
+    status: int = 200,
+) -> Page:
+    """The page that shows what would happen; nothing happens."""
+    token, words = selection.token, selection.words
+    crumb_links = crumbs(call, view, selection)
+    excluded = len(selection.excluded)
+    task = task_of(call, view, selection, spec)
+    since = (
+        read_chosen(call.session, task.since, 1_000) if task.since is not None else []
+    )
+    kept: dict[str, Any] = {"back": back_link(call, view, selection)}
+    expires = selection.expires_at
+    found = look(call.session, task.target, task.change, limits(call))
+    keep_shown(call, token, found)
+    shown = preflight_view(
+        call,
+        view,
+        found,
+        task,
+        url=action_url(call, view, token),
+        cancel=kept["back"],
+        excluded=excluded,
+        since=since,
+        expires=expires,
+        ask_url=action_url(call, view, token) + "?ask=yes"
+        if spec is not None and spec.is_asking
+        else "",
+        error=error,
+    )
+    return Page(
+        "preflight",
+        shown,
+        frame(call, title=task.title, sub=words, crumbs=crumb_links),
+        status,
+    )
+
+
+def keep_shown(call: Call, token: str, found: Preflight) -> None:
+    """Keep what this page shows: a confirmation is compared with it."""
+    settings = call.site.backoffice.settings.bulk
+    versions = found.versions if found.count <= settings.at_once else None
+    call.session.execute(
+        update(Selection)
+        .where(Selection.token == token)
+        .values(
+            shown={
+                "digest": str(found.digest) if found.digest else "",
+                "versions": dict(versions) if versions is not None else None,
+                "refused": {one.row.key: one.words for one in found.refused},
+                "statement": found.statement,
+            }
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def unticked(call: Call) -> list[str]:
+    """Rows of the sample that were shown ticked and came back without."""
+    if call.form is None:
+        return []
+    shown = [one for one in call.form.getlist("sample") if isinstance(one, str)]
+    kept = {one for one in call.form.getlist("row") if isinstance(one, str)}
+    return [key for key in shown if key not in kept]
+
+
+# Its run
+
+
+def run(
+    call: Call, view: ModelView, selection: Selection, spec: ActionSpec | None
+) -> Reply:
+    """Run what was shown, if the rows are still the same."""
+    task = task_of(call, view, selection, spec)
+    shown = selection.shown or {}
+    most = call.site.backoffice.settings.bulk.at_once
+    rows = read_chosen(call.session, task.target, most)
+    if len(rows) > most:
+        text = f"More than {most:,} records cannot be changed at once."
+        return again(call, view, spec, text)
+    digest = str(digest_of(rows))
+    expected = call.posted("expected") or ""
+    if digest != expected or digest != shown.get("digest"):
+        now = {row.key: row.version for row in rows}
+        drift = drift_of(shown.get("versions"), now)
+        text = f"{drift.sentence()} Nothing was run. This is what would happen now."
+        return again(call, view, spec, text)
+    try:
+        made = start(call, view, selection, task, rows, shown)
+    except (Refused, LockNotAvailable, StatementTimedOut) as refused:
+        text = f"{refused} Nothing was changed."
+        return again(call, view, spec, text)
+    return Redirect(run_url(call, made.id))
+
+
+def start(
+    call: Call,
+    view: ModelView,
+    selection: Selection,
+    task: Task,
+    rows: Sequence[Chosen],
+    shown: Mapping[str, Any],
+) -> Run:
+    """Run it in this request's transaction."""
+    refused: Mapping[str, str] = shown.get("refused") or {}
+    taken_out = set(unticked(call))
+    left_out = [
+        Left(row, RowState.REFUSED, refused[row.key])
+        if row.key in refused
+        else Left(row, RowState.EXCLUDED)
+        for row in rows
+        if row.key in refused or row.key in taken_out
+    ]
+    out = {one.row.key for one in left_out}
+    if task.since is not None:
+        since = read_chosen(call.session, task.since, 1_000)
+        left_out += [Left(row, RowState.DRIFTED) for row in since]
+    made = run_at_once(
+        call.session,
+        task.target,
+        task.change,
+        [row for row in rows if row.key not in out],
+        Order(
+            token=selection.token,
+            view=view.identity,
+            action=selection.action,
+            label=task.title,
+            words=selection.words,
+            parameters=selection.parameters or {},
+            statement=str(shown.get("statement") or ""),
+            undone_run_id=selection.undone_run_id,
+        ),
+        left_out,
+    )
+    call.session.execute(
+        update(Selection)
+        .where(Selection.token == selection.token)
+        .values(run_id=made.id)
+        .execution_options(synchronize_session=False)
+    )
+    return made
+
+
+def again(call: Call, view: ModelView, spec: ActionSpec | None, text: str) -> Reply:
+    """The preflight once more, with why nothing was run."""
+    call.session.rollback()
+    selection = selected(call)
+    return preflight(call, view, selection, spec, error=text, status=409)
+
+
+# Ways back
+
+
+def back_link(call: Call, view: ModelView, selection: Selection) -> Link:
+    """Back to the list as it was, or to the run that was to be taken back."""
+    if selection.undone_run_id is not None:
+        return Link("Back to the run", run_url(call, selection.undone_run_id))
+    url = address(call.site.base_url, view.identity, "list")
+    if selection.items:
+        url += "?" + urlencode([(i[0], i[1]) for i in selection.items])
+    return Link("Back to the list", url)
+
+
+def crumbs(call: Call, view: ModelView, selection: Selection) -> tuple[Link, ...]:
+    """Where the page stands."""
+    back = back_link(call, view, selection)
+    links = [Link(view.category or "", ""), Link(view.name_plural, back.url)]
+    if selection.undone_run_id is not None:
+        base = call.site.base_url
+        links = [
+            Link("Runs", address(base, "runs")),
+            Link(f"Run {selection.undone_run_id}", back.url),
+        ]
+    return tuple(link for link in links if link.label)
+
+
+def undo_selection(call: Call, view: ModelView, made: Run) -> str:
+    """A selection of what a run has changed, to take it back; its address."""
+    token = keep_selection(
+        call.session,
+        actor_id=str(call.login.user_id),
+        view=view.identity,
+        action=UNDO,
+        words=f"{plural(made.changed, 'record')} changed by run {made.id}, "
+        f"{made.words}",
+        undone_run_id=made.id,
+    )
+    return action_url(call, view, token)

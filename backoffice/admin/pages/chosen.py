@@ -1,0 +1,241 @@
+"""Which records a selection means, and what its action does with them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Select, not_, select
+from sqlalchemy.orm import Session
+
+from backoffice.admin.actions import ActionSpec, Does, may_run
+from backoffice.admin.call import Call
+from backoffice.admin.fields import names_of
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.listing import selection_words, spec_for
+from backoffice.bulk.change import Change, EachRecord, SetValues
+from backoffice.bulk.models import Run, Selection
+from backoffice.bulk.target import Chosen, Target, among
+from backoffice.bulk.undo import undo_of
+from backoffice.database.keys import format_key, parse_key
+from backoffice.editing import deletion, save
+from backoffice.editing.fields import FormField, form_fields
+from backoffice.errors import NotPermitted, RecordNotFound, Refused
+from backoffice.listing.params import parse_list
+from backoffice.listing.query import ListQuery
+from backoffice.listing.statements import select_rows
+
+UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Rows, what is done with them, and what it is called.
+
+    `since` are rows that an undo leaves alone, for they were changed since.
+    """
+
+    target: Target
+    change: Change
+    title: str
+    verb: str
+    since: Target | None = None
+
+
+def action_of(call: Call, view: ModelView, selection: Selection) -> ActionSpec | None:
+    """The action that was chosen; None where a run is to be taken back.
+
+    Raises:
+        NotPermitted: this person may not run it.
+        RecordNotFound: the view has no such action any more.
+    """
+    if selection.undone_run_id is not None:
+        return None
+    return known_action(call, view, selection.action)
+
+
+def known_action(call: Call, view: ModelView, name: str) -> ActionSpec:
+    """An action by its name, for one who may run it."""
+    spec = view.actions.get(name)
+    if spec is None:
+        raise RecordNotFound(f"{view.name_plural} have no such action.")
+    if not may_run(call, view, spec):
+        raise NotPermitted(
+            f"Your role may not do this with {view.name_plural.lower()}."
+        )
+    return spec
+
+
+def list_query(
+    call: Call, view: ModelView, items: Sequence[Sequence[str]]
+) -> ListQuery:
+    """The list's query that was chosen, read again."""
+    pairs = [(item[0], item[1]) for item in items]
+    return parse_list(spec_for(call, view), pairs, call.site.codec)
+
+
+def chosen_words(
+    call: Call,
+    view: ModelView,
+    keys: Sequence[str] | None,
+    items: Sequence[Sequence[str]] | None,
+) -> str:
+    """The selection in words: "3 ticked students", "all students with class 9A"."""
+    if keys is not None:
+        name = view.name if len(keys) == 1 else view.name_plural
+        return f"{len(keys):,} ticked {name.lower()}"
+    return selection_words(call, view, list_query(call, view, items or ()))
+
+
+def rows_of(call: Call, view: ModelView, selection: Selection) -> Select[Any]:
+    """The records that were chosen, as far as this person may see them.
+
+    Raises:
+        Refused: the list does not understand its own query any more.
+    """
+    mapper = view.description.mapper
+    everything = view.scope(select(view.model), call)
+    if selection.undone_run_id is not None:
+        return everything
+    if selection.keys is not None:
+        chosen = _as_chosen(view, selection.keys)
+        return everything.where(among(_keys(view), chosen))
+    query = list_query(call, view, selection.items or ())
+    if query.problems:
+        raise Refused(message=query.problems[0].message)
+    dialect = call.session.get_bind(mapper).dialect.name
+    return select_rows(spec_for(call, view), query, dialect)
+
+
+def _keys(view: ModelView) -> tuple[Any, ...]:
+    return Target(view.description.mapper, select(view.model)).keys
+
+
+def _as_chosen(view: ModelView, keys: Sequence[str]) -> list[Chosen]:
+    """Keys that were ticked; what is no key is nobody's."""
+    mapper = view.description.mapper
+    found = []
+    for key in keys:
+        try:
+            found.append(Chosen(parse_key(mapper, key), key, ""))
+        except RecordNotFound:
+            continue
+    return found
+
+
+def task_of(
+    call: Call, view: ModelView, selection: Selection, spec: ActionSpec | None
+) -> Task:
+    """The rows of a selection and what is done with them.
+
+    Raises:
+        Refused: what the action was told is not accepted (any more).
+    """
+    mapper = view.description.mapper
+    label_key = view.description.label_keys[0]
+    rows = rows_of(call, view, selection)
+    since = None
+    if spec is None:
+        run = undone_run(call.session, selection)
+        target, since, change = undo_of(call.session, run, rows, mapper, label_key)
+        title, verb = f"Undo run {run.id}: {run.label}", "Give back"
+    else:
+        target = Target(mapper, rows, label_key)
+        texts = selection.parameters or {}
+        change = change_of(call, view, spec, texts)
+        title = title_of(view, spec, texts)
+        verb = spec.verb
+    if selection.excluded:
+        out = among(target.keys, _as_chosen(view, selection.excluded))
+        target = replace(target, rows=target.rows.where(not_(out)))
+    return Task(target, change, title, verb, since)
+
+
+def undone_run(session: Session, selection: Selection) -> Run:
+    """The run that a selection takes back."""
+    run = session.get(Run, selection.undone_run_id)
+    if run is None:
+        raise RecordNotFound("There is no such run any more.")
+    return run
+
+
+def change_of(
+    call: Call, view: ModelView, spec: ActionSpec, texts: Mapping[str, str]
+) -> Change:
+    """What an action does, told what was typed.
+
+    Raises:
+        Refused: with a sentence for each field.
+    """
+    if spec.does is Does.EDIT:
+        return _edit(call, view, texts)
+    if spec.does is Does.DELETE:
+        return EachRecord(
+            view.description.mapper,
+            lambda session, record: _delete(call, view, session, record),
+            is_deletion=True,
+        )
+    return spec.change(view, texts)
+
+
+def title_of(view: ModelView, spec: ActionSpec, texts: Mapping[str, str]) -> str:
+    """As in: Raise prices by 3 %; Change category and price of products."""
+    many = view.name_plural.lower()
+    if spec.does is Does.EDIT:
+        labels = [view.description.labels.get(key, key).lower() for key in texts]
+        return f"Change {' and '.join(labels)} of {many}"
+    if spec.does is Does.DELETE:
+        return f"Delete {many}"
+    return spec.named(texts)
+
+
+def editable_fields(call: Call, view: ModelView) -> tuple[FormField, ...]:
+    """The fields that many records may share: no key, no secret, nothing unique."""
+    description = view.description
+    mapper = description.mapper
+    unique = {
+        column
+        for table in mapper.tables
+        for rule in (*table.constraints, *table.indexes)  # type: ignore[attr-defined]
+        if getattr(rule, "unique", False) or type(rule).__name__ == "UniqueConstraint"
+        if len(rule.columns) == 1
+        for column in rule.columns
+    }
+    dialect = call.session.get_bind(mapper).dialect.name
+    found = form_fields(mapper, description.form_keys, dialect, description.labels)
+    return tuple(
+        one
+        for one in found
+        if not one.read_only
+        and not one.secret
+        and one.key not in description.readonly
+        and not unique & set(getattr(mapper.attrs.get(one.key), "columns", ()))
+        and not any(c.primary_key for c in _columns(view, one.key))
+    )
+
+
+def _columns(view: ModelView, key: str) -> list[Any]:
+    prop: Any = view.description.mapper.attrs[key]
+    return list(getattr(prop, "columns", None) or prop.local_columns)
+
+
+def _edit(call: Call, view: ModelView, texts: Mapping[str, str]) -> SetValues:
+    """The same values for all: the fields that were ticked."""
+    fields = [one for one in editable_fields(call, view) if one.key in texts]
+    if not fields:
+        raise Refused(message="Tick at least one field to change.")
+    names, scopes = names_of(call, fields)
+    values = save.read_values(
+        call.session,
+        view.model,
+        {one.key: texts[one.key] for one in fields},
+        names=names,
+        scopes=scopes,
+    )
+    return SetValues(view.description.mapper, values)
+
+
+def _delete(call: Call, view: ModelView, session: Session, record: Any) -> None:
+    """Delete one record, in the view's own way where it has one."""
+    if view.delete_record(session, record, call):
+        return
+    deletion.delete(session, view.model, format_key(view.description.mapper, record))

@@ -1,0 +1,338 @@
+"""A preflight in words: its verdict, its numbers, its sample of rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from backoffice.admin import words
+from backoffice.admin.call import Call, address
+from backoffice.admin.cells import value_drawer
+from backoffice.admin.chronicle import text_of
+from backoffice.admin.description import ListColumn, choices_of, column_at, is_numeric
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.chosen import Task
+from backoffice.admin.presentation import Cell, Fact, Hidden, Link
+from backoffice.admin.presentation_bulk import (
+    BeforeAfter,
+    PreflightView,
+    SampleColumn,
+    SampleRow,
+    Tile,
+)
+from backoffice.bulk.change import EachRecord, SetValues
+from backoffice.bulk.models import RowState
+from backoffice.bulk.preflight import (
+    Preflight,
+    Sample,
+    touched_checks,
+    touched_indexes,
+    touched_references,
+)
+from backoffice.bulk.run import undoable_attributes
+from backoffice.bulk.target import Chosen, is_postgresql
+
+EXAMPLES = 5
+NUMBERS = (int, float, Decimal)
+
+
+def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its name
+    call: Call,
+    view: ModelView,
+    found: Preflight,
+    task: Task,
+    *,
+    url: str,
+    cancel: Link,
+    excluded: int,
+    since: Sequence[Chosen],
+    expires: datetime,
+    ask_url: str,
+    error: str,
+) -> PreflightView:
+    """What the page draws."""
+    most = call.site.backoffice.settings.bulk.at_once
+    tone, verdict, text, can_run = verdict_of(view, found, task, most, len(since))
+    will = found.changed
+    noun = records(view, will)
+    is_deletion = isinstance(task.change, EachRecord) and task.change.is_deletion
+    labels = {
+        name: view.description.labels.get(name, name) for name in found.attributes
+    }
+    return PreflightView(
+        url=url,
+        tone=tone,
+        verdict=verdict,
+        text=text,
+        tiles=tuple(tiles(found, task)) if found.count else (),
+        columns=tuple(
+            SampleColumn(labels[name], is_numeric(column_at(task.target.mapper, name)))
+            for name in found.attributes
+        ),
+        rows=tuple(sample_row(call, view, found, one) for one in found.samples),
+        sample_words=sample_words(found),
+        facts=tuple(facts(call, found, task, since)),
+        statement=found.statement,
+        plan=found.plan,
+        button=f"{task.verb} {noun}" if can_run else "",
+        is_danger=is_deletion,
+        valid=f"Valid until {words.moment(expires).text}",
+        cancel=cancel,
+        hidden=(Hidden("expected", str(found.digest or "")),),
+        excluded=words.plural(excluded, "row") if excluded else "",
+        ask_url=ask_url,
+        error=error,
+        confirm=f"Yes, delete {noun}" if is_deletion and can_run else "",
+    )
+
+
+def records(view: ModelView, count: int) -> str:
+    """As in: 1 product, 412,774 products."""
+    return words.plural(count, view.name.lower(), view.name_plural.lower())
+
+
+def verdict_of(
+    view: ModelView, found: Preflight, task: Task, most: int, since: int
+) -> tuple[str, str, str, bool]:
+    """Tone, sentence, what proves it, and whether it can be run."""
+    many = view.name_plural.lower()
+    if not found.count:
+        if since:
+            return (
+                "warn",
+                f"All {since:,} were changed since, so nothing is given back.",
+                "They are left alone.",
+                False,
+            )
+        return "warn", f"No {many} are chosen.", "Nothing would happen.", False
+    if found.problem:
+        return (
+            "bad",
+            found.problem,
+            "It was tried, refused and rolled back. Nothing has been written.",
+            False,
+        )
+    does = {"Delete": "be deleted", "Give back": "get their old values back"}.get(
+        task.verb, "change"
+    )
+    parts = [f"{records(view, found.changed)} will {does}"]
+    if found.same:
+        stay = "stays as it is" if found.same == 1 else "stay as they are"
+        parts.append(f"{found.same:,} {stay}")
+    if found.refused:
+        is_one = len(found.refused) == 1
+        more = "more than " if found.is_refused_capped else ""
+        parts.append(
+            f"{more}{len(found.refused):,} {'is' if is_one else 'are'} refused and "
+            "will be left out"
+        )
+    if found.locked:
+        held = len(found.locked)
+        parts.append(f"{held:,} {'is' if held == 1 else 'are'} held by somebody else")
+    if since:
+        were = "was" if since == 1 else "were"
+        parts.append(f"{since:,} {were} changed since and will be left alone")
+    sentence = words.series(parts) + "."
+    sentence = sentence[:1].upper() + sentence[1:]
+    how = tried_words(found)
+    if found.count > most:
+        verdict = (
+            f"{found.count:,} {many} are chosen; at most {most:,} can be changed at "
+            "once."
+        )
+        return "warn", verdict, f"Of those that were tried: {sentence} {how}", False
+    if found.is_refused_capped:
+        return "bad", f"Too many {many} are refused.", f"{sentence} {how}", False
+    if not found.changed:
+        return "warn", f"Nothing would change. {sentence}", how, False
+    return "warn" if found.refused or found.locked else "ok", sentence, how, True
+
+
+def tried_words(found: Preflight) -> str:
+    """How it is known."""
+    spent = (
+        f" in {words.duration(found.seconds / found.share)}" if found.seconds else ""
+    )
+    if found.is_whole:
+        which = "all of them" if found.count > 1 else "it"
+        return f"It was tried on {which}{spent} and rolled back. Nothing was written."
+    return (
+        f"It was tried on {found.tried:,} of them{spent} and rolled back. Nothing was "
+        "written."
+    )
+
+
+def tiles(found: Preflight, task: Task) -> Iterator[Tile]:
+    """Four numbers before the click."""
+    if found.seconds is not None:
+        yield Tile(
+            "Takes about", words.duration(found.seconds), "", "in one transaction"
+        )
+    else:
+        yield Tile("Takes about", "not known")
+    if found.written:
+        yield Tile("Writes about", words.size(found.written), "with audit")
+    elif found.elsewhere:
+        other = sum(count for _, _, count in found.elsewhere)
+        yield Tile("Other tables", f"{other:,}", "rows written")
+    held = len(found.locked)
+    yield Tile(
+        "Locks",
+        f"{held:,}" if held else "none",
+        "held by another" if held else "held by others",
+        "these have to be free first" if held else "each row until it is done",
+    )
+    if undoable_attributes(task.change):
+        yield Tile("Undo", "Yes", "", "rows changed since are left alone")
+    else:
+        yield Tile("Undo", "No", "", "old values stay readable in the history")
+
+
+def sample_words(found: Preflight) -> str:
+    """As in: 8 of 1,234; what is refused comes first."""
+    shown = len(found.samples)
+    if shown == found.count:
+        return "all of them" if shown > 1 else ""
+    first = "; the refused come first" if found.refused else ""
+    return f"{shown:,} of {found.count:,}{first}"
+
+
+def sample_row(call: Call, view: ModelView, found: Preflight, one: Sample) -> SampleRow:
+    """One row, now and then."""
+    remark, tone, is_runnable = "", "", True
+    match one.state:
+        case RowState.REFUSED:
+            remark, tone, is_runnable = f"Refused: {one.words}", "bad", False
+        case RowState.LOCKED:
+            remark, tone = one.words, "warn"
+        case RowState.SAME:
+            remark = "Stays as it is."
+        case RowState.WAITING:
+            pass
+        case _:
+            remark, tone, is_runnable = one.words, "warn", False
+    url = ""
+    if call.may("details"):
+        base = call.site.base_url
+        url = address(base, view.identity, "details", one.row.key)
+    return SampleRow(
+        one.row.key,
+        one.row.label or one.row.key,
+        url,
+        tuple(cells(view, found.attributes, one)),
+        remark,
+        tone,
+        is_runnable,
+    )
+
+
+def cells(
+    view: ModelView, attributes: Sequence[str], one: Sample
+) -> Iterator[BeforeAfter]:
+    """Each column that is set, before and after."""
+    for name in attributes:
+        before, after = one.before.get(name), one.after.get(name)
+        is_known = name in one.after
+        now = shown(view, name, before) if name in one.before else ""
+        then = shown(view, name, after) if is_known else ""
+        is_changed = is_known and before != after
+        yield BeforeAfter(now, then, is_changed, difference(before, after))
+
+
+def shown(view: ModelView, name: str, value: Any) -> str:
+    """A value as lists draw it."""
+    mapper = view.description.mapper
+    column = column_at(mapper, name)
+    if column is None:
+        return text_of(value)
+    if column.info.get("secret"):
+        return "…"
+    for known in (*view.description.columns, *view.description.details):
+        if known.path == name:
+            return value_drawer(mapper, known)(value).text
+    plain = ListColumn(
+        name, name, name, "text", is_numeric(column), choices=choices_of(column)
+    )
+    return value_drawer(mapper, plain)(value).text
+
+
+def difference(before: Any, after: Any) -> str:
+    """As in: +3.59; nothing for what is no amount."""
+    if isinstance(before, bool) or isinstance(after, bool):
+        return ""
+    if not isinstance(before, NUMBERS) or not isinstance(after, NUMBERS):
+        return ""
+    if isinstance(before, float) or isinstance(after, float):
+        return ""
+    change: Any = after - before
+    sign = "+" if change > 0 else "−" if change < 0 else ""  # noqa: RUF001
+    return f"{sign}{words.number(abs(change))}" if change else "none"
+
+
+def facts(
+    call: Call, found: Preflight, task: Task, since: Sequence[Chosen]
+) -> Iterator[Fact]:
+    """What it touches, besides the rows themselves."""
+    if found.refused:
+        yield Fact("Refused", Cell(_named([(r.row, r.words) for r in found.refused])))
+    if found.locked:
+        yield Fact("Held now", Cell(_named([(r.row, r.words) for r in found.locked])))
+    if since:
+        yield Fact("Changed since", Cell(_named([(row, "") for row in since])))
+    if isinstance(task.change, SetValues):
+        yield from _update_facts(call, found, task.change)
+    for table_name, action, count in found.elsewhere:
+        view = call.site.view_of_table(table_name)
+        name = view.name_plural if view is not None else table_name
+        did = {"update": "changed", "delete": "deleted", "create": "added"}
+        yield Fact(name, Cell(f"{count:,} {did.get(action, action)}"))
+
+
+def _named(rows: Sequence[tuple[Chosen, str]]) -> str:
+    texts = [
+        f"{row.label or row.key}{': ' + why if why else ''}"
+        for row, why in rows[:EXAMPLES]
+    ]
+    left = len(rows) - len(texts)
+    if left > 0:
+        texts.append(f"and {left:,} more")
+    return " · ".join(texts)
+
+
+def _update_facts(call: Call, found: Preflight, change: SetValues) -> Iterator[Fact]:
+    if is_postgresql(call.session):
+        yield Fact(
+            "Locks",
+            Cell(
+                "Each row until the end. Reading goes on; who edits one of them waits."
+            ),
+        )
+    for hit in found.triggers:
+        times = words.plural(hit.calls, "time")
+        text = f"{hit.name}: {times}, {words.duration(hit.seconds)}"
+        yield Fact("Trigger", Cell(text))
+    checks = [str(check.name) for check in touched_checks(change) if check.name]
+    if checks:
+        yield Fact("Rules", Cell(", ".join(checks), "mono"))
+    indexes, every = touched_indexes(change)
+    if every:
+        text = f"{len(indexes)} of {every} are rewritten"
+        if indexes:
+            text += f": {', '.join(indexes)}"
+        yield Fact("Indexes", Cell(text if indexes else "None is rewritten."))
+    referred = touched_references(change)
+    if referred:
+        yield Fact("Refers to", Cell(", ".join(referred)))
+
+
+def parameters_of(
+    view: ModelView, texts: Mapping[str, str], name: str
+) -> tuple[Fact, ...]:
+    """What an action was told, as facts."""
+    spec = view.actions.get(name)
+    labels = {one.name: one.label for one in spec.parameters} if spec else {}
+    known = view.description.labels
+    return tuple(
+        Fact(labels.get(key) or known.get(key, key), Cell(text or "empty"))
+        for key, text in texts.items()
+    )

@@ -1,0 +1,229 @@
+"""Runs of actions: all of them, and one with what came of it."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import select
+
+from backoffice.admin import words
+from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.failures import NotFound
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.action import run_url, undo_selection
+from backoffice.admin.pages.preflight import parameters_of, records
+from backoffice.admin.presentation import Action, Cell, Fact, Link
+from backoffice.admin.presentation_bulk import (
+    Happening,
+    LeftRow,
+    RunLine,
+    RunsView,
+    RunView,
+)
+from backoffice.bulk.models import RowState, Run, RunRow, RunState
+from backoffice.errors import NotPermitted
+
+PAGE = 50
+LEFT_SHOWN = 100
+STATES = {
+    RunState.WAITING: ("waits", "none"),
+    RunState.RUNNING: ("running", "ok"),
+    RunState.PAUSED: ("paused", "warn"),
+    RunState.DONE: ("done", ""),
+    RunState.CANCELLED: ("cancelled", "none"),
+    RunState.FAILED: ("failed", "bad"),
+}
+
+
+def sees_all(call: Call) -> bool:
+    """Whether this person sees the runs of others."""
+    return call.login.role in {"admin", "ops"}
+
+
+def show_all(call: Call) -> Reply:
+    """All runs, newest first; an editor's own."""
+    query = select(Run).order_by(Run.id.desc()).limit(PAGE + 1)
+    if not sees_all(call):
+        query = query.where(Run.actor_id == str(call.login.user_id))
+    before = dict(call.query_items).get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:  # noqa: PLR2004
+        query = query.where(Run.id < int(before))
+    found = list(call.session.scalars(query))
+    base = address(call.site.base_url, "runs")
+    older = ""
+    if len(found) > PAGE:
+        older = f"{base}?{urlencode({'before': found[PAGE - 1].id})}"
+    shown = RunsView(
+        runs=tuple(line_of(call, run) for run in found[:PAGE]),
+        older_url=older,
+        newest_url=base if before else "",
+    )
+    sub = "" if sees_all(call) else "Yours; administrators see everybody's."
+    return Page("runs", shown, frame(call, title="Runs", sub=sub))
+
+
+def line_of(call: Call, run: Run) -> RunLine:
+    """One run in one line."""
+    state, tone = STATES[RunState(run.state)]
+    return RunLine(
+        name=Link(f"{run.id}: {run.label}", run_url(call, run.id)),
+        who=run.actor_label,
+        when=words.moment(run.created_at, with_time=True),
+        what=run.words,
+        state=state,
+        tone=tone,
+        rows=f"{run.changed:,} of {run.total:,}",
+        took=words.duration(run.busy_ms / 1000),
+    )
+
+
+def find(call: Call) -> tuple[Run, ModelView]:
+    """The run that the address names, for one who may see it."""
+    number = int(call.request.path_params["run"])
+    run = call.session.get(Run, number) if number < 2**63 else None
+    view = call.site.view_called(run.view) if run is not None else None
+    if run is None or view is None:
+        raise NotFound(f"There is no run {number}.")
+    is_own = run.actor_id == str(call.login.user_id)
+    if not (is_own or sees_all(call)):
+        raise NotPermitted("This run is somebody else's; administrators may see it.")
+    return run, view
+
+
+def show(call: Call) -> Reply:
+    """One run."""
+    run, view = find(call)
+    return run_page(call, run, view)
+
+
+def change(call: Call) -> Reply:
+    """Take a run back: lead to what that would do."""
+    run, view = find(call)
+    if call.posted("do") == "undo" and may_undo(call, run, view):
+        return Redirect(undo_selection(call, view, run))
+    raise NotPermitted("This run cannot be taken back.")
+
+
+def may_undo(call: Call, run: Run, view: ModelView) -> bool:
+    """Whether this person may take a run back, and it can be."""
+    return (
+        bool(run.attributes)
+        and run.changed > 0
+        and run.finished_at is not None
+        and call.may("edit", view)
+    )
+
+
+def run_page(call: Call, run: Run, view: ModelView) -> Page:
+    """What came of a run."""
+    tone, icon, verdict, text = verdict_of(view, run)
+    left = list(
+        call.session.scalars(
+            select(RunRow)
+            .where(RunRow.run_id == run.id, RunRow.state != "")
+            .order_by(RunRow.position)
+            .limit(LEFT_SHOWN + 1)
+        )
+    )
+    undone = call.session.scalars(
+        select(Run).where(Run.undone_run_id == run.id).order_by(Run.id)
+    ).all()
+    count = run.left + run.refused
+    undo = None
+    if may_undo(call, run, view):
+        undo = Action("Undo", run_url(call, run.id), "undo", method="post")
+    shown = RunView(
+        url=run_url(call, run.id),
+        tone=tone,
+        icon=icon,
+        verdict=verdict,
+        text=text,
+        numbers=tuple(numbers(call, run, undone)),
+        left=tuple(left_row(call, view, row) for row in left[:LEFT_SHOWN]),
+        left_count=f"{count:,}" if count else "",
+        left_more=f"{LEFT_SHOWN} of {count:,} are shown." if count > LEFT_SHOWN else "",
+        happenings=tuple(happenings(run)),
+        statement=run.statement,
+        parameters=parameters_of(view, run.parameters, run.action),
+        undo=undo,
+    )
+    title = f"Run {run.id}: {run.label[:1].lower()}{run.label[1:]}"
+    began = words.moment(run.created_at, with_time=True).text
+    base = call.site.base_url
+    return Page(
+        "run",
+        shown,
+        frame(
+            call,
+            title=title,
+            sub=f"{run.actor_label}, {began}, {run.words}",
+            crumbs=[Link("Runs", address(base, "runs"))],
+            actions=[
+                Action(view.name_plural, address(base, view.identity, "list")),
+            ]
+            if call.may("list", view)
+            else [],
+        ),
+    )
+
+
+def verdict_of(view: ModelView, run: Run) -> tuple[str, str, str, str]:
+    """Tone, icon, one sentence, and what proves it."""
+    done = {"delete-selected": "were deleted"}.get(run.action, "were changed")
+    if run.changed == 1:
+        done = done.replace("were", "was")
+    parts = [f"{records(view, run.changed)} {done}"]
+    if run.same:
+        parts.append(f"{run.same:,} {'was' if run.same == 1 else 'were'} so already")
+    if run.refused:
+        parts.append(f"{run.refused:,} {'was' if run.refused == 1 else 'were'} refused")
+    if run.left:
+        parts.append(f"{run.left:,} {'was' if run.left == 1 else 'were'} left alone")
+    sentence = words.series(parts) + "."
+    if run.state == RunState.DONE:
+        tone = "warn" if run.refused or run.left else "ok"
+        return (
+            tone,
+            "check" if tone == "ok" else "warn",
+            sentence,
+            "Each change stands in the history, with its old and its new value.",
+        )
+    state, tone = STATES[RunState(run.state)]
+    return tone, "info", f"{state.capitalize()}: {sentence}", run.reason
+
+
+def numbers(call: Call, run: Run, undone: Any) -> Iterator[Fact]:
+    """The run in numbers."""
+    yield Fact("Chosen", Cell(f"{run.total:,}"))
+    yield Fact("Changed", Cell(f"{run.changed:,}"))
+    yield Fact("As they were", Cell(f"{run.same:,}"))
+    yield Fact("Left alone", Cell(f"{run.left + run.refused:,}"))
+    yield Fact("Took", Cell(words.duration(run.busy_ms / 1000)))
+    if run.undone_run_id:
+        url = run_url(call, run.undone_run_id)
+        yield Fact("Takes back", Cell(f"run {run.undone_run_id}", "link", url))
+    for other in undone:
+        yield Fact(
+            "Taken back by", Cell(f"run {other.id}", "link", run_url(call, other.id))
+        )
+
+
+def happenings(run: Run) -> Iterator[Happening]:
+    """What happened, last first."""
+    if run.finished_at is not None:
+        state, _ = STATES[RunState(run.state)]
+        yield Happening(
+            state.capitalize(), words.moment(run.finished_at, with_time=True)
+        )
+    yield Happening(
+        f"Confirmed by {run.actor_label}", words.moment(run.created_at, with_time=True)
+    )
+
+
+def left_row(call: Call, view: ModelView, row: RunRow) -> LeftRow:
+    """A row that was not changed."""
+    url = ""
+    if call.may("details", view) and row.state != RowState.GONE:
+        url = address(call.site.base_url, view.identity, "details", row.key)
+    return LeftRow(row.label or row.key, url, row.reason, row.state == RowState.REFUSED)

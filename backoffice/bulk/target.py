@@ -1,0 +1,204 @@
+"""Which rows an action is for: each by its key, and by its version as it was seen.
+
+A version changes whenever its row is written: PostgreSQL's `xmin`, elsewhere a hash of
+the row's values.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Enum,
+    Integer,
+    Numeric,
+    Select,
+    String,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Mapper, Session
+
+from backoffice.database.keys import format_key_values
+from backoffice.database.values import format_value
+from backoffice.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One row: its key as values and as text, its version, and what it is called."""
+
+    values: tuple[Any, ...]
+    key: str
+    version: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """How many rows there are, and a hash of their keys and versions."""
+
+    count: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.count}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """The rows of a select of one model, in no order.
+
+    `label_key` names the attribute that a row is called by.
+    """
+
+    mapper: Mapper[Any]
+    rows: Select[Any]
+    label_key: str = ""
+    table: Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        table = self.mapper.local_table
+        if not isinstance(table, Table) or self.mapper.inherits is not None:
+            raise SettingsError(
+                f"{self.mapper.class_.__name__} stands in several tables; "
+                "actions are for models with one."
+            )
+        object.__setattr__(self, "table", table)
+
+    @property
+    def keys(self) -> tuple[Column[Any], ...]:
+        """The columns of the primary key."""
+        return tuple(c for c in self.mapper.primary_key if isinstance(c, Column))
+
+    @property
+    def label(self) -> Column[Any] | None:
+        """The column that a row is called by, where it is one of the table's own."""
+        prop = self.mapper.column_attrs.get(self.label_key)
+        column = prop.columns[0] if prop is not None else None
+        if not isinstance(column, Column) or column.table is not self.table:
+            return None
+        return None if column.info.get("secret") else column
+
+    def only(self, columns: Iterable[Any]) -> Select[Any]:
+        """The rows with these columns alone."""
+        return self.rows.with_only_columns(
+            *columns, maintain_column_froms=True
+        ).order_by(None)
+
+    def narrowed(self, chosen: Sequence[Chosen]) -> "Target":
+        """Of the rows only those chosen."""
+        rows = self.rows.where(among(self.keys, chosen))
+        return Target(self.mapper, rows, self.label_key)
+
+
+def among(keys: Sequence[Column[Any]], chosen: Sequence[Chosen]) -> ColumnElement[bool]:
+    """Whether a row is one of the chosen, by its key."""
+    if len(keys) == 1 or not chosen:
+        return keys[0].in_([one.values[0] for one in chosen])
+    return or_(
+        *(
+            and_(*(key == value for key, value in zip(keys, one.values, strict=True)))
+            for one in chosen
+        )
+    )
+
+
+def is_postgresql(session: Session) -> bool:
+    """Whether the rows stand in PostgreSQL."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def version_postgresql(table: Table) -> ColumnElement[str]:
+    """The transaction that wrote the row last."""
+    return cast(ColumnClause("xmin", Text, _selectable=table), Text)
+
+
+def version_of(table: Table, row: Any) -> str:
+    """A hash of all values of a row that was read whole."""
+    texts = [
+        "\0" if value is None else f"={format_value(column, value)}"
+        for column, value in zip(table.columns, row, strict=True)
+    ]
+    return sha256("\x1f".join(texts).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def read_chosen(
+    session: Session, target: Target, limit: int | None = None
+) -> list[Chosen]:
+    """The rows, by key, with their versions; at most one more than `limit`."""
+    keys, label = target.keys, target.label
+    extra = [label] if label is not None else []
+    is_pg = is_postgresql(session)
+    version: list[Any] = (
+        [version_postgresql(target.table)] if is_pg else list(target.table.columns)
+    )
+    statement = target.only([*keys, *extra, *version]).order_by(*keys)
+    if limit is not None:
+        statement = statement.limit(limit + 1)
+    found = []
+    own, start = len(keys), len(keys) + len(extra)
+    for row in session.execute(statement):
+        values = tuple(row[:own])
+        name = row[own] if extra else None
+        found.append(
+            Chosen(
+                values,
+                format_key_values(target.mapper, values),
+                row[start] if is_pg else version_of(target.table, row[start:]),
+                "" if name is None or label is None else format_value(label, name),
+            )
+        )
+    return found
+
+
+def digest_of(chosen: Sequence[Chosen]) -> Digest:
+    """The digest of rows that were read."""
+    found = sha256()
+    for text in sorted(f"{one.key}\x1f{one.version}\x1e" for one in chosen):
+        found.update(text.encode())
+    return Digest(len(chosen), found.hexdigest()[:32])
+
+
+def digest_postgresql(session: Session, target: Target) -> Digest:
+    """The digest of any number of rows, in one statement that keeps none of them."""
+    text = key_text_postgresql(target.keys)
+    version = version_postgresql(target.table)
+    hashed = func.hashtextextended(text + literal(":") + version, 0)
+    rows = target.only([cast(hashed, Numeric).label("hash")]).subquery()
+    count, total = session.execute(
+        select(func.count(), func.coalesce(func.sum(rows.c.hash), 0))
+    ).one()
+    return Digest(int(count), str(total))
+
+
+def has_plain_keys(keys: Sequence[Column[Any]]) -> bool:
+    """Whether the database writes the key as text just as we do."""
+    return all(
+        isinstance(key.type, Integer | String | Uuid) and not isinstance(key.type, Enum)
+        for key in keys
+    )
+
+
+def key_text_postgresql(keys: Sequence[Any]) -> ColumnElement[str]:
+    """The key as `format_key_values` writes it; for plain keys."""
+    if len(keys) == 1:
+        return cast(keys[0], Text)
+    escaped = [
+        func.regexp_replace(cast(key, Text), r"([\\;])", r"\\\1", "g") for key in keys
+    ]
+    joined: ColumnElement[str] = escaped[0]
+    for part in escaped[1:]:
+        joined = joined + literal(";") + part
+    return joined

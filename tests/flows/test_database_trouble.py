@@ -173,7 +173,7 @@ def test_a_fault_shows_a_number_and_the_log_has_the_rest(
 
 
 def test_a_database_that_is_away_is_a_page(site: Office, hasty: Office) -> None:
-    """Broken connections are replaced after one refusal; where none can be had a page."""
+    """Broken connections are replaced after one refusal; else a page says so."""
     browser = hasty.browser("viewer")
     browser.get("/admin/course/list")
     site.run(

@@ -18,6 +18,7 @@ from backoffice.admin.presentation import (
 )
 from backoffice.admin.visitor import form_owner
 from backoffice.auth.csrf import make_token
+from backoffice.auth.permissions import may
 from backoffice.auth.sessions import Login
 from backoffice.observability.request_id import current_request_id
 
@@ -40,13 +41,10 @@ def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
         elif role_may_page(site, role, view):
             url = address(site.base_url, view.identity)
             groups.setdefault(label, []).append(MenuItem(view.name, url))
-    if role in {"admin", "ops"}:
-    if may(role, "ops:explain"):
-        item = MenuItem("Explain reports", address(site.base_url, "explain"))
-        groups.setdefault(OPERATIONS, []).append(item)
     if role in {"admin", "ops", "editor"}:
         item = MenuItem("Runs", address(site.base_url, "runs"))
         groups.setdefault(OPERATIONS, []).append(item)
+    if role in {"admin", "ops"}:
         item = MenuItem("History", address(site.base_url, "history"))
         groups.setdefault(OPERATIONS, []).append(item)
     return tuple(MenuGroup(label, tuple(items)) for label, items in groups.items())
@@ -54,8 +52,6 @@ def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
 
 def role_may_page(site: "Site", role: str, view: Any) -> bool:
     """Whether a custom page is drawn for a role."""
-    from backoffice.auth.permissions import may
-
     del site
     return bool(view.identity) and may(role, "list", view.identity)
 

@@ -24,6 +24,7 @@ from backoffice.admin.frame import menu_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages import (
     account,
+    action,
     delete,
     details,
     export,
@@ -33,9 +34,9 @@ from backoffice.admin.pages import (
     listing,
     login,
     lookup,
+    runs,
     theme,
 )
-    runs,
 from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
@@ -169,16 +170,9 @@ class Site(sqladmin.Admin):
         yield page("/account/close", "close_session", post=account.close)
         yield page("/account/close-others", "close_others", post=account.close_others)
         yield page("/history", "all_history", get=history.show_all)
-        view = functools.partial(page, of_view=True)
-        yield view("/{identity}/list", "list", get=listing.show, action="list")
-        yield view("/{identity}/export/csv", "export", get=export.csv, action="export")
-        yield view(
-            "/{identity}/ajax/lookup", "ajax_lookup", get=lookup.find, action="list"
-        yield page("/explain", "explains", get=explain.show_all, post=explain.ask)
-        yield page("/explain/{number}", "explain", get=explain.show)
         yield page("/runs", "runs", get=runs.show_all)
         yield page("/runs/{run:int}", "run", get=runs.show, post=runs.change)
-        )
+        view = functools.partial(page, of_view=True)
         yield view("/{identity}/actions", "actions", post=action.choose, action="list")
         yield view(
             "/{identity}/actions/{token}",
@@ -187,6 +181,11 @@ class Site(sqladmin.Admin):
             post=action.submit,
             action="list",
             tries=True,
+        )
+        yield view("/{identity}/list", "list", get=listing.show, action="list")
+        yield view("/{identity}/export/csv", "export", get=export.csv, action="export")
+        yield view(
+            "/{identity}/ajax/lookup", "ajax_lookup", get=lookup.find, action="list"
         )
         yield view(
             "/{identity}/details/{pk:path}",
@@ -245,12 +244,12 @@ class Site(sqladmin.Admin):
         for view in self.views:
             if isinstance(view, ModelView):
                 view.description = describe(view, self.backoffice.settings)
+                view.actions = actions_of(view)
 
     def add_base_view(self, view: type[sqladmin.BaseView]) -> None:
         """Register a custom page, before the address that answers what is unknown."""
         catch_all = self.admin.router.routes.pop()
         super().add_base_view(view)
-                view.actions = actions_of(view)
         self.admin.router.routes.append(catch_all)
         self._menus.clear()
 

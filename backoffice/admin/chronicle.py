@@ -23,6 +23,8 @@ WORDS = {
     "login_failed": "failed to log in",
     "password_changed": "password changed",
     "sessions_ended": "sessions ended",
+    "explain": "explained",
+    "explain_measured": "run and measured",
 }
 LONGEST = 200
 

@@ -41,6 +41,9 @@ def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
         elif role_may_page(site, role, view):
             url = address(site.base_url, view.identity)
             groups.setdefault(label, []).append(MenuItem(view.name, url))
+    if may(role, "ops:explain"):
+        item = MenuItem("Explain reports", address(site.base_url, "explain"))
+        groups.setdefault(OPERATIONS, []).append(item)
     if role in {"admin", "ops", "editor"}:
         item = MenuItem("Runs", address(site.base_url, "runs"))
         groups.setdefault(OPERATIONS, []).append(item)

@@ -27,6 +27,7 @@ from backoffice.admin.pages import (
     action,
     delete,
     details,
+    explain,
     export,
     form,
     history,
@@ -41,6 +42,7 @@ from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
 from backoffice.errors import SettingsError
+from backoffice.explain.memory import Memory
 from backoffice.listing.cursor import CursorCodec
 
 # What SQLAdmin 0.32 routes, by name: a new name must be looked at before it is served.
@@ -127,6 +129,8 @@ class Site(sqladmin.Admin):
         self.exports = threading.BoundedSemaphore(
             backoffice.settings.listing.exports_at_once
         )
+        # The values of explained statements, for a quarter of an hour.
+        self.explained = Memory()
         super().__init__(
             app,
             # SQLAdmin changes the maker it is given (autoflush): it gets its own.
@@ -170,6 +174,8 @@ class Site(sqladmin.Admin):
         yield page("/account/close", "close_session", post=account.close)
         yield page("/account/close-others", "close_others", post=account.close_others)
         yield page("/history", "all_history", get=history.show_all)
+        yield page("/explain", "explains", get=explain.show_all, post=explain.ask)
+        yield page("/explain/{number}", "explain", get=explain.show)
         yield page("/runs", "runs", get=runs.show_all)
         yield page("/runs/{run:int}", "run", get=runs.show, post=runs.change)
         view = functools.partial(page, of_view=True)

@@ -21,9 +21,10 @@ ROLE_WORDS = {
 
 READ = frozenset({"list", "details", "export", "history", "lookup"})
 WRITE = frozenset({"create", "edit", "delete", "import"})
-OPS = frozenset({"ops:view", "ops:cancel"})
-# Values that people typed, the end of a session, and the counters' own end.
-ADMIN_OPS = frozenset({"ops:see_values", "ops:terminate", "ops:reset"})
+OPS = frozenset({"ops:view", "ops:cancel", "ops:explain"})
+# Values that people typed, running what is explained, the end of a session, and the
+# counters' own end.
+ADMIN_OPS = frozenset({"ops:see_values", "ops:terminate", "ops:reset", "ops:analyze"})
 # An action of a view is `action:<its name>`; `actions` is any of them.
 ACTIONS, ACTION_PREFIX = "actions", "action:"
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, NullPool, event
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 
-from backoffice.explain.statement import Caught
+from backoffice.explain.statement import Caught, numbered
 
 
 class _Caught(Exception):
@@ -31,9 +31,17 @@ class _Nothing:
 
 
 def catch(
-    engine: Engine, statement: Executable, title: str, *, note: str = ""
+    engine: Engine,
+    statement: Executable,
+    title: str,
+    *,
+    note: str = "",
+    is_known: bool = True,
 ) -> Caught:
-    """The statement exactly as `engine` would send it; nothing is sent."""
+    """The statement exactly as `engine` would send it; nothing is sent.
+
+    Without `is_known` it has places for its values, and none.
+    """
     nowhere: Any = _Nothing
     still = Engine(NullPool(nowhere), engine.dialect, engine.url)
     event.listen(still, "before_cursor_execute", _stop)
@@ -41,7 +49,9 @@ def catch(
         with Session(still) as session:
             session.execute(statement)
     except _Caught as caught:
-        return Caught(title, caught.text, caught.values, note=note)
+        if is_known:
+            return Caught(title, caught.text, caught.values, note=note)
+        return Caught(title, numbered(caught.text)[0], note=note)
     raise AssertionError("a statement went past its event")
 
 

@@ -1,6 +1,7 @@
 """What is wrong with this plan? Every rule asked, the worst first; and one sentence."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from backoffice.explain import rules_memory, rules_planner, rules_reading
 from backoffice.explain.findings import Case, Finding, Severity
@@ -41,7 +42,25 @@ RULES: dict[str, Rule] = {
 def judge(case: Case) -> tuple[Finding, ...]:
     """All findings on a plan: by how much they matter, then by their share."""
     found = [finding for rule in RULES.values() for finding in rule(case)]
-    return in_order(found)
+    most = _most(case)
+    return in_order(
+        one if one.rule == "P24" else replace(one, severity=min(one.severity, most))
+        for one in found
+    )
+
+
+def _most(case: Case) -> Severity:
+    """How much anything in this plan can matter: nobody waits for what is quick."""
+    plan = case.plan
+    spent = plan.execution + plan.planning if plan.is_measured else plan.cost
+    remark, warning = (
+        (rules_planner.WORTH_STARTING, rules_planner.WORTH_A_WARNING)
+        if plan.is_measured
+        else (rules_planner.WORTH_STARTING_COST, rules_planner.WORTH_A_WARNING_COST)
+    )
+    if spent < remark:
+        return Severity.INFO
+    return Severity.WARN if spent < warning else Severity.BAD
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -82,7 +101,7 @@ def _good(case: Case) -> str:
     scans = [node for node in plan.nodes if node.table and node.is_executed]
     if plan.is_measured:
         return f"Nothing stands out: it ran in {milliseconds(plan.execution)}."
-    if scans and all("Seq Scan" not in node.kind for node in scans):
+    if scans and all(node.kind != "Seq Scan" for node in scans):
         return "Nothing stands out: every table is read by an index."
     if plan.cost < rules_planner.WORTH_STARTING_COST:
         return "Nothing stands out: the planner expects this to be quick."
@@ -100,4 +119,4 @@ def _doing(case: Case, node: Node) -> str:
     if node.kind in ("Sort", "Incremental Sort"):
         rows = node.found if node.found is not None else node.expected
         return f"the sorting of {count(rows)} rows"
-    return node.name[:1].lower() + node.name[1:]
+    return f"the {node.name}"

@@ -219,7 +219,7 @@ def _own_times(root: Node, nodes: list[Node]) -> None:
         node.own = node.total - sum(c.total for c in node.children if not _is_init(c))
     for node in nodes:
         if _is_init(node):
-            _where_it_runs(root, node, nodes).own -= node.total
+            _take_from_those_who_wait(root, node, nodes)
     for node in nodes:
         node.own = max(node.own, 0.0)
 
@@ -257,25 +257,39 @@ def _is_init(node: Node) -> bool:
     return node.get("Parent Relationship", "") in _CHILD_ROLES
 
 
-def _where_it_runs(root: Node, init: Node, nodes: list[Node]) -> Node:
-    """The step that waits for an InitPlan; where none says so, the one it hangs on."""
+def _take_from_those_who_wait(root: Node, init: Node, nodes: list[Node]) -> None:
+    """Take an InitPlan's time from the steps that wait for it, as far as theirs goes.
+
+    Of several readers of a CTE the one that comes first waits; which, no plan says.
+    """
+    left = init.total
+    for node in _readers(root, init, nodes):
+        taken = min(left, max(node.own, 0.0))
+        node.own -= taken
+        left -= taken
+
+
+def _readers(root: Node, init: Node, nodes: list[Node]) -> list[Node]:
+    """The steps that read an InitPlan; where none says so, the one it hangs on."""
     name = str(init.get("Subplan Name", ""))
     inside = set(map(id, init.below()))
     if name.startswith("CTE "):
         cte = name.removeprefix("CTE ")
-        for node in nodes:
-            if node.get("CTE Name", "") == cte and id(node) not in inside:
-                return node
+        found = [
+            node
+            for node in nodes
+            if node.get("CTE Name", "") == cte and id(node) not in inside
+        ]
     else:
         short = name.partition(" (")[0]
         returned = name.rpartition("returns ")[2].rstrip(")").split(",")
         marks = [f"({short})", f"{short})."]
         marks += [f"({one.strip()})" for one in returned if one.startswith("$")]
         marks += [one.strip() for one in returned if one.startswith("$")]
-        for node in nodes:
-            if id(node) not in inside and _mentions(node, marks):
-                return node
-    return init.parent or root
+        found = [
+            node for node in nodes if id(node) not in inside and _mentions(node, marks)
+        ]
+    return found or [init.parent or root]
 
 
 def _mentions(node: Node, marks: list[str]) -> bool:

@@ -3,12 +3,13 @@
 It is made of masked plans alone, so no text in it can hold anybody's value.
 """
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from backoffice.database.session import ACTOR, Actor
@@ -20,7 +21,7 @@ from backoffice.explain.judging import in_order, judge, verdict
 from backoffice.explain.masking import mask_plan, mask_text
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.plan import read_plan
-from backoffice.explain.running_postgresql import Explained, How, Limits
+from backoffice.explain.running_postgresql import Explained, How, IsNeeded, Limits
 from backoffice.explain.statement import Caught
 
 LONGEST_TEXT = 20_000
@@ -31,12 +32,16 @@ MOST_STATEMENTS = 20
 class Question:
     """What is to be explained: statements, and what the admin knows of them.
 
-    `title` and `facts` are shown and stored: they must not hold values.
+    `title` is shown and stored: it must not hold values. `is_needed` tells, from the
+    first statement's plan, whether a later one would be sent at all. `query` is the
+    list's query string: it is remembered with the values, and never stored.
     """
 
     title: str
     statements: tuple[Caught, ...]
     subject: Subject = NOBODY
+    is_needed: IsNeeded | None = None
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,11 @@ def make_report(
     if engine.dialect.name != "postgresql":
         return _of_sqlite(engine, question, statements)
     answer = running_postgresql.explain(
-        engine, statements, measure=measure, limits=limits
+        engine,
+        statements,
+        measure=measure,
+        limits=limits,
+        is_needed=question.is_needed,
     )
     reports = tuple(
         _statement(one, answer.catalog, question.subject) for one in answer.explained
@@ -124,6 +133,8 @@ def make_report(
     for one in answer.explained:
         if one.plan:
             settings.update(one.plan[0].get("Settings", {}))
+    # Measuring sets it; of a list's tables it says nothing.
+    settings.pop("search_path", None)
     is_measured = any(one.how is How.MEASURED for one in answer.explained)
     seconds = f"{limits.run if is_measured else limits.plan:g} s each"
     report = Report(
@@ -196,8 +207,6 @@ def _of_sqlite(
             )
         )
     found = tuple(reports)
-    import sqlite3
-
     report = Report(
         title=question.title,
         identity=question.subject.identity,
@@ -236,9 +245,10 @@ def _verdict(reports: Sequence[StatementReport]) -> str:
     return said
 
 
-def _weight(one: StatementReport) -> tuple[int, float]:
+def _weight(one: StatementReport) -> tuple[int, bool, float]:
     severity = max((int(f.severity) for f in one.findings), default=0)
-    return severity, one.milliseconds or one.cost or 0.0
+    is_measured = one.milliseconds is not None
+    return severity, is_measured, one.milliseconds or one.cost or 0.0
 
 
 def _severity(reports: Sequence[StatementReport]) -> int:
@@ -341,6 +351,18 @@ def from_data(data: Mapping[str, Any]) -> Report:
     )
     tables = tuple(TableReport(**one) for one in data["tables"])
     return Report(**{**data, "statements": statements, "tables": tables})
+
+
+def measured_since(session: Session, actor: Actor | None, since: datetime) -> int:
+    """How many reports somebody has had measured since then."""
+    statement = (
+        select(func.count())
+        .select_from(ExplainReport)
+        .where(ExplainReport.at >= since)
+        .where(ExplainReport.how == How.MEASURED.value)
+        .where(ExplainReport.actor_id == (actor.id if actor else None))
+    )
+    return session.scalar(statement) or 0
 
 
 def all_findings(report: Report) -> tuple[tuple[StatementReport, Finding], ...]:

@@ -37,7 +37,7 @@ def read_rows(case: Case, node: Node) -> float:
     facts = case.table(node)
     if node.kind == "Seq Scan" and node.get("Filter") and facts and facts.rows:
         if node.is_cut_short:
-            return 0.0
+            return max(_expected_walk(case, node), node.expected)
         return max(float(facts.rows), node.expected)
     return 0.0
 
@@ -45,9 +45,18 @@ def read_rows(case: Case, node: Node) -> float:
 def discards(case: Case, node: Node) -> tuple[float, float]:
     """Rows that a scan throws away, and their share of what it reads."""
     read = read_rows(case, node)
-    kept = node.found if node.found is not None else node.expected
-    removed = read - kept
+    removed = read - kept_rows(case, node)
     return removed, removed / read if read > 0 else 0.0
+
+
+def kept_rows(case: Case, node: Node) -> float:
+    """How many rows of a scan are wanted: no more than a LIMIT above it asks for."""
+    if node.found is not None:
+        return node.found
+    facts = case.table(node)
+    if node.is_cut_short and facts and facts.rows and node.expected:
+        return node.expected * _expected_walk(case, node) / float(facts.rows)
+    return node.expected
 
 
 def scan_discards(case: Case) -> Iterable[Finding]:
@@ -60,7 +69,7 @@ def scan_discards(case: Case) -> Iterable[Finding]:
         advice = advise_index(case, node, sort_keys(node))
         columns = _columns(case, node)
         by = f" The filter is on {series(columns)}." if columns else ""
-        kept = node.found if node.found is not None else node.expected
+        kept = kept_rows(case, node)
         yield Finding(
             "P3",
             severity,

@@ -6,7 +6,7 @@ told by their code: their texts hold people's values.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,16 +67,22 @@ class Answer:
     why_not_measured: str = ""
 
 
+IsNeeded = Callable[[Caught, Any], bool]
+
+
 def explain(
     engine: Engine,
     statements: Sequence[Caught],
     *,
     measure: bool = False,
     limits: Limits | None = None,
+    is_needed: IsNeeded | None = None,
 ) -> Answer:
     """Plan each statement; with `measure`, run those that read.
 
-    What writes is never run. Uses a connection of `engine` and leaves nothing on it.
+    `is_needed` tells of each but the first whether it is wanted, given the first's
+    plan. What writes is never run. Uses a connection of `engine` and leaves nothing
+    on it.
 
     Raises:
         DatabaseUnavailable: there is no connection to be had.
@@ -89,6 +95,8 @@ def explain(
             why_not = why_not_measured(driver)
         found = []
         for one, kind in zip(statements, kinds, strict=True):
+            if found and is_needed is not None and not is_needed(one, found[0].plan):
+                continue
             is_run = measure and not why_not and kind is Kind.READS
             is_run = is_run and one.values is not None
             found.append(_explained(driver, one, kind, limits, is_run=is_run))
@@ -176,7 +184,7 @@ def _planned(driver: psycopg.Connection, one: Caught) -> Any:
 
 def _generic(driver: psycopg.Connection, one: Caught) -> Any:
     """The plan for any values."""
-    text, _names = numbered(one.text) if "%(" in one.text else (one.text, [])
+    text = one.text
     version = driver.info.server_version
     options = ", ".join(_options(version))
     _prepare(driver, text)

@@ -24,7 +24,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """One statement as its driver would send it; `values` is None where unknown.
+    """One statement as its driver would send it.
+
+    `values` is None where they are not known: then the text has `$1`, `$2`.
 
     `title` says what it is for: "Rows", "Count and choices". Of a statement that does
     not run on every page `note` says when it does.

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import (
     ColumnElement,
     Enum,
+    Executable,
     Integer,
     Select,
     String,
@@ -62,7 +63,7 @@ from backoffice.listing.statements import (
     select_rows,
 )
 
-__all__ = ["ListPage", "ordered", "read_page", "select_rows"]
+__all__ = ["ListPage", "ordered", "page_statements", "read_page", "select_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +157,72 @@ def _count_and_choices(
     dialect: str,
 ) -> tuple[_Counted, Choices]:
     """Count and choices as one UNION ALL; nothing to read, no statement."""
-
-    def make() -> Any:
-        selects = select_choices(spec, query)
-        if not query.problems:
-            selects = [_select_count(spec, query, rows, dialect), *selects]
-        return union_all(*selects) if len(selects) > 1 else next(iter(selects), None)
-
-    statement = _kept((spec, query, dialect, "count"), make)
+    statement = _kept(
+        (spec, query, dialect, "count"),
+        lambda: _count_statement(spec, query, rows, dialect),
+    )
     found: list[Found] = []
     if statement is not None:
         found = [Found(*row) for row in session.execute(statement)]
     return _read_count(spec, found), gather_choices(spec, found)
+
+
+def _count_statement(
+    spec: ListSpec, query: ListQuery, rows: Select[Any], dialect: str
+) -> Any:
+    """Count and choices in one, None where there is nothing to read."""
+    selects = select_choices(spec, query)
+    if not query.problems:
+        selects = [_select_count(spec, query, rows, dialect), *selects]
+    return union_all(*selects) if len(selects) > 1 else next(iter(selects), None)
+
+
+FEW, MANY = "Rows, where few match", "Rows, where many match"
+
+
+@dataclass(frozen=True, slots=True)
+class PageStatement:
+    """A statement of a page before it runs: what it is for, and when it does run.
+
+    `is_known` is False where some of its values come from a statement before it.
+    """
+
+    title: str
+    statement: Executable
+    note: str = ""
+    is_known: bool = True
+
+
+def page_statements(
+    spec: ListSpec, query: ListQuery, dialect: str
+) -> tuple[PageStatement, ...]:
+    """What `read_page` would send, built and not sent; nothing where it has problems.
+
+    How rows that are searched or filtered are read depends on their number: both ways
+    are given.
+    """
+    if query.problems:
+        return ()
+    rows = select_rows(spec, query, dialect)
+    count = _count_statement(spec, query, rows, dialect)
+    found = [PageStatement("Count and choices", count)]
+    limit = f"{spec.exact_count_limit:,}"
+    if is_whole(rows):
+        every = select_page(spec, query, rows, dialect)
+        return (*found, *([PageStatement("Rows", every)] if every is not None else []))
+    if dialect == "postgresql" and _has_plain_key(spec):
+        few: Select[Any] | None = select_records(spec, query, (), dialect)
+        note = f"Where up to {limit} rows match: the count has found the page's keys."
+        is_known = False
+    else:
+        few = select_page(spec, query, rows, dialect, most=spec.exact_count_limit)
+        note, is_known = f"Where up to {limit} rows match.", True
+    many = select_page(spec, query, rows, dialect)
+    if few is not None:
+        found.append(PageStatement(FEW, few, note, is_known))
+    if many is not None:
+        found.append(PageStatement(MANY, many, f"Where more than {limit} rows match."))
+    return tuple(found)
 
 
 # The statements of first pages that nothing narrows: the same for everybody, and what

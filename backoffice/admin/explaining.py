@@ -1,0 +1,157 @@
+"""What does a request to explain ask for? A list's statements, or remembered ones."""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from sqlalchemy import Engine, Table
+from sqlalchemy.orm import Mapper
+
+from backoffice.admin.call import Call
+from backoffice.admin.model_view import ModelView
+from backoffice.errors import RecordNotFound, Refused
+from backoffice.explain.capture import catch
+from backoffice.explain.findings import Searched, Subject
+from backoffice.explain.report import Question
+from backoffice.explain.statement import Caught, from_fingerprint
+from backoffice.listing.cursor import CursorCodec
+from backoffice.listing.page import FEW, MANY, page_statements
+from backoffice.listing.params import parse_list
+from backoffice.listing.query import ListQuery
+from backoffice.listing.spec import ListSpec
+from backoffice.observability.statement_texts import read_statement
+
+LONGEST_QUERY = 8_000
+MOST_FINGERPRINTS = 10
+
+
+def list_question(
+    engine: Engine,
+    view: ModelView,
+    spec: ListSpec,
+    codec: CursorCodec,
+    query_string: str,
+) -> Question:
+    """The statements of a list page with this query string; none of them is run.
+
+    Raises:
+        Refused: the list would not answer it.
+    """
+    items = parse_qsl(query_string[:LONGEST_QUERY], keep_blank_values=True)
+    query = parse_list(spec, items, codec)
+    if query.problems:
+        raise Refused(message=" ".join(one.message for one in query.problems))
+    statements = tuple(
+        catch(engine, one.statement, one.title, note=one.note, is_known=one.is_known)
+        for one in page_statements(spec, query, engine.dialect.name)
+    )
+    return Question(
+        title_of(view, spec, query),
+        statements,
+        subject_of(view, query),
+        functools.partial(is_sent, spec.exact_count_limit),
+        urlencode(query.to_items()),
+    )
+
+
+def is_sent(limit: int, one: Caught, count_plan: Any) -> bool:
+    """Whether a page would send this statement, by how many rows its count finds.
+
+    Found where it was measured, else expected by the planner.
+    """
+    if one.title not in (FEW, MANY) or not count_plan:
+        return True
+    found = [node for node in _nodes(count_plan[0]["Plan"]) if _is_matching(node)]
+    if not found:
+        return True
+    number = float(found[0].get("Actual Rows", found[0]["Plan Rows"]))
+    return (number > limit) == (one.title == MANY)
+
+
+def _is_matching(node: Mapping[str, Any]) -> bool:
+    return bool(node.get("Subplan Name") == "CTE matching")
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for inner in node.get("Plans", ()):
+        yield from _nodes(inner)
+
+
+def title_of(view: ModelView, spec: ListSpec, query: ListQuery) -> str:
+    """The list in words, without what was searched or filtered for."""
+    parts = [view.name_plural]
+    if query.search:
+        parts.append("searched")
+    if query.filters:
+        names = [spec.label(one.path).lower() for one in query.filters]
+        parts.append(f"by {', '.join(names)}")
+    if query.order:
+        names = [spec.label(one.path).lower() for one in query.order]
+        parts.append(f"in order of {', '.join(names)}")
+    if query.page > 1:
+        parts.append(f"page {query.page:,}")
+    return ", ".join(parts)
+
+
+def subject_of(view: ModelView, query: ListQuery | None = None) -> Subject:
+    """What advice has to call by the names of the view and its models."""
+    spec = view.description.list_spec
+    searched = []
+    for field in spec.search:
+        column = spec.paths.place(field.path).column
+        if column is not None:
+            searched.append(
+                Searched(field.path, column.table.name, column.name, field.mode.value)
+            )
+    return Subject(
+        identity=view.identity,
+        view=type(view).__name__,
+        name=view.name_plural,
+        table=view.description.table_name,
+        models=_models(view.description.mapper),
+        searched=tuple(searched),
+        page=query.page if query else 1,
+        is_searched=bool(query and query.search),
+    )
+
+
+def _models(mapper: Mapper[Any]) -> dict[str, str]:
+    """The class of each table that shares a registry with this one."""
+    found: dict[str, str] = {}
+    for one in mapper.registry.mappers:
+        if isinstance(one.local_table, Table):
+            found.setdefault(one.local_table.name, one.class_.__name__)
+    return found
+
+
+def fingerprint_question(call: Call, fingerprints: Iterable[str]) -> Question:
+    """Statements of the slow log or of the top statements, by name.
+
+    Raises:
+        RecordNotFound: there is no statement of this name.
+        Refused: none was named, or too many, or one cannot be planned.
+    """
+    names = list(dict.fromkeys(fingerprints))
+    if not names or len(names) > MOST_FINGERPRINTS:
+        raise Refused(message=f"Choose 1 to {MOST_FINGERPRINTS} statements to explain.")
+    caught = tuple(_known(call, name) for name in names)
+    title = caught[0].title
+    if len(caught) > 1:
+        title = f"{len(caught)} statements"
+    return Question(title, caught)
+
+
+def _known(call: Call, name: str) -> Caught:
+    record = read_statement(call.session.connection(), name)
+    if record is None:
+        raise RecordNotFound(f"No statement is known as {name[:20]}.")
+    return remembered(name, record.operation, record.table_name, record.text)
+
+
+def remembered(name: str, operation: str, table: str, text: str) -> Caught:
+    """A statement by what its fingerprint remembers, without values."""
+    title = f"{operation} {table}".strip() or name
+    note = "Its values are not known: this is the plan for any."
+    return Caught(title, from_fingerprint(text), fingerprint=name, note=note)

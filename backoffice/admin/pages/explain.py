@@ -1,0 +1,337 @@
+"""EXPLAIN: asking for a report by POST, and reading stored ones, which runs nothing."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.explained import (
+    HOW,
+    TONES,
+    findings_of,
+    plans_of,
+    touched_of,
+)
+from backoffice.admin.explaining import fingerprint_question, list_question
+from backoffice.admin.frame import frame
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.listing import spec_for
+from backoffice.admin.presentation import Hidden, Link
+from backoffice.admin.presentation_explain import (
+    ExplainButton,
+    ExplainListView,
+    ExplainView,
+    ReportRow,
+    RunFact,
+)
+from backoffice.admin.words import moment
+from backoffice.audit.recorder import add_entry
+from backoffice.auth.permissions import may, roles_that_may
+from backoffice.database.session import ACTOR
+from backoffice.errors import NotPermitted, RecordNotFound, Refused
+from backoffice.explain.findings import Severity
+from backoffice.explain.measuring_postgresql import INSTALL
+from backoffice.explain.memory import Kept
+from backoffice.explain.models import ExplainReport
+from backoffice.explain.report import (
+    Question,
+    Report,
+    latest,
+    load,
+    make_report,
+    measured_since,
+    store,
+)
+
+PAGE = 50
+MEASURED_A_MINUTE = 6
+LONGEST_NUMBER = 18
+FORMS = ("tree", "text", "json")
+
+
+def ask(call: Call) -> Reply:
+    """Explain what the form names, store the report, and lead to it."""
+    _check_right(call, "ops:explain")
+    measure = call.posted("how") == "measure"
+    if measure:
+        _check_right(call, "ops:analyze")
+        _check_rate(call)
+    question = question_of(call)
+    # No connection is held while the plans are asked for, over one of their own.
+    call.session.commit()
+    made = make_report(call.site.backoffice.exports, question, measure=measure)
+    number = store(call.session, made.report)
+    is_measured = made.report.how == "measured"
+    add_entry(
+        call.session,
+        action="explain_measured" if is_measured else "explain",
+        table_name=ExplainReport.__tablename__,
+        key=str(number),
+        label=made.report.title,
+        view=made.report.identity,
+    )
+    # Before it is read again, so that the page does not say "no longer kept".
+    call.site.explained.keep(number, question.statements, made.plans, question)
+    return Redirect(address(call.site.base_url, "explain", str(number)))
+
+
+def question_of(call: Call) -> Question:
+    """What the form asks for: an earlier report, named statements, or a list."""
+    again = call.posted("report")
+    if again:
+        kept = call.site.explained.recall(_number(again))
+        if kept is None or not isinstance(kept.question, Question):
+            raise Refused(
+                message="The values of this report are not kept any more: after 15 "
+                "minutes they are forgotten, and other processes never knew them. "
+                "Explain the page again."
+            )
+        identity = kept.question.subject.identity
+        if identity:
+            _view(call, identity)
+        return kept.question
+    fingerprints = call.form.getlist("fingerprint") if call.form is not None else []
+    if fingerprints:
+        return fingerprint_question(
+            call, [one for one in fingerprints if isinstance(one, str)]
+        )
+    # A list's button has its question in the address, as the list has.
+    asked = call.request.query_params
+    view = _view(call, call.posted("view") or asked.get("view", ""))
+    return list_question(
+        call.site.backoffice.engine,
+        view,
+        spec_for(call, view),
+        call.site.codec,
+        call.posted("query") or asked.get("query", ""),
+    )
+
+
+def show(call: Call) -> Reply:
+    """A stored report; nothing is run."""
+    _check_right(call, "ops:explain")
+    number = _number(str(call.request.path_params["number"]))
+    row, report = load(call.session, number)
+    kept = call.site.explained.recall(number)
+    may_see = kept is not None and may(call.login.role, "ops:see_values")
+    shown = _view_of(call, row, report, kept, may_see=may_see)
+    base = address(call.site.base_url, "explain")
+    how = "Measured" if report.how == "measured" else "Explained"
+    when = moment(row.at, with_time=True)
+    crumbs = [
+        Link("Operations", ""),
+        Link("Explain reports", base),
+        Link(str(number), ""),
+    ]
+    return Page(
+        "explain",
+        shown,
+        frame(
+            call,
+            title=report.title,
+            sub=f"{how} {when.full} by {row.actor_label or 'nobody'}. "
+            "Opening this page runs nothing.",
+            crumbs=crumbs,
+        ),
+    )
+
+
+def show_all(call: Call) -> Reply:
+    """All reports, newest first."""
+    _check_right(call, "ops:explain")
+    text = call.request.query_params.get("before", "")
+    before = int(text) if _is_number(text) else None
+    found = latest(call.session, limit=PAGE + 1, before=before)
+    url = address(call.site.base_url, "explain")
+    rows = tuple(
+        ReportRow(
+            url=address(url, str(row.id)),
+            title=row.title,
+            verdict=row.verdict,
+            tone=TONES[Severity(row.severity)],
+            how=HOW[row.how][0],
+            who=row.actor_label,
+            when=moment(row.at, with_time=True),
+        )
+        for row in found[:PAGE]
+    )
+    older = ""
+    if len(found) > PAGE:
+        older = f"{url}?" + urlencode({"before": found[PAGE - 1].id})
+    view = ExplainListView(rows, older, url if before is not None else "")
+    return Page(
+        "explains", view, frame(call, title="Explain reports", crumbs=[_OPERATIONS])
+    )
+
+
+_OPERATIONS = Link("Operations", "")
+
+
+# Parts
+
+
+def _view_of(
+    call: Call, row: ExplainReport, report: Report, kept: Kept | None, *, may_see: bool
+) -> ExplainView:
+    form = call.request.query_params.get("form", "tree")
+    url = address(call.site.base_url, "explain", str(row.id))
+    forms = tuple(
+        Link(name.title() if name != "json" else "JSON", f"{url}?form={name}#plans")
+        for name in FORMS
+    )
+    tone = TONES[Severity(report.severity)] or "ok"
+    can_measure = may(call.login.role, "ops:analyze")
+    return ExplainView(
+        tone=tone,
+        verdict=report.verdict,
+        verdict_more=_summary(report),
+        findings=findings_of(report),
+        plans=plans_of(report, kept.plans if kept is not None and may_see else ()),
+        touched=touched_of(report),
+        run=tuple(_run_facts(call, report, kept, may_see=may_see)),
+        form=form if form in FORMS else "tree",
+        forms=forms,
+        buttons=tuple(_buttons(call, row, report, kept)),
+        why_not_measured=report.why_not_measured if can_measure else "",
+        install_sql=(
+            INSTALL.strip() + ";"
+            if can_measure and report.why_not_measured and _is_postgresql(report)
+            else ""
+        ),
+    )
+
+
+def _is_postgresql(report: Report) -> bool:
+    return report.dialect == "postgresql"
+
+
+def _summary(report: Report) -> str:
+    """The numbers behind the verdict."""
+    measured = [one.milliseconds for one in report.statements if one.milliseconds]
+    number = sum(1 for one in report.statements if one.plan)
+    statements = "1 statement" if number == 1 else f"{number} statements"
+    if measured:
+        return f"{sum(measured):,.0f} ms for {statements}."
+    if report.how == "generic":
+        return f"{statements}, planned for any values; nothing was run."
+    return f"{statements}, as the planner expects them; nothing was run."
+
+
+def _buttons(
+    call: Call, row: ExplainReport, report: Report, kept: Kept | None
+) -> list[ExplainButton]:
+    """What can be asked anew: as long as the values are remembered."""
+    if kept is None:
+        return []
+    url = address(call.site.base_url, "explain")
+    again = Hidden("report", str(row.id))
+    buttons = [ExplainButton("Explain again", url, (again, Hidden("how", "plan")))]
+    has_values = any(
+        one.values is not None for one in kept.statements
+    ) and _is_postgresql(report)
+    if (
+        has_values
+        and not report.why_not_measured
+        and may(call.login.role, "ops:analyze")
+    ):
+        label = "Measure again" if report.how == "measured" else "Run and measure"
+        hidden = (again, Hidden("how", "measure"))
+        buttons.append(ExplainButton(label, url, hidden))
+    return buttons
+
+
+def _run_facts(
+    call: Call, report: Report, kept: Kept | None, *, may_see: bool
+) -> list[RunFact]:
+    """From where it came, with which values, under which limits."""
+    facts = []
+    view = call.site.view_called(report.identity) if report.identity else None
+    if isinstance(view, ModelView) and call.may("list", view):
+        url = address(call.site.base_url, view.identity, "list")
+        question = kept.question if kept is not None and may_see else None
+        if isinstance(question, Question) and question.query:
+            url += f"?{question.query}"
+        facts.append(RunFact("From", view.name_plural, url))
+    facts += [
+        RunFact("Statement", one.fingerprint, is_code=True)
+        for one in report.statements
+        if one.fingerprint
+    ]
+    facts.append(RunFact("Values", *_values(kept, may_see=may_see)))
+    product = "PostgreSQL" if _is_postgresql(report) else "SQLite"
+    facts.append(RunFact("Server", f"{product} {report.version}"))
+    settings = [f"{name} {value}" for name, value in report.settings.items()]
+    if settings:
+        facts.append(RunFact("Settings", ", ".join(settings), is_code=True))
+    facts.append(RunFact("Limits", report.limits))
+    return facts
+
+
+def _values(kept: Kept | None, *, may_see: bool) -> tuple[str, str, bool]:
+    """The bound values of all statements, or why they are not shown."""
+    if kept is None:
+        return "masked; no longer kept", "", False
+    until = moment(datetime.fromtimestamp(kept.until, UTC)).text
+    if not may_see:
+        roles = ", ".join(roles_that_may("ops:see_values")) or "nobody"
+        return f"masked; {roles} may see them until {until}", "", False
+    texts: dict[str, None] = {}
+    for one in kept.statements:
+        values = one.values
+        if isinstance(values, Mapping):
+            found = [f"{name} = {value!r}"[:200] for name, value in values.items()]
+        else:
+            found = [repr(value)[:200] for value in values or ()]
+        texts.update(dict.fromkeys(found))
+    listed = ", ".join(texts) or "none"
+    return f"{listed} (forgotten at {until}, never stored)", "", bool(texts)
+
+
+def _view(call: Call, identity: str) -> ModelView:
+    """The view that is to be explained, if this person may see its list.
+
+    Raises:
+        RecordNotFound: there is no such list.
+        NotPermitted: it is not theirs to see.
+    """
+    view = call.site.view_called(identity)
+    if view is None:
+        raise RecordNotFound("There is no such list here.")
+    if not call.may("list", view):
+        raise NotPermitted("You may not see this list, nor its statements.")
+    return view
+
+
+def _check_right(call: Call, action: str) -> None:
+    if not may(call.login.role, action):
+        what = {
+            "ops:explain": "EXPLAIN statements",
+            "ops:analyze": "run statements to measure them",
+        }[action]
+        roles = " and ".join(roles_that_may(action)) or "nobody"
+        raise NotPermitted(f"You are {call.login.role}; to {what} is for {roles}.")
+
+
+def _check_rate(call: Call) -> None:
+    """Six measurements a minute and person are enough to learn from.
+
+    Raises:
+        Refused: it was more.
+    """
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    actor = call.session.info.get(ACTOR)
+    if measured_since(call.session, actor, since) >= MEASURED_A_MINUTE:
+        raise Refused(
+            message=f"{MEASURED_A_MINUTE} measurements a minute are the most; wait a "
+            "little. Plans without running can be asked for meanwhile."
+        )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+
+
+def _number(text: str) -> int:
+    if not _is_number(text):
+        raise RecordNotFound("There is no report of this number.")
+    return int(text)

@@ -126,6 +126,8 @@ def value_drawer(mapper: Mapper[Any], column: ListColumn) -> Callable[[Any], Cel
     def draw(value: Any) -> Cell:  # noqa: PLR0911 - one way for each kind
         if value is None:
             return EMPTY
+        if type(value) is str:
+            return _text(value, column.kind)
         match value:
             case bool():
                 return YES if value else NO

@@ -313,7 +313,7 @@ class Answering:
         secret = self.site.backoffice.secret_key
         kept = call.request.cookies.get(OPS_COOKIE, "")
         token = self.token_of(call.request) or ""
-        if token and is_due(secret, kept, call.login, token):
+        if call.is_checked and token and is_due(secret, kept, call.login, token):
             self.set_cookie(response, OPS_COOKIE, make_pass(secret, call.login))
 
     @staticmethod

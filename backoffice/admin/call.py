@@ -73,6 +73,11 @@ class Call:
         return getattr(self, "login", None) is not None
 
     @property
+    def is_checked(self) -> bool:
+        """Whether the database itself has said who asks, for this request."""
+        return self.is_known
+
+    @property
     def query_items(self) -> list[tuple[str, str]]:
         """The query string, pair by pair, in order."""
         return list(self.request.query_params.multi_items())

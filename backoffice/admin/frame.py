@@ -47,6 +47,9 @@ def menu_of(site: "Site", role: str) -> tuple[MenuGroup, ...]:
     if role in {"admin", "ops", "editor"}:
         item = MenuItem("Runs", address(site.base_url, "runs"))
         groups.setdefault(OPERATIONS, []).append(item)
+    if may(role, "ops:view"):
+        item = MenuItem("Metrics", address(site.base_url, "metrics"))
+        groups.setdefault(OPERATIONS, []).insert(0, item)
     if role in {"admin", "ops"}:
         item = MenuItem("History", address(site.base_url, "history"))
         groups.setdefault(OPERATIONS, []).append(item)
@@ -111,6 +114,7 @@ def build_frame(
         home_url=site.base_url + "/",
         theme_url=address(site.base_url, "theme"),
         logout_url=address(site.base_url, "logout"),
+        foot=site.foot.now() if login and may(login.role, "ops:view") else None,
         **parts,
     )
 

@@ -20,13 +20,17 @@ from backoffice.admin.answer import Answering, Handler
 from backoffice.admin.assets import assets_route
 from backoffice.admin.call import Call
 from backoffice.admin.description import describe
+from backoffice.admin.foot import FootLine
 from backoffice.admin.frame import menu_of
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.ops_answer import OpsAnswering
 from backoffice.admin.pages import (
     account,
     action,
+    connections,
     delete,
     details,
+    evidence,
     explain,
     export,
     form,
@@ -35,7 +39,9 @@ from backoffice.admin.pages import (
     listing,
     login,
     lookup,
+    metrics,
     runs,
+    statement,
     theme,
 )
 from backoffice.admin.presentation import MenuGroup
@@ -44,6 +50,7 @@ from backoffice.bootstrap import Backoffice
 from backoffice.errors import SettingsError
 from backoffice.explain.memory import Memory
 from backoffice.listing.cursor import CursorCodec
+from backoffice.observability.judgement import Judge
 
 # What SQLAdmin 0.32 routes, by name: a new name must be looked at before it is served.
 SQLADMIN_ROUTES = frozenset(
@@ -131,6 +138,12 @@ class Site(sqladmin.Admin):
         )
         # The values of explained statements, for a quarter of an hour.
         self.explained = Memory()
+        self.ops_answering = OpsAnswering(self)
+        self.pulse = backoffice.pulse
+        self.judge = Judge()
+        self.foot = FootLine(self)
+        # What came of ending sessions, for /metrics: (signal, outcome) to number.
+        self.cancels: dict[tuple[str, str], int] = {}
         super().__init__(
             app,
             # SQLAdmin changes the maker it is given (autoflush): it gets its own.
@@ -178,6 +191,7 @@ class Site(sqladmin.Admin):
         yield page("/explain/{number}", "explain", get=explain.show)
         yield page("/runs", "runs", get=runs.show_all)
         yield page("/runs/{run:int}", "run", get=runs.show, post=runs.change)
+        yield from self.ops_routes()
         view = functools.partial(page, of_view=True)
         yield view("/{identity}/actions", "actions", post=action.choose, action="list")
         yield view(
@@ -227,6 +241,26 @@ class Site(sqladmin.Admin):
             action="delete",
         )
         yield Route("/{rest:path}", self.answering.unknown, name="unknown")
+
+    def ops_routes(self) -> Iterable[BaseRoute]:
+        """The pages of the metrics, which answer apart from all others."""
+        page = self.ops_answering.route
+        yield page("/metrics", "metrics", get=metrics.show)
+        yield page("/metrics/reset", "reset_metrics", post=metrics.reset)
+        yield page("/metrics/checks", "checks", get=evidence.show_checks)
+        yield page("/metrics/findings", "findings", get=evidence.show_findings)
+        yield page("/metrics/tables", "tables", get=evidence.show_tables)
+        yield page("/metrics/connections", "connections", get=connections.show_all)
+        yield page(
+            "/metrics/connection/{pid:int}",
+            "connection",
+            get=connections.show,
+            post=connections.end,
+        )
+        yield page("/metrics/statement/{fingerprint}", "statement", get=statement.show)
+        yield page(
+            "/metrics/request/{request_id}", "request", get=evidence.show_request
+        )
 
     def add_model_view(self, view: type[sqladmin.ModelView]) -> None:
         """Register a view; two of one identity are a mistake, not a surprise."""

@@ -52,6 +52,7 @@ class Keeper:
         flush_engine: Engine | None = None,
     ) -> None:
         self.settings = settings
+        self.revision = revision
         self.recorder = Recorder(
             slow_ms=settings.slow_ms,
             slow_factor=settings.slow_factor,

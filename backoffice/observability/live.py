@@ -43,23 +43,29 @@ class LivePanels:
 
 
 def read_live(
-    reader: OpsReader, *, revision: str = "", deadline: float = DEADLINE
+    reader: OpsReader, *, revision: str | None = None, deadline: float = DEADLINE
 ) -> LivePanels:
-    """All panels within `deadline` seconds; `revision` is the newest migration."""
+    """All panels within `deadline` seconds; `revision` is the newest migration.
+
+    Without it nobody asks for the statements that are new since.
+    """
     if not reader.is_postgresql:
         return _read_sqlite(reader, revision, deadline)
-    found = reader.ask(
+    questions: list[Question[Any]] = [
         activity_question(),
         _question("slow", recent_slow(limit=SHOWN), entries),
         server_question(),
-        _question("new", select_new(revision, limit=SHOWN), records),
-        tables_question(),  # last: it is the one that a lock can hold up
-        deadline=deadline,
-    )
-    return LivePanels(**found)
+    ]
+    if revision is not None:
+        questions.append(_question("new", select_new(revision, limit=SHOWN), records))
+    questions.append(tables_question())  # last: it is the one that a lock can hold up
+    found = reader.ask(*questions, deadline=deadline)
+    return LivePanels(**{"new": reader.remembered("new"), **found})
 
 
-def _read_sqlite(reader: OpsReader, revision: str, deadline: float) -> LivePanels:
+def _read_sqlite(
+    reader: OpsReader, revision: str | None, deadline: float
+) -> LivePanels:
     """What there is on SQLite: what we wrote ourselves."""
     return LivePanels(
         activity=SQLITE,
@@ -68,10 +74,14 @@ def _read_sqlite(reader: OpsReader, revision: str, deadline: float) -> LivePanel
         slow=reader.call(
             "slow", lambda link: read_slow(link, limit=SHOWN), deadline=deadline
         ),
-        new=reader.call(
-            "new",
-            lambda link: new_since(link, revision, limit=SHOWN),
-            deadline=deadline,
+        new=(
+            reader.remembered("new")
+            if revision is None
+            else reader.call(
+                "new",
+                lambda link: new_since(link, revision, limit=SHOWN),
+                deadline=deadline,
+            )
         ),
     )
 

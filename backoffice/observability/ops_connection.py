@@ -95,6 +95,8 @@ def make_ops_engine(
     options: dict[str, Any] = {}
     if _is_postgresql(url):
         options["isolation_level"] = "AUTOCOMMIT"
+        # A prepared statement needs no catalogue that somebody may hold.
+        options["connect_args"] = {"prepare_threshold": 0}
     return make_engine(
         url,
         settings.model_copy(update=limits),

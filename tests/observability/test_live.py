@@ -57,7 +57,7 @@ def test_sqlite_has_what_we_wrote_ourselves(tmp_path: Path) -> None:
 def test_before_the_migrations_the_panel_says_so(empty_database: URL) -> None:
     """Without our tables the slow log is not empty but not available."""
     ops = make_ops_engine(empty_database, DatabaseSettings())
-    panels = read_live(OpsReader(ops))
+    panels = read_live(OpsReader(ops), revision="")
     ops.dispose()
     assert panels.slow.state is State.UNAVAILABLE
     assert panels.activity.state is State.MEASURED
@@ -67,7 +67,7 @@ def test_before_the_migrations_the_panel_says_so(empty_database: URL) -> None:
 def test_no_time_is_no_answer(empty_database: URL, limit: float) -> None:
     """With no time left every panel is timed out, none is zero."""
     ops = make_ops_engine(empty_database, DatabaseSettings())
-    panels = read_live(OpsReader(ops), deadline=limit)
+    panels = read_live(OpsReader(ops), revision="", deadline=limit)
     ops.dispose()
     states = {getattr(panels, name).state for name in panels.__slots__}
     assert states == {State.TIMED_OUT}

@@ -345,7 +345,8 @@ def test_a_locked_table_has_no_size_and_costs_no_other(reader: OpsReader) -> Non
     """While one table is held exclusively its size is unknown; the rest is read."""
     own = create_engine(reader.engine.url)
     with reader.engine.connect() as connection:
-        connection.execute(text("CREATE TABLE held (a int); CREATE TABLE free (a int)"))
+        connection.execute(text("CREATE TABLE held (a int)"))
+        connection.execute(text("CREATE TABLE free (a int)"))
     with own.begin() as connection:
         connection.execute(text("LOCK TABLE held"))
         tables = now(reader, tables_question())

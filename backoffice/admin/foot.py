@@ -1,0 +1,46 @@
+"""How is the database, in one line? What stands at the foot of the menu of ops."""
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from backoffice.admin.call import address
+from backoffice.admin.panels import fullest, is_full
+from backoffice.admin.presentation import Foot
+from backoffice.admin.words import number, share
+from backoffice.observability.pool import PoolStatus
+from backoffice.observability.snapshots import read_pools
+
+if TYPE_CHECKING:
+    from backoffice.admin.site import Site
+
+# The other processes' files are read at most so often.
+READ_EVERY = 5.0
+
+
+class FootLine:
+    """The state of the fullest pool of all processes; asks no database."""
+
+    def __init__(self, site: "Site") -> None:
+        self.site = site
+        self._others: list[PoolStatus] = []
+        self._read_at = float("-inf")
+
+    def now(self) -> Foot:
+        """The line, as of now for this process."""
+        keeper = self.site.backoffice.keeper
+        now = monotonic()
+        if now - self._read_at > READ_EVERY:
+            self._read_at = now
+            snapshots = keeper.snapshots
+            self._others = read_pools(snapshots.directory, but=snapshots.path.name)
+        status = fullest([*keeper.pools(), *self._others])
+        url = address(self.site.base_url, "metrics")
+        if status is None or status.max is None:
+            return Foot("Metrics", "none", url)
+        used = share(status.checked_out, status.max)
+        waiting = f", {number(status.waiters)} wait" if status.waiters else ""
+        if is_full(status) or status.recent_timeouts:
+            return Foot(f"Pool {used}{waiting}", "bad", url)
+        if waiting:
+            return Foot(f"Pool {used}{waiting}", "warn", url)
+        return Foot(f"Healthy, pool {used}", "ok", url)

@@ -1,0 +1,218 @@
+"""What the metrics rest on: one request, all findings, all checks, all tables."""
+
+from sqlalchemy import Connection
+
+from backoffice.admin.call import Page, Reply, address
+from backoffice.admin.frame import frame
+from backoffice.admin.ops_answer import OpsCall
+from backoffice.admin.pages.metrics import LEVELS, hours, read_moment
+from backoffice.admin.panels import at, finding_row, ms, ops_url, sample_row, unread
+from backoffice.admin.presentation import Link
+from backoffice.admin.presentation_metrics import (
+    CheckRow,
+    ChecksView,
+    FindingsView,
+    RequestView,
+    TableRow,
+    TablesView,
+)
+from backoffice.admin.words import number, plural, size
+from backoffice.observability.housekeeping import TableFacts, tables_question
+from backoffice.observability.judgement import RULES
+from backoffice.observability.ops_connection import Reading, State
+from backoffice.observability.pool_health import Health
+from backoffice.observability.slow_log import SlowEntry, read_slow
+
+SHOWN = 100
+# What the numbers of the page mean: anchor, number, meaning.
+MEANINGS = (
+    (
+        "p95",
+        "p50, p95, p99",
+        (
+            "The time that half, 95 and 99 of 100 statements stayed below, waiting "
+            "for a connection included. Counted in buckets: exact to 6.25 %."
+        ),
+    ),
+    (
+        "statements",
+        "Statements",
+        (
+            "Everything that our processes sent to the database, commits included, "
+            "mean of the last 5 minutes. What the metrics ask is not among them."
+        ),
+    ),
+    (
+        "parts",
+        "Wait, execute, fetch, commit",
+        (
+            "The wait for a connection counts with the first statement that ran on it; "
+            "fetch ends when the last row was read."
+        ),
+    ),
+    (
+        "checked-out",
+        "In use, checked in, overflow",
+        (
+            "Connections that somebody holds, that lie ready, and that are open above "
+            "the pool's size. Utilization is in use of size + max overflow."
+        ),
+    ),
+    (
+        "saves",
+        "Would save",
+        (
+            "The time that the finding has cost the database since counting began, "
+            "for each hour of it."
+        ),
+    ),
+    (
+        "coverage",
+        "Processes",
+        (
+            "Each process of this machine writes what it knows every two seconds; what "
+            "a dead one has counted stays in the sum."
+        ),
+    ),
+)
+
+
+def show_request(call: OpsCall) -> Reply:
+    """What is known of a request: its slow statements, and what was found in it."""
+    site = call.site
+    request_id = str(call.request.path_params["request_id"])[:64]
+    picture = site.backoffice.keeper.picture()
+
+    def read(link: Connection) -> tuple[SlowEntry, ...]:
+        return read_slow(link, request_id=request_id, limit=SHOWN)
+
+    stored: Reading[tuple[SlowEntry, ...]] = site.backoffice.ops.call(
+        "request", read, deadline=call.left
+    )
+    # Another request's lines, from memory, would be a wrong answer.
+    lines = (stored.value or ()) if stored.is_fresh else ()
+    found = [one for one in picture.findings.values() if one.request_id == request_id]
+    facts = []
+    if lines:
+        first = lines[-1]
+        known = site.view_called(first.view)
+        name = known.name_plural if known else first.view
+        facts = [
+            ("Page", ", ".join(filter(None, [name, first.action]))),
+            ("User", first.actor_label or "nobody"),
+            ("Process", first.process),
+            ("Slow or failed", plural(len(lines), "statement")),
+            ("Their time", ms(sum(one.total_ms for one in lines))),
+        ]
+    view = RequestView(
+        facts=tuple(facts),
+        samples=tuple(sample_row(site, one) for one in lines),
+        statements=(),
+        findings=tuple(finding_row(site, one, hours(picture)) for one in found),
+        empty="None of its statements was slow or failed, or they are not written yet: "
+        "that happens every "
+        f"{site.backoffice.settings.observability.flush_seconds:g} s.",
+        unread=unread(
+            "The slow log",
+            Reading(stored.state, text=stored.text),
+            ops_url(site, "request", request_id),
+        )
+        if not stored.is_fresh
+        else None,
+    )
+    drawn = frame(call, title=f"Request {request_id}", crumbs=_crumbs(call))
+    return Page("request", view, drawn)
+
+
+def show_findings(call: OpsCall) -> Reply:
+    """All findings, the dearest first."""
+    picture = call.site.backoffice.keeper.picture()
+    rows = tuple(
+        finding_row(call.site, one, hours(picture)) for one in picture.attention(SHOWN)
+    )
+    requests = sum(one.requests for one in picture.views.values())
+    empty = f"Nothing was found in {plural(requests, 'request')}."
+    drawn = frame(
+        call,
+        title="Findings",
+        crumbs=_crumbs(call),
+        sub="by database time that can be saved",
+    )
+    return Page("findings", FindingsView(rows, empty), drawn)
+
+
+def show_checks(call: OpsCall) -> Reply:
+    """Each check: what it looks at, its limits, how it stands and since when."""
+    judgement = read_moment(call).judgement
+    by_rule = {verdict.rule: verdict for verdict in judgement.verdicts}
+    rows = []
+    for rule in RULES:
+        verdict = by_rule.get(rule.name)
+        if verdict is None:
+            rows.append(_row(rule.name, rule.words, rule.limits, "not made", "none"))
+            continue
+        tone = "none" if verdict.health is Health.UNKNOWN else LEVELS[verdict.health][0]
+        rows.append(
+            CheckRow(
+                anchor=_anchor(rule.name),
+                name=rule.words,
+                rule=rule.limits,
+                state=verdict.health.word,
+                tone=tone,
+                value=verdict.text,
+                since=at(verdict.since).text if verdict.since else "",
+            )
+        )
+    drawn = frame(call, title="What is checked and how", crumbs=_crumbs(call))
+    return Page("checks", ChecksView(tuple(rows), MEANINGS), drawn)
+
+
+def show_tables(call: OpsCall) -> Reply:
+    """Sizes, dead rows, last vacuum and analyze per model; settings at odds."""
+    site = call.site
+    ops = site.backoffice.ops
+    reading: Reading[tuple[TableFacts, ...]] = Reading(
+        State.UNAVAILABLE, text="SQLite keeps no such statistics"
+    )
+    if ops.is_postgresql:
+        reading = ops.ask(tables_question(), deadline=call.left)["tables"]
+    found = read_moment(call).contradictions
+    tables = reading.value or ()
+    view = TablesView(
+        rows=tuple(_table(call, one) for one in tables),
+        settings=tuple((one.text, one.fix) for one in found),
+        unread=unread("Tables", reading, ops_url(site, "tables")),
+        sub="the planner's number of rows; sizes with what is stored aside",
+    )
+    whole = sum(table.size or 0 for table in tables)
+    sub = f"{plural(len(tables), 'table')}, {size(whole)}" if tables else ""
+    drawn = frame(call, title="Tables and settings", crumbs=_crumbs(call), sub=sub)
+    return Page("tables", view, drawn)
+
+
+def _table(call: OpsCall, one: TableFacts) -> TableRow:
+    view = call.site.view_of_table(one.name)
+    url = address(call.site.base_url, view.identity, "list") if view else ""
+    label = f"{view.name_plural} ({one.name})" if view else one.name
+    return TableRow(
+        name=Link(label, url),
+        rows="unknown" if one.rows is None else f"about {number(one.rows)}",
+        size="locked" if one.data_size is None else size(one.data_size),
+        indexes="locked" if one.index_size is None else size(one.index_size),
+        dead=number(one.dead),
+        vacuumed=at(one.vacuumed.timestamp()).text if one.vacuumed else "never",
+        analyzed=at(one.analyzed.timestamp()).text if one.analyzed else "never",
+        needs=one.needs,
+    )
+
+
+def _row(name: str, words: str, limits: str, state: str, tone: str) -> CheckRow:
+    return CheckRow(_anchor(name), words, limits, state, tone, "", "")
+
+
+def _anchor(name: str) -> str:
+    return name.replace(" ", "-")
+
+
+def _crumbs(call: OpsCall) -> list[Link]:
+    return [Link("Operations", ""), Link("Metrics", ops_url(call.site))]

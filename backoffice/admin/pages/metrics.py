@@ -1,0 +1,831 @@
+"""The metrics: is the pool healthy, what is slow, who runs it, what would mend it."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backoffice.admin.call import Data, Page, Redirect, Reply, address
+from backoffice.admin.cost import TOTAL
+from backoffice.admin.frame import frame
+from backoffice.admin.ops_answer import OpsCall, known_to_answer
+from backoffice.admin.panels import (
+    LONG_RUNNING,
+    at,
+    brief,
+    finding_row,
+    fullest,
+    holding_row,
+    is_full,
+    live_row,
+    ms,
+    ops_url,
+    place,
+    pool_row,
+    process_names,
+    slow_row,
+    statement_row,
+    tree_rows,
+    unread,
+)
+from backoffice.admin.presentation import Action, Cell, Cost, Link, Message, Statement
+from backoffice.admin.presentation_metrics import (
+    NO_LINK,
+    LivePanel,
+    LiveRow,
+    MetricsView,
+    PoolRow,
+    Tab,
+    Tile,
+    Unread,
+    VerdictView,
+)
+from backoffice.admin.svg import plot
+from backoffice.admin.words import duration, number, plural, series, share, size
+from backoffice.audit.recorder import add_entry
+from backoffice.errors import NotPermitted
+from backoffice.observability.activity import LockNode, lock_tree, with_holders
+from backoffice.observability.histogram import Histogram
+from backoffice.observability.housekeeping import Contradiction, contradictions
+from backoffice.observability.judgement import Judgement
+from backoffice.observability.live import LivePanels, read_live
+from backoffice.observability.ops_connection import STATEMENT_LIMIT, Reading, State
+from backoffice.observability.picture import MinuteSum, Picture, StatementSum
+from backoffice.observability.pool import HIGHEST_HEALTHY
+from backoffice.observability.pool_health import Health
+
+ORDERS = {
+    "total": "Total time",
+    "slowest": "Slowest",
+    "frequent": "Most frequent",
+    "failing": "Failing",
+    "new": "New since migration",
+}
+REFRESH = 10
+TOP, SLOW, ROWS = 6, 5, 8
+LEVELS = {
+    Health.HEALTHY: ("ok", "check"),
+    Health.UNKNOWN: ("warn", "warn"),
+    Health.WARNING: ("warn", "warn"),
+    Health.UNHEALTHY: ("bad", "stop"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Everything that one page stands on, read once."""
+
+    picture: Picture
+    live: LivePanels
+    judgement: Judgement
+    contradictions: tuple[Contradiction, ...]
+    names: dict[int, str]
+    tree: tuple[LockNode, ...]
+    asked: int
+    asking: float
+
+
+def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
+    """Memory, the other processes' files, and the database within the deadline."""
+    site = call.site
+    backoffice = site.backoffice
+    picture = backoffice.keeper.picture()
+    database = known_to_answer(call)
+    behind: Reading[int] = Reading(database.state, text=database.text)
+    if database.is_fresh:
+        behind = site.pulse.behind()
+    live = read_live(backoffice.ops, revision=revision, deadline=call.left)
+    found = contradictions(
+        backoffice.settings.database,
+        server=live.server.value,
+        processes=max(1, len(picture.processes)),
+        threads=site.limiter.total_tokens,
+    )
+    judgement = site.judge.judge(
+        picture,
+        live,
+        database=database,
+        behind=behind,
+        contradictions=len(found),
+        processes=backoffice.settings.web.processes,
+    )
+    panels: list[Reading[Any]] = [live.activity, live.slow, live.server, live.tables]
+    if revision is not None:
+        panels.append(live.new)
+    is_postgresql = backoffice.ops.is_postgresql
+    asked = [one for one in panels if one.is_fresh or one.seconds]
+    return Moment(
+        picture=picture,
+        live=live,
+        judgement=judgement,
+        contradictions=found,
+        names=process_names(picture),
+        tree=lock_tree(live.activity.value or ()) if live.activity.is_fresh else (),
+        asked=len(asked) + 2 if is_postgresql else 2,
+        asking=sum(one.seconds for one in panels),
+    )
+
+
+def show(call: OpsCall) -> Reply:
+    """The one small page."""
+    order = call.request.query_params.get("top", "total")
+    order = order if order in ORDERS else "total"
+    revision = None
+    if order == "new":
+        revision = call.site.backoffice.keeper.revision
+    found = read_moment(call, revision=revision)
+    if call.request.query_params.get("format") == "json":
+        return Data(as_json(call, found))
+    refresh = call.request.query_params.get("refresh", "")
+    seconds = REFRESH if refresh == str(REFRESH) else 0
+    url = ops_url(call.site)
+    keep = {"top": order} if order != "total" else {}
+    again = (
+        Action("Stand still", ops_url(call.site, **keep))
+        if seconds
+        else Action(
+            f"Every {REFRESH} s", ops_url(call.site, **keep, refresh=str(REFRESH))
+        )
+    )
+    here = ops_url(call.site, **keep, **({"refresh": refresh} if seconds else {}))
+    now = datetime.now().astimezone()
+    coverage = found.picture.coverage(call.site.backoffice.settings.web.processes)
+    shown = Drawing(call, found, order).view(url)
+    drawn = frame(
+        call,
+        title="Metrics",
+        sub=f"{coverage} · {at(now.timestamp()).full}",
+        crumbs=[Link("Operations", "")],
+        actions=[Action("Refresh", here, "refresh"), again],
+    )
+    return Page("metrics", shown, framed(drawn, found, seconds))
+
+
+def framed(drawn: Any, found: Moment, refresh: int = 0) -> Any:
+    """The frame with what the page itself cost, and its own renewal."""
+    from dataclasses import replace
+
+    words: dict[str, Reading[Any]] = {
+        "sessions and locks": found.live.activity,
+        "slow log": found.live.slow,
+        "server and settings": found.live.server,
+        "tables": found.live.tables,
+        "new statements": found.live.new,
+    }
+    statements = tuple(
+        Statement(
+            text=name if one.is_fresh else f"{name} ({one.state})",
+            time=duration(one.seconds),
+            rows=number(len(one.value)) if isinstance(one.value, tuple) else "1",
+        )
+        for name, one in words.items()
+        if one.seconds
+    )
+    own = found.picture.overhead
+    spent = sum(own.values()) / 1e9
+    sentence = (
+        f"{plural(found.asked, 'statement')}, {duration(found.asking)} in the database"
+        f", {TOTAL} in all, on its own connection. Observing has cost "
+        f"{duration(spent)} of processor time since {since(found.picture)}, "
+        f"{plural(found.picture.calls, 'statement')} in all"
+    )
+    if found.picture.evicted:
+        sentence += f"; {plural(found.picture.evicted, 'statement')} forgotten"
+    return replace(drawn, cost=Cost(sentence, statements), refresh=refresh)
+
+
+def since(picture: Picture) -> str:
+    """When counting began."""
+    begun = [one.started for one in picture.processes]
+    if picture.reset_at is not None:
+        return at(picture.reset_at).text
+    return at(min(begun)).text if begun else "the beginning"
+
+
+def hours(picture: Picture) -> float:
+    """For how long has been counted."""
+    begun = picture.reset_at or min(
+        (one.started for one in picture.processes), default=time.time()
+    )
+    return max(0.0, time.time() - begun) / 3600
+
+
+class Drawing:
+    """The parts of the page, each in words."""
+
+    def __init__(self, call: OpsCall, found: Moment, order: str) -> None:
+        self.call = call
+        self.site = call.site
+        self.found = found
+        self.picture = found.picture
+        self.live = found.live
+        self.order = order
+        self.lives = {
+            one.backend.pid: one
+            for one in with_holders(self.live.activity.value or (), self.picture.pools)
+        }
+
+    def view(self, url: str) -> MetricsView:
+        """All of it."""
+        statements = self.statements()
+        findings = self.picture.attention(5)
+        slow = self.live.slow.value or ()
+        pools = self.pools()
+        can_reset = self.call.has("ops:reset")
+        return MetricsView(
+            verdict=self.verdict(),
+            tiles=self.tiles(),
+            live=self.live_panel(),
+            pools=pools,
+            pools_sub=self.pools_sub(),
+            holders_url=ops_url(self.site, "connections"),
+            findings=tuple(
+                finding_row(self.site, one, hours(self.picture)) for one in findings
+            ),
+            findings_sub="by database time that can be saved"
+            if findings
+            else (
+                f"Nothing to mend in {plural(self.requests(), 'request')} "
+                f"since {since(self.picture)}."
+            ),
+            findings_link=Link(
+                f"All {plural(len(self.picture.findings), 'finding')}",
+                ops_url(self.site, "findings"),
+            )
+            if self.picture.findings
+            else NO_LINK,
+            statements=statements,
+            statements_empty=self.statements_empty(),
+            statements_sub=f"since {since(self.picture)}",
+            statements_unread=unread("New statements", self.live.new, url)
+            if self.order == "new"
+            else None,
+            tabs=tuple(
+                Tab(
+                    label,
+                    ops_url(self.site, **({"top": key} if key != "total" else {}))
+                    + "#statements",
+                    key == self.order,
+                )
+                for key, label in ORDERS.items()
+            ),
+            slow=tuple(slow_row(self.site, one) for one in slow[:SLOW]),
+            slow_sub=self.slow_sub(),
+            slow_empty=(
+                f"No slow statement yet; {plural(self.picture.calls, 'statement')} "
+                f"seen since {since(self.picture)}."
+            ),
+            slow_link=Link("All", address(self.site.base_url, "slow-log", "list")),
+            slow_unread=unread("The slow log", self.live.slow, url),
+            house=self.house(),
+            house_link=Link("By model", ops_url(self.site, "tables")),
+            house_unread=self.house_unread(url),
+            note=self.call.note,
+            json_url=ops_url(self.site, format="json"),
+            reset_url=ops_url(self.site, "reset") if can_reset else "",
+        )
+
+    # -- the verdict
+
+    def verdict(self) -> VerdictView:
+        """What, how much, since when, what next."""
+        judgement = self.found.judgement
+        health = judgement.health
+        unknown = judgement.of(Health.UNKNOWN)
+        level, icon = LEVELS[health]
+        cause, link = self.cause()
+        return VerdictView(
+            level=level,
+            icon=icon,
+            sentence=self.sentence(),
+            cause=cause,
+            cause_link=link,
+            rests_on=self.rests_on(len(unknown)),
+            checks_url=ops_url(self.site, "checks"),
+        )
+
+    def sentence(self) -> str:
+        """The first sentence."""
+        judgement = self.found.judgement
+        worst = judgement.worst
+        checks = plural(len(judgement.verdicts), "check")
+        if judgement.health is Health.HEALTHY:
+            begun = min((v.since or 0.0 for v in judgement.verdicts), default=0.0)
+            unknown = len(judgement.of(Health.UNKNOWN))
+            if unknown:
+                fine = len(judgement.verdicts) - unknown
+                return (
+                    f"Healthy as far as can be seen: {fine} of {checks} are within "
+                    f"their limits, {unknown} could not be made."
+                )
+            return (
+                f"Healthy since {at(begun).text}. All {checks} are within their limits."
+            )
+        word = "Unhealthy" if worst.health is Health.UNHEALTHY else "Warning"
+        return f"{word} for {duration(worst.seconds)}: {self.words_of(worst)}."
+
+    def words_of(self, verdict: Any) -> str:
+        """A verdict as a person says it."""
+        status = fullest(self.picture.pools)
+        if verdict.rule in {"utilization", "waiters", "waits"} and status is not None:
+            name = self.found.names.get(status.process, "a process")
+            words = (
+                f"{name} uses {status.checked_out} of its {status.max} connections "
+                f"({share(status.checked_out, status.max or 1)})"
+            )
+            if status.waiters:
+                longest = duration(status.waiting_for or 0.0)
+                verb = "waits" if status.waiters == 1 else "wait"
+                words += f", {plural(status.waiters, 'request')} {verb}"
+                words += f", the longest {longest}"
+            if verdict.rule == "waits":
+                words += f"; {verdict.text}"
+            return words
+        if verdict.rule == "connection":
+            return f"the database does not answer ({verdict.text})"
+        return f"{verdict.rule}: {verdict.text}"
+
+    def cause(self) -> tuple[str, Link]:
+        """Whom others wait for, if somebody stands in the way."""
+        roots = [node for node in self.found.tree if node.is_root]
+        if roots:
+            root = roots[0]
+            live = self.lives.get(root.pid)
+            verb = "waits" if root.waiting == 1 else "wait"
+            who = f"pid {root.pid}"
+            if live is not None:
+                row = live_row(self.site, live)
+                who = f"{row.place} ({row.user or row.name}), {row.state}"
+                who += f" for {row.lasting}" if row.lasting else ""
+            return (
+                f"{plural(root.waiting, 'session')} {verb} for one transaction:",
+                Link(who, ops_url(self.site, "connection", str(root.pid))),
+            )
+        if self.found.judgement.health is Health.HEALTHY:
+            return "", NO_LINK
+        held = [
+            holding
+            for status in self.picture.pools
+            if is_full(status)
+            for holding in status.holders
+            if holding.age >= LONG_RUNNING
+        ]
+        if not held:
+            return "", NO_LINK
+        oldest = max(held, key=lambda one: one.age)
+        who = place(self.site, oldest.view, oldest.action) or "somebody unnamed"
+        words = f"{who}{f', {oldest.user}' if oldest.user else ''}, {oldest.state}"
+        held_words = plural(len(held), "connection")
+        age = duration(oldest.age)
+        return (
+            f"{held_words} held for more than a second, the oldest for {age}:",
+            Link(words, ops_url(self.site, "connections")),
+        )
+
+    def rests_on(self, unknown: int) -> str:
+        """The rule that decided, and how the other checks stand."""
+        judgement = self.found.judgement
+        if judgement.health is Health.HEALTHY and not unknown:
+            names = [verdict.rule for verdict in judgement.verdicts]
+            return f"{series(sorted(names)).capitalize()}."
+        words = [
+            f"{len(judgement.of(Health.HEALTHY))} checks are fine",
+            *(
+                f"{number} {word}"
+                for number, word in (
+                    (len(judgement.of(Health.UNHEALTHY)), "bad"),
+                    (len(judgement.of(Health.WARNING)), "warn"),
+                )
+                if number
+            ),
+        ]
+        if unknown:
+            unmade = series([one.rule for one in judgement.of(Health.UNKNOWN)])
+            words.append(f"{unknown} could not be made: {unmade}")
+        return f"Rule: {judgement.worst.rule}. {', '.join(words)}."
+
+    # -- the tiles
+
+    def tiles(self) -> tuple[Tile, ...]:
+        """Saturation, latency, traffic, errors: now, and the last hour."""
+        minutes = self.picture.last_minutes(time.time())
+        return (
+            self.saturation(minutes),
+            self.latency(minutes),
+            self.traffic(minutes),
+            self.errors(minutes),
+        )
+
+    def meaning(self, anchor: str) -> str:
+        """Where it is explained what a number means."""
+        return ops_url(self.site, "checks") + f"#{anchor}"
+
+    def saturation(self, minutes: list[MinuteSum]) -> Tile:
+        """How full the fullest pool is, and how long one waits for it."""
+        status = fullest(self.picture.pools)
+        peaks = [one.pool_peak for one in minutes]
+        known = [peak for peak in peaks if peak is not None]
+        if status is None or status.max is None:
+            return Tile(
+                "Fullest pool",
+                self.meaning("utilization"),
+                number(sum(one.checked_out for one in self.picture.pools)),
+                "in use, without a limit",
+                None,
+                "This kind of pool knows no share.",
+            )
+        tone = "bad" if is_full(status) else ""
+        highest = max([*known, status.utilization or 0.0])
+        name = self.found.names.get(status.process, "")
+        waits = status.wait_p95_ms
+        line = "nobody waited in 1 min" if waits is None else f"wait p95 {ms(waits)}"
+        line += f", highest {share(highest, 1)}"
+        if status.recent_timeouts:
+            line = (
+                f"wait p95 {ms(waits)}, {plural(status.recent_timeouts, 'timeout')}"
+                " in 5 min"
+            )
+        return Tile(
+            "Fullest pool",
+            self.meaning("utilization"),
+            share(status.checked_out, status.max),
+            f"{status.checked_out} of {status.max}, {name}",
+            plot(
+                peaks,
+                f"Pool in use over 60 minutes, highest {share(highest, 1)}",
+                limit=HIGHEST_HEALTHY,
+                top=1.0,
+                tone=tone,
+            ),
+            line,
+            tone,
+        )
+
+    def latency(self, minutes: list[MinuteSum]) -> Tile:
+        """How long statements take."""
+        values = [
+            (one.latency.quantile(0.95) or 0) / 1e6 if one.calls else None
+            for one in minutes
+        ]
+        hour = Histogram()
+        for one in minutes:
+            hour.merge(one.latency)
+        # Of the last minutes together: one alone may hold a handful of calls.
+        newest = Histogram()
+        for one in minutes[-5:]:
+            newest.merge(one.latency)
+        p50, p95, p99 = newest.quantiles((0.5, 0.95, 0.99))
+        usual = hour.quantile(0.95)
+        line = "no statement in 5 min"
+        if p50 is not None and p99 is not None and usual is not None:
+            line = f"p50 {ms(p50 / 1e6)}, p99 {ms(p99 / 1e6)}, in the hour "
+            line += f"{ms(usual / 1e6)}"
+        slow = self.site.backoffice.settings.observability.slow_ms
+        tone = "warn" if p95 is not None and p95 / 1e6 >= slow else ""
+        return Tile(
+            "Statement time, p95",
+            self.meaning("p95"),
+            ms(p95 / 1e6) if p95 is not None else "none",
+            "of 5 min",
+            plot(values, "95th percentile over 60 minutes", tone=tone),
+            line,
+            tone,
+        )
+
+    def traffic(self, minutes: list[MinuteSum]) -> Tile:
+        """How many statements and requests there are."""
+        values: list[float | None] = [
+            float(one.calls) if one.calls or self.is_known(one) else None
+            for one in minutes
+        ]
+        calls = sum(one.calls for one in minutes[-5:])
+        requests = sum(one.requests for one in minutes[-5:])
+        span = self.span(5)
+        rate = calls / span
+        each = f", {calls / requests:.1f} statements each" if requests else ""
+        return Tile(
+            "Statements",
+            self.meaning("statements"),
+            f"{rate:.1f}" if rate < 10 else number(round(rate)),  # noqa: PLR2004
+            "per second",
+            plot(values, "Statements per minute over 60 minutes"),
+            f"{requests / span:.1f} requests/s{each}",
+        )
+
+    def errors(self, minutes: list[MinuteSum]) -> Tile:
+        """What has failed."""
+        values: list[float | None] = [
+            float(one.errors) if one.calls or self.is_known(one) else None
+            for one in minutes
+        ]
+        total = sum(one.errors for one in minutes)
+        timeouts = sum(one.timeouts for one in minutes)
+        pool = sum(one.timeouts for one in self.picture.pool_sums.values())
+        recent = sum(one.errors for one in minutes[-5:])
+        line = f"{recent} in 5 min, {plural(timeouts, 'timeout')}"
+        if pool:
+            line += f", {number(pool)} for want of a connection"
+        tone = "warn" if recent else ""
+        return Tile(
+            "Errors",
+            self.meaning("errors"),
+            number(total),
+            "in 60 min",
+            plot(
+                values, f"Errors per minute over 60 minutes, {total} in all", tone=tone
+            ),
+            line,
+            tone,
+        )
+
+    def is_known(self, minute: MinuteSum) -> bool:
+        """Whether somebody observed this minute at all."""
+        begun = min((one.started for one in self.picture.processes), default=None)
+        return begun is not None and minute.at >= int(begun // 60)
+
+    def span(self, minutes: int) -> float:
+        """The seconds of the last minutes, no more than there were."""
+        now = time.time()
+        begun = min((one.started for one in self.picture.processes), default=now)
+        whole = (minutes - 1) * 60 + now % 60
+        return max(1.0, min(whole, now - begun))
+
+    def requests(self) -> int:
+        """All requests that were looked at."""
+        return sum(one.requests for one in self.picture.views.values())
+
+    # -- live now
+
+    def live_panel(self) -> LivePanel:
+        """What runs long, waits or stands idle; the cause first."""
+        reading = self.live.activity
+        url = ops_url(self.site, "connections")
+        if not reading.is_fresh:
+            return self.held_panel(url)
+        backends = reading.value or ()
+        act = self.call.has("ops:cancel")
+        rows = tree_rows(self.site, self.found.tree, self.lives, act=act)
+        shown = {node.pid for node in self.found.tree}
+        for backend in backends:
+            lasting = backend.running if backend.state == "active" else backend.in_state
+            is_quiet = backend.state == "idle" or (lasting or 0) < LONG_RUNNING
+            if backend.pid in shown or is_quiet or not backend.state:
+                continue
+            rows.append(live_row(self.site, self.lives[backend.pid], act=act))
+        everything = Link(f"All {plural(len(backends), 'connection')}", url)
+        if not rows:
+            return LivePanel(
+                "Live now",
+                "Nothing runs longer than 1 s, nobody waits for a lock, "
+                "no transaction stands idle.",
+                all_link=everything,
+            )
+        more: tuple[Link, ...] = ()
+        if len(rows) > ROWS:
+            more = (Link(f"{len(rows) - ROWS} more", url),)
+        words = "the cause first, then who waits for it" if self.found.tree else ""
+        return LivePanel("Live now", words, tuple(rows[:ROWS]), more, everything)
+
+    def held_panel(self, url: str) -> LivePanel:
+        """Without the server's word: who holds our connections, from memory."""
+        rows: list[LiveRow] = []
+        for status in self.picture.pools:
+            name = self.found.names.get(status.process, "")
+            rows.extend(
+                holding_row(self.site, one, name)
+                for one in status.holders
+                if one.age >= LONG_RUNNING
+            )
+        more = (Link(f"{len(rows) - ROWS} more", url),) if len(rows) > ROWS else ()
+        sentence = "connections held for more than a second, from memory"
+        if not rows:
+            sentence = "Nobody holds a connection of ours for more than a second."
+        return LivePanel(
+            "Live now",
+            sentence,
+            tuple(rows[:ROWS]),
+            more,
+            Link("Who holds what", url),
+            unread("Sessions and locks", self.live.activity, ops_url(self.site)),
+        )
+
+    # -- pools
+
+    def pools(self) -> tuple[PoolRow, ...]:
+        """One row for each pool that is limited or in use."""
+        processes = {one.pid: one for one in self.picture.processes}
+        found = [
+            one
+            for one in self.picture.pools
+            if one.name == "default" or one.checked_out
+        ]
+        found.sort(key=lambda one: -(one.utilization or 0.0))
+        return tuple(
+            pool_row(
+                self.site,
+                one,
+                self.found.names.get(one.process, "process"),
+                processes.get(one.process),
+            )
+            for one in found
+        )
+
+    def pools_sub(self) -> str:
+        """What kind of pool it is."""
+        settings = self.site.backoffice.settings.database
+        if settings.pool == "null":
+            return "NullPool: a connection for each use, no limit of its own"
+        return (
+            f"QueuePool, size {settings.pool_size}, overflow {settings.max_overflow}, "
+            f"gives up after {settings.pool_timeout:g} s"
+        )
+
+    # -- statements
+
+    def statements(self) -> tuple[Any, ...]:
+        """The leading statements, in the order that was asked for."""
+        whole = self.picture.total_ns()
+        if self.order != "new":
+            found = self.picture.top_statements(self.order, limit=TOP)
+            return tuple(statement_row(self.site, one, whole) for one in found)
+        rows = []
+        for record in self.live.new.value or ():
+            sums = self.picture.statement(record.fingerprint)
+            one = sums[0] if sums else StatementSum(record.fingerprint, "")
+            if not one.text:
+                one.text, one.operation = record.text, record.operation
+                one.table = record.table_name
+            rows.append(statement_row(self.site, one, whole))
+        return tuple(rows[:TOP])
+
+    def statements_empty(self) -> str:
+        """What an empty table means."""
+        seen = plural(self.picture.calls, "statement")
+        if self.order == "failing":
+            return f"None has failed; {seen} seen since {since(self.picture)}."
+        if self.order == "new":
+            return "None was seen first since the newest migration."
+        return "No statement was seen yet."
+
+    def slow_sub(self) -> str:
+        """What counts as slow."""
+        settings = self.site.backoffice.settings.observability
+        return (
+            f"{settings.slow_ms:g} ms, or {settings.slow_factor:g} times its own usual"
+        )
+
+    # -- housekeeping
+
+    def house(self) -> tuple[tuple[str, Cell], ...]:
+        """A few facts; what is wrong among them leads on."""
+        facts: list[tuple[str, Cell]] = []
+        server, tables = self.live.server, self.live.tables
+        url = ops_url(self.site, "tables")
+        if server.is_fresh and server.value is not None:
+            one = server.value
+            facts.append(
+                ("Database", Cell(f"{size(one.size)}, PostgreSQL {one.version}"))
+            )
+            used = f"{one.connections} of {one.usable_connections}"
+            facts.append(("Connections", Cell(used)))
+            hit = one.hit_share
+            text = "too little was read to tell" if hit is None else share(hit, 1)
+            facts.append(("Found in memory", Cell(text, "text" if hit else "muted")))
+        if tables.is_fresh and tables.value is not None:
+            needy = [table for table in tables.value if table.needs]
+            largest = tables.value[:1]
+            if largest and largest[0].size is not None:
+                words = f"{largest[0].name}, {size(largest[0].size)}"
+                facts.append(("Largest table", Cell(words)))
+            dead = max(tables.value, key=lambda table: table.dead, default=None)
+            if dead is not None and dead.dead:
+                words = f"{dead.name} {share(dead.dead_share, 1)}"
+                if dead.vacuumed is not None:
+                    words += f", vacuumed {at(dead.vacuumed.timestamp()).text}"
+                facts.append(("Dead rows", Cell(words)))
+            text = plural(len(needy), "table") if needy else "none"
+            cell = Cell(text, "link", url) if needy else Cell(text, "muted")
+            facts.append(("Vacuum or analyze due", cell))
+        found = self.found.contradictions
+        cell = Cell(found[0].text, "link", url) if found else Cell("none", "muted")
+        facts.append(("Settings at odds", cell))
+        return tuple(facts)
+
+    def house_unread(self, url: str) -> tuple[Unread, ...]:
+        """What of it could not be read."""
+        limit = f" Its limit is {duration(STATEMENT_LIMIT)}."
+        found = (
+            unread("Server and settings", self.live.server, url),
+            unread("Table sizes, dead rows", self.live.tables, url),
+        )
+        return tuple(
+            Unread(one.what, one.why, one.last + limit, one.retry_url)
+            if one.why.startswith(State.TIMED_OUT)
+            else one
+            for one in found
+            if one is not None
+        )
+
+
+def as_json(call: OpsCall, found: Moment) -> dict[str, Any]:
+    """The page for machines: the numbers behind the words."""
+    picture, live = found.picture, found.live
+    states = {name: getattr(live, name) for name in live.__slots__}
+    whole = picture.total_ns()
+    return {
+        "status": found.judgement.health.word,
+        "time": datetime.now().astimezone().isoformat(),
+        "coverage": picture.coverage(call.site.backoffice.settings.web.processes),
+        "verdicts": [
+            {
+                "rule": one.rule,
+                "health": one.health.word,
+                "text": one.text,
+                "value": one.value,
+                "since": one.since,
+            }
+            for one in found.judgement.verdicts
+        ],
+        "pools": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "process": one.process,
+                "pool_size": one.size,
+                "max": one.max,
+                "checked_in": one.checked_in,
+                "checked_out": one.checked_out,
+                "overflow": one.overflow,
+                "waiters": one.waiters,
+                "wait_p95_ms": one.wait_p95_ms,
+                "timeouts": one.timeouts,
+                "utilization_percent": None
+                if one.utilization is None
+                else round(one.utilization * 100, 1),
+                "healthy": one.is_healthy,
+                "cannot": one.cannot,
+            }
+            for one in picture.pools
+        ],
+        "findings": [
+            {
+                "kind": one.kind,
+                "view": one.view,
+                "action": one.action,
+                "text": one.text,
+                "fix": one.fix,
+                "count": one.count,
+                "saved_ms": one.saved_ms,
+            }
+            for one in picture.attention(50)
+        ],
+        "statements": [
+            {
+                "fingerprint": one.fingerprint,
+                "text": one.text,
+                "brief": brief(one.text, one.operation, one.table),
+                "view": one.view,
+                "action": one.action,
+                "calls": one.calls,
+                "share": one.histogram.total / whole if whole else 0,
+                "mean_ms": one.mean_ms,
+                "p95_ms": one.quantile_ms(0.95),
+                "max_ms": one.max_ms,
+                "rows": one.rows,
+                "errors": one.errors,
+            }
+            for one in picture.top_statements(limit=50)
+        ],
+        "slow": [one.to_json() for one in live.slow.value or ()],
+        "panels": {
+            name: {"state": str(one.state), "at": one.at, "text": one.text}
+            for name, one in states.items()
+        },
+    }
+
+
+def reset(call: OpsCall) -> Reply:
+    """Begin counting anew, in this process; the totals of /metrics go on."""
+    if not call.has("ops:reset"):
+        raise NotPermitted("Resetting the counters is for administrators.")
+    from sqlalchemy.orm import Session
+
+    def write(link: Any) -> None:
+        with Session(link) as session:
+            add_entry(
+                session,
+                action="metrics_reset",
+                label="the counters of the metrics page",
+                actor=call.login.actor,
+                view="metrics",
+            )
+            session.commit()
+
+    noted = call.site.backoffice.ops.call("audit", write)
+    if not noted.is_fresh:
+        return Redirect(
+            ops_url(call.site),
+            Message("bad", "Nothing was reset: the history cannot be written."),
+        )
+    call.site.backoffice.keeper.recorder.reset()
+    return Redirect(ops_url(call.site), Message("ok", "Counting has begun anew."))

@@ -145,7 +145,7 @@ def statement_row(site: "Site", one: StatementSum, whole_ns: int) -> StatementRo
     return StatementRow(
         text=brief(one.text, one.operation, one.table),
         url=ops_url(site, "statement", one.fingerprint),
-        place=place(site, one.view, one.action) or "nobody said",
+        place=place(site, one.view, one.action) or "no view",
         bar=meter(one.histogram.total, whole_ns, part),
         share=part,
         calls=number(one.calls),
@@ -188,7 +188,7 @@ def slow_row(site: "Site", one: SlowEntry) -> SlowRow:
         url=ops_url(site, "statement", one.fingerprint),
         ms=number(round(one.total_ms)),
         bar=split_bar([(css, n, getattr(one, f"{n}_ms")) for css, n in PARTS]),
-        place=place(site, one.view, one.action) or "nobody said",
+        place=place(site, one.view, one.action) or "no view",
         user=one.actor_label,
         outcome=outcome(one),
         tone="t-bad" if one.error else "",
@@ -250,7 +250,7 @@ def pool_row(
     oldest = status.oldest
     words = ""
     if oldest is not None:
-        who = place(site, oldest.view, oldest.action) or "nobody said"
+        who = place(site, oldest.view, oldest.action) or "no view"
         words = ", ".join(filter(None, [who, oldest.user, duration(oldest.age)]))
     p95 = status.wait_p95_ms
     label = name if status.name == "default" else f"{name}, {status.name}"
@@ -366,7 +366,7 @@ def holding_row(site: "Site", one: Holding, name: str) -> LiveRow:
     return LiveRow(
         name=f"pid {pid}" if pid else name,
         url=ops_url(site, "connection", pid) if pid else "",
-        place=place(site, one.view, one.action) or "nobody said",
+        place=place(site, one.view, one.action) or "no view",
         user=one.user,
         state=f"{one.state}, {duration(one.in_state)}",
         lasting=duration(one.age),
@@ -379,7 +379,7 @@ def waiting_row(site: "Site", one: Waiting, name: str) -> LiveRow:
     return LiveRow(
         name=name,
         url="",
-        place=place(site, one.view, one.action) or "nobody said",
+        place=place(site, one.view, one.action) or "no view",
         user=one.user,
         state="waits for a connection",
         lasting=duration(one.age),

@@ -4,7 +4,7 @@ What could not be read is unknown: it is counted apart, and never as well.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from backoffice.observability.activity import Backend, lock_tree
@@ -143,7 +143,7 @@ class Judge:
         *,
         database: Reading[bool],
         behind: Reading[int],
-        contradictions: int = 0,
+        contradictions: Sequence[str] = (),
         processes: int = 1,
     ) -> Judgement:
         """What is to be said of everything, the worst first."""
@@ -301,10 +301,12 @@ class Judge:
             text += f", and {len(needy) - 1} more"
         return self._said("tables", Health.WARNING, text, len(needy))
 
-    def _settings(self, number: int, server: Reading[ServerFacts]) -> Verdict:
-        if number:
-            text = f"{number} contradict each other or risk the data"
-            return self._said("settings", Health.WARNING, text, number)
+    def _settings(self, found: Sequence[str], server: Reading[ServerFacts]) -> Verdict:
+        if found:
+            text = found[0].rstrip(".")
+            if len(found) > 1:
+                text += f", and {len(found) - 1} more"
+            return self._said("settings", Health.WARNING, text, len(found))
         if not server.is_fresh:
             return self._unknown("settings", server.text or f"{server.state}")
         return self._said("settings", Health.HEALTHY, "none contradicts another", 0)

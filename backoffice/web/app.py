@@ -1,9 +1,11 @@
 """The ASGI application: middleware as one list, endpoints, and the site."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
 
+import anyio
 from sqladmin.models import BaseView
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,7 +18,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
 from backoffice.admin.slow_log import SlowLogAdmin
 from backoffice.bootstrap import Backoffice, import_project_module
-from backoffice.web.endpoints import endpoints
+from backoffice.web.endpoints import Probes, endpoints
 from backoffice.web.middleware.refusal import Refusal
 from backoffice.web.pipeline import pipeline
 
@@ -27,16 +29,18 @@ def create_app(backoffice: Backoffice) -> Starlette:
     Raises:
         SettingsError: a view names what its model does not have, or is no view.
     """
+    probes = Probes(backoffice)
     app = Starlette(
         routes=[
             Route("/", to_the_site),
             Route("/admin", to_the_site),
-            *endpoints(backoffice),
+            *endpoints(probes),
         ],
         middleware=pipeline(
             backoffice.settings, backoffice.keeper.recorder.record_request
         ),
         exception_handlers={HTTPException: no_page},
+        lifespan=working_meanwhile,
     )
     # Such a redirect is an address built from the Host header.
     app.router.redirect_slashes = False
@@ -49,8 +53,24 @@ def create_app(backoffice: Backoffice) -> Starlette:
     site.add_model_view(SlowLogAdmin)
     site.add_model_view(AccountAdmin)
     site.describe_views()
-    app.state.site = site
+    app.state.site = probes.site = site
+    app.state.probes = probes
     return app
+
+
+@asynccontextmanager
+async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
+    """The loop's heart beats for as long as the application is served."""
+    probes: Probes = app.state.probes
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(probes.heartbeat.beat)
+            yield
+            probes.heartbeat.is_draining = True
+            tasks.cancel_scope.cancel()
+    finally:
+        # What was observed is kept also when the server is stopped.
+        await anyio.to_thread.run_sync(probes.backoffice.keeper.stop)
 
 
 def views_of(module: ModuleType) -> Iterator[type[Any]]:

@@ -1,118 +1,300 @@
-"""Is the server alive, and can it work? Answers for machines, which tell no secrets.
+"""Is it alive, is it ready, how is it, and what are its numbers? Answers for machines.
 
-`/livez` asks nobody; `/readyz` and `/healthz` ask the database, through the same pool
-as every page, and wait a few seconds at most. What went wrong in detail is logged.
+They answer while everything else is full: in threads of their own, over the ops
+connection, within a second. Strangers get a word; details are for this machine, for
+allowed addresses, for whoever has the token, and for those who may see the metrics.
 """
 
+import functools
+import hmac
+import ipaddress
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
-from backoffice.database.migrations import is_at_head
 from backoffice.errors import BackofficeError
+from backoffice.observability.exposition import CONTENT_TYPE, Facts, exposition
+from backoffice.observability.health import (
+    Check,
+    Report,
+    Status,
+    healthz,
+    livez,
+    readyz,
+)
+from backoffice.observability.housekeeping import (
+    ServerFacts,
+    contradictions,
+    server_question,
+)
+from backoffice.observability.picture import Picture
+
+if TYPE_CHECKING:
+    from backoffice.admin.site import Site
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
-PATIENCE = 3.0  # seconds; who probes gives up soon after
-# A database that was migrated a moment ago is: its scripts need not be read again.
-REMEMBERED = 30.0
+# At most so many probes at once; each ends within its deadline.
+AT_ONCE = 8
+HEARTBEAT_EVERY = 1.0
+# The server is asked for its own numbers at most so often, and only for so long.
+ASKED_EVERY, SERVER_DEADLINE = 10.0, 0.3
+# What a proxy adds: a request with one of these was not sent from this machine.
+FORWARDING = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+)
+HEALTH_TYPE = "application/health+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
+class Heartbeat:
+    """Whether the loop turns, and whether the threads of the pages move."""
 
-    name: str
-    is_ok: bool
-    text: str
+    def __init__(self) -> None:
+        self.beaten_at: float | None = None
+        self.is_draining = False
+
+    async def beat(self) -> None:
+        """Go on beating until cancelled."""
+        while True:
+            self.beaten_at = monotonic()
+            await anyio.sleep(HEARTBEAT_EVERY)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the last beat; None before the first."""
+        return None if self.beaten_at is None else monotonic() - self.beaten_at
 
 
-class Health:
-    """Looks at the database for whoever asks, never more than two at a time."""
+class Probes:
+    """Everything that machines may ask one process."""
 
     def __init__(self, backoffice: Backoffice) -> None:
         self.backoffice = backoffice
-        self.limiter = anyio.CapacityLimiter(2)
-        self.migrated_at: float | None = None
+        self.heartbeat = Heartbeat()
+        self.limiter = anyio.CapacityLimiter(AT_ONCE)
+        self.site: Site | None = None
+        self._server: ServerFacts | None = None
+        self._asked_at = float("-inf")
 
-    async def checks(self) -> list[Check]:
-        """All checks, the later ones only where the earlier ones passed."""
-        found = [await self.within_patience("database", self.database)]
-        if found[0].is_ok:
-            found.append(await self.within_patience("migrations", self.migrations))
+    async def run(self, work: Callable[..., T], *args: object) -> T:
+        """Run in a thread that no page can take."""
+        return await anyio.to_thread.run_sync(
+            functools.partial(work, *args), limiter=self.limiter
+        )
+
+    # -- who may read the details
+
+    def may_see_details(self, request: Request) -> bool:
+        """Whether an address or the token opens the details."""
+        settings = self.backoffice.settings.observability
+        token = settings.metrics_token.get_secret_value()
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if token and scheme.lower() == "bearer":
+            return hmac.compare_digest(given.strip().encode(), token.encode())
+        address = _address(request.client.host if request.client else "")
+        if address is None:
+            return False
+        if address.is_loopback:
+            return not any(name in request.headers for name in FORWARDING)
+        return any(address in network for network in self.networks)
+
+    @functools.cached_property
+    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """The addresses that may read; what is no address is left out, and logged."""
+        found = []
+        for text in self.backoffice.settings.observability.metrics_allow:
+            try:
+                found.append(ipaddress.ip_network(text, strict=False))
+            except ValueError:
+                logger.warning("observability.metrics_allow: %s is no address", text)
         return found
 
-    async def within_patience(self, name: str, check: Callable[[], Check]) -> Check:
-        """The check's result, or that there was none in time."""
-        with anyio.move_on_after(PATIENCE):
-            return await anyio.to_thread.run_sync(
-                check, limiter=self.limiter, abandon_on_cancel=True
-            )
-        return Check(name, is_ok=False, text=f"No answer within {PATIENCE:g} seconds.")
-
-    def database(self) -> Check:
-        """Whether a connection can be had and answers."""
-        try:
-            with self.backoffice.engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
-        except SQLAlchemyError:
-            logger.warning("the database does not answer a probe", exc_info=True)
-            return Check("database", is_ok=False, text="No connection, or no answer.")
-        return Check("database", is_ok=True, text="It answers.")
-
-    def migrations(self) -> Check:
-        """Whether the tables are those that this version was written for."""
-        now = monotonic()
-        if self.migrated_at is None or now - self.migrated_at > REMEMBERED:
-            self.migrated_at = now if self.is_migrated() else None
-        if self.migrated_at is None:
-            todo = "Some have not run: manage.py migrate."
-            return Check("migrations", is_ok=False, text=todo)
-        return Check("migrations", is_ok=True, text="All have run.")
-
-    def is_migrated(self) -> bool:
-        """Whether every revision has run; False also where that cannot be told."""
-        try:
-            return is_at_head(self.backoffice.engine, self.backoffice.project)
-        except (SQLAlchemyError, BackofficeError):
-            logger.warning("the migrations cannot be compared", exc_info=True)
+    def may_see_by_session(self, request: Request) -> bool:
+        """Whether the viewer's session, or the cookie for bad times, opens them."""
+        if self.site is None:
             return False
+        try:
+            login, _, _ = self.site.ops_answering.viewer(request)
+        except BackofficeError:
+            return False
+        except Exception:  # noqa: BLE001 - nobody is logged in: the word is enough
+            return False
+        return may(login.role, "ops:view")
+
+    # -- the answers
+
+    def live(self) -> Report:
+        """Whether the process should go on; asks nobody."""
+        return livez(heartbeat_age=self.heartbeat.age)
+
+    def ready(self) -> Report:
+        """Whether requests should come here."""
+        return readyz(
+            self.backoffice.pulse,
+            self.backoffice.keeper.pools(),
+            is_draining=self.heartbeat.is_draining,
+        )
+
+    def health(self) -> tuple[Report, Picture]:
+        """How all is: connection, pools of all processes, migrations, and the rest."""
+        picture = self.backoffice.keeper.picture()
+        limited = [one for one in picture.pools if one.max is not None or one.holders]
+        report = healthz(self.backoffice.pulse, limited, further=self.further(picture))
+        return report, picture
+
+    def further(self, picture: Picture) -> list[Check]:
+        """What can warn: the settings, and processes that do not report."""
+        settings = self.backoffice.settings
+        found = contradictions(
+            settings.database,
+            server=self.server(),
+            processes=max(1, len(picture.processes)),
+            threads=self.site.limiter.total_tokens if self.site else None,
+        )
+        words = " ".join(one.text for one in found)
+        expected = settings.web.processes
+        servers = sum(one.kind == "server" for one in picture.processes)
+        return [
+            Check(
+                "settings:contradictions",
+                Status.WARN if found else Status.PASS,
+                len(found),
+                text=words,
+            ),
+            Check(
+                "processes:reporting",
+                Status.WARN if servers < expected else Status.PASS,
+                servers,
+                text=f"{servers} of {expected}",
+            ),
+        ]
+
+    def server(self) -> ServerFacts | None:
+        """The server's own numbers, a few seconds old; None where there are none."""
+        backoffice = self.backoffice
+        if not backoffice.ops.is_postgresql:
+            return None
+        if not backoffice.pulse.database().is_fresh:
+            self._server = None
+            return None
+        now = monotonic()
+        if now - self._asked_at > ASKED_EVERY:
+            self._asked_at = now
+            found = backoffice.ops.ask(server_question(), deadline=SERVER_DEADLINE)
+            reading = found["server"]
+            self._server = reading.value if reading.is_fresh else None
+        return self._server
+
+    def metrics(self) -> bytes:
+        """The exposition; no connection of the staff's pool is taken for it."""
+        backoffice = self.backoffice
+        picture = backoffice.keeper.picture()
+        is_up = backoffice.pulse.database().is_fresh
+        server = self.server()
+        url = backoffice.engine.url
+        namespace = url.database or ""
+        is_postgresql = backoffice.ops.is_postgresql
+        report = readyz(backoffice.pulse, backoffice.keeper.pools())
+        facts = Facts(
+            system="postgresql" if is_postgresql else "sqlite",
+            namespace=namespace,
+            pg_up=is_up if is_postgresql else None,
+            build={
+                "version": _version(),
+                "alembic_revision": backoffice.keeper.revision,
+            },
+            health={
+                check.name: check.status in {Status.PASS, Status.WARN}
+                for check in report.checks
+            },
+            cancels=dict(self.site.cancels) if self.site else {},
+            server=server.exported(namespace) if server is not None else {},
+        )
+        return exposition(picture, facts)
 
 
-def endpoints(backoffice: Backoffice) -> list[Route]:
+def endpoints(probes: Probes) -> list[Route]:
     """The routes outside of the site."""
-    health = Health(backoffice)
 
-    async def livez(_request: Request) -> Response:
-        return PlainTextResponse("alive\n")
+    async def live(_request: Request) -> Response:
+        return _told(probes.live())
 
-    async def readyz(_request: Request) -> Response:
-        failed = [check for check in await health.checks() if not check.is_ok]
-        if failed:
-            reason = f"not ready: {failed[0].name}: {failed[0].text}\n"
-            return PlainTextResponse(reason, 503, headers={"Retry-After": "5"})
-        return PlainTextResponse("ready\n")
+    async def ready(request: Request) -> Response:
+        report = await probes.run(probes.ready)
+        if probes.may_see_details(request):
+            return _detailed(report, report.details())
+        return _told(report)
 
-    async def healthz(_request: Request) -> Response:
-        checks = await health.checks()
-        is_ok = all(check.is_ok for check in checks)
-        content = {
-            "status": "ok" if is_ok else "failing",
-            "checks": {c.name: {"ok": c.is_ok, "text": c.text} for c in checks},
-        }
-        return JSONResponse(content, 200 if is_ok else 503)
+    async def health(request: Request) -> Response:
+        report, picture = await probes.run(probes.health)
+        sees = probes.may_see_details(request)
+        if not sees and request.cookies:
+            sees = await probes.run(probes.may_see_by_session, request)
+        if not sees:
+            return _told(report)
+        return _detailed(report, report.details(picture.pools))
 
+    async def metrics(request: Request) -> Response:
+        if not probes.may_see_details(request):
+            return PlainTextResponse(
+                "The metrics are for this machine, for addresses of "
+                "observability.metrics_allow, and for whoever sends "
+                "observability.metrics_token as a bearer token.\n",
+                403,
+            )
+        body = await probes.run(probes.metrics)
+        return Response(body, headers={"Content-Type": CONTENT_TYPE})
+
+    pages: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
+        "livez": live,
+        "readyz": ready,
+        "healthz": health,
+        "metrics": metrics,
+    }
     return [
-        Route("/livez", livez, methods=["GET"], name="livez"),
-        Route("/readyz", readyz, methods=["GET"], name="readyz"),
-        Route("/healthz", healthz, methods=["GET"], name="healthz"),
+        Route(f"/{name}", page, methods=["GET"], name=name)
+        for name, page in pages.items()
     ]
+
+
+def _told(report: Report) -> Response:
+    """The status word, for anybody."""
+    return _detailed(report, report.word())
+
+
+def _detailed(report: Report, content: Mapping[str, object]) -> Response:
+    headers = {"Retry-After": "5"} if report.code != 200 else None  # noqa: PLR2004
+    return JSONResponse(content, report.code, media_type=HEALTH_TYPE, headers=headers)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A client's address; an IPv4 one also where it came over IPv6."""
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _version() -> str:
+    try:
+        return version("backoffice")
+    except PackageNotFoundError:
+        return "unknown"

@@ -161,7 +161,7 @@ def described(
     action = (holding.action if holding else "") or backend.action
     facts = [
         ("State", state_words(backend)),
-        ("Works for", place(site, view, action) or "nobody said"),
+        ("Works for", place(site, view, action) or "no view"),
         ("User", holding.user if holding and holding.user else "unknown"),
         ("Role", backend.role),
         ("Application", backend.application),

@@ -47,7 +47,7 @@ from backoffice.errors import NotPermitted
 from backoffice.observability.activity import LockNode, lock_tree, with_holders
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.housekeeping import Contradiction, contradictions
-from backoffice.observability.judgement import Judgement
+from backoffice.observability.judgement import RULES, Judgement
 from backoffice.observability.live import LivePanels, read_live
 from backoffice.observability.ops_connection import STATEMENT_LIMIT, Reading, State
 from backoffice.observability.picture import MinuteSum, Picture, StatementSum
@@ -106,7 +106,7 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
         live,
         database=database,
         behind=behind,
-        contradictions=len(found),
+        contradictions=[one.text for one in found],
         processes=backoffice.settings.web.processes,
     )
     panels: list[Reading[Any]] = [live.activity, live.slow, live.server, live.tables]
@@ -343,7 +343,8 @@ class Drawing:
             return words
         if verdict.rule == "connection":
             return f"the database does not answer ({verdict.text})"
-        return f"{verdict.rule}: {verdict.text}"
+        rule = next((one.words for one in RULES if one.name == verdict.rule), "")
+        return f"{rule.lower() or verdict.rule}: {verdict.text}"
 
     def cause(self) -> tuple[str, Link]:
         """Whom others wait for, if somebody stands in the way."""
@@ -391,12 +392,12 @@ class Drawing:
         words = [
             f"{len(judgement.of(Health.HEALTHY))} checks are fine",
             *(
-                f"{number} {word}"
-                for number, word in (
+                f"{count} {word}"
+                for count, word in (
                     (len(judgement.of(Health.UNHEALTHY)), "bad"),
                     (len(judgement.of(Health.WARNING)), "warn"),
                 )
-                if number
+                if count
             ),
         ]
         if unknown:
@@ -572,7 +573,7 @@ class Drawing:
             if backend.pid in shown or is_quiet or not backend.state:
                 continue
             rows.append(live_row(self.site, self.lives[backend.pid], act=act))
-        everything = Link(f"All {plural(len(backends), 'connection')}", url)
+        everything = Link(f"All {plural(len(backends), 'session')}", url)
         if not rows:
             return LivePanel(
                 "Live now",

@@ -162,7 +162,7 @@ def origin(call: OpsCall, one: StatementSum, whole_ns: int) -> OriginRow:
     """One of those who run it."""
     view = call.site.view_called(one.view)
     part = percentage(one.histogram.total, whole_ns)
-    link = Link(one.view or "nobody said", "")
+    link = Link(one.view or "no view", "")
     if view is not None:
         url = address(call.site.base_url, view.identity, "list")
         link = Link(view.name_plural, url)

@@ -44,11 +44,13 @@ from backoffice.admin.pages import (
     statement,
     theme,
 )
+from backoffice.admin.pages.chosen import resolved
 from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
 from backoffice.errors import SettingsError
 from backoffice.explain.memory import Memory
+from backoffice.jobs.worker import Worker
 from backoffice.listing.cursor import CursorCodec
 from backoffice.observability.judgement import Judge
 
@@ -144,6 +146,8 @@ class Site(sqladmin.Admin):
         self.foot = FootLine(self)
         # What came of ending sessions, for /metrics: (signal, outcome) to number.
         self.cancels: dict[tuple[str, str], int] = {}
+        # Its connections are the exports': no page waits for what it holds.
+        self.worker = Worker(backoffice.exports, functools.partial(resolved, self))
         super().__init__(
             app,
             # SQLAdmin changes the maker it is given (autoflush): it gets its own.

@@ -57,7 +57,7 @@ class SetValues:
     """An update in one statement: `{attribute: value or SQL expression}`."""
 
     mapper: Mapper[Any]
-    values: Mapping[str, Any]
+    values: Mapping[Any, Any]
     assignments: tuple[Assignment, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,9 +68,9 @@ class SetValues:
 
     def _assignments(self) -> Iterator[Assignment]:
         for given, value in self.values.items():
-            name = given if isinstance(given, str) else given.key
+            name = str(getattr(given, "key", given))
             prop = self.mapper.column_attrs.get(name)
-            column = prop.columns[0] if prop is not None else None
+            column: Any = getattr(prop, "columns", (None,))[0]
             if not isinstance(column, Column) or column.table is not self.table:
                 raise SettingsError(
                     f"An action sets {name!r}; {self.mapper.class_.__name__} has no "
@@ -127,10 +127,10 @@ Change = SetValues | EachRecord
 def distinct(column: Column[Any], old: Any, new: Any) -> ColumnElement[bool]:
     """Whether two values of a column differ, NULL being a value like others."""
     if isinstance(column.type, JSON):
-        old, new = (
-            cast(value, JSONB().with_variant(Text(), "sqlite")) for value in (old, new)
-        )
-    return old.is_distinct_from(new)
+        kind = JSONB().with_variant(Text(), "sqlite")
+        old, new = cast(old, kind), cast(new, kind)
+    found: ColumnElement[bool] = old.is_distinct_from(new)
+    return found
 
 
 def is_row(keys: tuple[Column[Any], ...], chosen: Chosen) -> ColumnElement[bool]:

@@ -21,6 +21,7 @@ from backoffice.admin.pages.chosen import (
     action_of,
     chosen_words,
     editable_fields,
+    is_for_job,
     known_action,
     list_query,
     task_of,
@@ -29,12 +30,13 @@ from backoffice.admin.pages.preflight import preflight_view
 from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
 from backoffice.admin.words import plural
+from backoffice.bulk.batches import enqueue
 from backoffice.bulk.models import RowState, Run, Selection
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.preflight import Limits, Preflight, look
 from backoffice.bulk.run import Order, drift_of, run_at_once
 from backoffice.bulk.selection import find_selection, keep_selection
-from backoffice.bulk.target import Chosen, digest_of, read_chosen
+from backoffice.bulk.target import Chosen, Digest, digest_of, read_chosen
 from backoffice.editing.fields import FormField
 from backoffice.errors import LockNotAvailable, Refused, StatementTimedOut
 
@@ -277,6 +279,7 @@ def preflight(
         view,
         found,
         task,
+        is_for_job=is_for_job(view, spec),
         url=action_url(call, view, token),
         cancel=kept["back"],
         excluded=excluded,
@@ -335,8 +338,7 @@ def run(
     most = call.site.backoffice.settings.bulk.at_once
     rows = read_chosen(call.session, task.target, most)
     if len(rows) > most:
-        text = f"More than {most:,} records cannot be changed at once."
-        return again(call, view, spec, text)
+        return run_later(call, view, selection, spec, task)
     digest = str(digest_of(rows))
     expected = call.posted("expected") or ""
     if digest != expected or digest != shown.get("digest"):
@@ -350,6 +352,62 @@ def run(
         text = f"{refused} Nothing was changed."
         return again(call, view, spec, text)
     return Redirect(run_url(call, made.id))
+
+
+def run_later(
+    call: Call,
+    view: ModelView,
+    selection: Selection,
+    spec: ActionSpec | None,
+    task: Task,
+) -> Reply:
+    """Write down what was shown, for the worker to do batch by batch."""
+    shown = selection.shown or {}
+    digest = str(shown.get("digest") or "")
+    if digest != (call.posted("expected") or "") or not is_for_job(view, spec):
+        text = "This page was not the last that was shown. Nothing was run."
+        return again(call, view, spec, text)
+    count, _, hashed = digest.partition(":")
+    refused: Mapping[str, str] = shown.get("refused") or {}
+    left_out = [(key, RowState.REFUSED, why) for key, why in refused.items()]
+    left_out += [(key, RowState.EXCLUDED, "") for key in unticked(call)]
+    try:
+        made = enqueue(
+            call.session,
+            task.target,
+            task.change,
+            order_of(view, selection, task),
+            expected=Digest(int(count), hashed) if digest else None,
+            left_out=left_out,
+        )
+    except (Refused, LockNotAvailable, StatementTimedOut) as refusal:
+        return again(call, view, spec, f"{refusal} Nothing was run.")
+    note_run(call, selection, made)
+    return Redirect(run_url(call, made.id))
+
+
+def order_of(view: ModelView, selection: Selection, task: Task) -> Order:
+    """What the run is called, and where it comes from."""
+    return Order(
+        token=selection.token,
+        view=view.identity,
+        action=selection.action,
+        label=task.title,
+        words=selection.words,
+        parameters=selection.parameters or {},
+        statement=str((selection.shown or {}).get("statement") or ""),
+        undone_run_id=selection.undone_run_id,
+    )
+
+
+def note_run(call: Call, selection: Selection, made: Run) -> None:
+    """From now on the selection leads to its run."""
+    call.session.execute(
+        update(Selection)
+        .where(Selection.token == selection.token)
+        .values(run_id=made.id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def start(
@@ -379,24 +437,10 @@ def start(
         task.target,
         task.change,
         [row for row in rows if row.key not in out],
-        Order(
-            token=selection.token,
-            view=view.identity,
-            action=selection.action,
-            label=task.title,
-            words=selection.words,
-            parameters=selection.parameters or {},
-            statement=str(shown.get("statement") or ""),
-            undone_run_id=selection.undone_run_id,
-        ),
+        order_of(view, selection, task),
         left_out,
     )
-    call.session.execute(
-        update(Selection)
-        .where(Selection.token == selection.token)
-        .values(run_id=made.id)
-        .execution_options(synchronize_session=False)
-    )
+    note_run(call, selection, made)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, not_, select
 from sqlalchemy.orm import Session
@@ -23,6 +23,9 @@ from backoffice.errors import NotPermitted, RecordNotFound, Refused
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import ListQuery
 from backoffice.listing.statements import select_rows
+
+if TYPE_CHECKING:
+    from backoffice.admin.site import Site
 
 UNDO = "undo"
 
@@ -238,4 +241,53 @@ def _delete(call: Call, view: ModelView, session: Session, record: Any) -> None:
     """Delete one record, in the view's own way where it has one."""
     if view.delete_record(session, record, call):
         return
-    deletion.delete(session, view.model, format_key(view.description.mapper, record))
+    _delete_usual(view, session, record)
+
+
+# Long work: no person asks, and the rows were fixed when it was confirmed
+
+
+def is_for_job(view: ModelView, spec: ActionSpec | None) -> bool:
+    """Whether an action can run without the person who confirmed it."""
+    if spec is None or spec.does is not Does.DELETE:
+        return True
+    return type(view).delete_record is ModelView.delete_record
+
+
+def resolved(site: "Site", session: Session, run: Run) -> tuple[Target, Change]:
+    """What a run that waits does, by its row: the worker asks for it batch by batch.
+
+    Raises:
+        RecordNotFound: the view or its action is not there any more.
+    """
+    view = site.view_called(run.view)
+    if view is None:
+        raise RecordNotFound(f"There is no list {run.view} any more.")
+    mapper = view.description.mapper
+    label_key = view.description.label_keys[0]
+    everything: Select[Any] = select(view.model)
+    if run.undone_run_id is not None:
+        undone = session.get(Run, run.undone_run_id)
+        if undone is None:
+            raise RecordNotFound("The run to be taken back is not there any more.")
+        target, _, change = undo_of(session, undone, everything, mapper, label_key)
+        return target, change
+    spec = view.actions.get(run.action)
+    if spec is None:
+        raise RecordNotFound(f"{view.name_plural} have no such action any more.")
+    target = Target(mapper, everything, label_key)
+    if spec.does is Does.EDIT:
+        values = save.read_values(session, view.model, run.parameters)
+        return target, SetValues(mapper, values)
+    if spec.does is Does.DELETE:
+        return target, EachRecord(
+            mapper,
+            lambda own, record: _delete_usual(view, own, record),
+            is_deletion=True,
+        )
+    return target, spec.change(view, run.parameters)
+
+
+def _delete_usual(view: ModelView, session: Session, record: Any) -> None:
+    key = format_key(view.description.mapper, record)
+    deletion.delete(session, view.model, key)

@@ -42,6 +42,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     found: Preflight,
     task: Task,
     *,
+    is_for_job: bool,
     url: str,
     cancel: Link,
     excluded: int,
@@ -52,9 +53,15 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
 ) -> PreflightView:
     """What the page draws."""
     most = call.site.backoffice.settings.bulk.at_once
-    tone, verdict, text, can_run = verdict_of(view, found, task, most, len(since))
-    will = found.changed
+    is_large = found.count > most
+    tone, verdict, text, can_run = verdict_of(view, found, task, len(since))
+    if is_large and can_run and not is_for_job:
+        verdict = f"{found.count:,} records are more than {most:,}, the most at once."
+        tone, can_run = "warn", False
+    will = found.changed if found.is_whole else int(found.changed * found.share)
     noun = records(view, will)
+    if not found.is_whole:
+        noun = f"up to {records(view, found.count)}"
     is_deletion = isinstance(task.change, EachRecord) and task.change.is_deletion
     labels = {
         name: view.description.labels.get(name, name) for name in found.attributes
@@ -64,7 +71,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         tone=tone,
         verdict=verdict,
         text=text,
-        tiles=tuple(tiles(found, task)) if found.count else (),
+        tiles=tuple(tiles(found, task, is_large=is_large)) if found.count else (),
         columns=tuple(
             SampleColumn(labels[name], is_numeric(column_at(task.target.mapper, name)))
             for name in found.attributes
@@ -92,7 +99,7 @@ def records(view: ModelView, count: int) -> str:
 
 
 def verdict_of(
-    view: ModelView, found: Preflight, task: Task, most: int, since: int
+    view: ModelView, found: Preflight, task: Task, since: int
 ) -> tuple[str, str, str, bool]:
     """Tone, sentence, what proves it, and whether it can be run."""
     many = view.name_plural.lower()
@@ -116,6 +123,13 @@ def verdict_of(
         task.verb, "change"
     )
     parts = [f"{records(view, found.changed)} will {does}"]
+    if not found.is_whole:
+        about = "" if found.is_exact else "About "
+        chosen = f"{about}{records(view, found.count)} are chosen"
+        parts = [
+            f"{chosen}; of {found.tried:,} that were tried {found.changed:,} "
+            f"would {does}"
+        ]
     if found.same:
         stay = "stays as it is" if found.same == 1 else "stay as they are"
         parts.append(f"{found.same:,} {stay}")
@@ -135,15 +149,9 @@ def verdict_of(
     sentence = words.series(parts) + "."
     sentence = sentence[:1].upper() + sentence[1:]
     how = tried_words(found)
-    if found.count > most:
-        verdict = (
-            f"{found.count:,} {many} are chosen; at most {most:,} can be changed at "
-            "once."
-        )
-        return "warn", verdict, f"Of those that were tried: {sentence} {how}", False
-    if found.is_refused_capped:
+    if found.is_refused_capped and found.is_whole:
         return "bad", f"Too many {many} are refused.", f"{sentence} {how}", False
-    if not found.changed:
+    if not found.changed and found.is_whole:
         return "warn", f"Nothing would change. {sentence}", how, False
     return "warn" if found.refused or found.locked else "ok", sentence, how, True
 
@@ -162,12 +170,13 @@ def tried_words(found: Preflight) -> str:
     )
 
 
-def tiles(found: Preflight, task: Task) -> Iterator[Tile]:
+def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
     """Four numbers before the click."""
     if found.seconds is not None:
-        yield Tile(
-            "Takes about", words.duration(found.seconds), "", "in one transaction"
-        )
+        how = "in one transaction"
+        if is_large:
+            how = "in batches; lists stay usable, and you can pause"
+        yield Tile("Takes about", words.duration(found.seconds), "", how)
     else:
         yield Tile("Takes about", "not known")
     if found.written:
@@ -180,7 +189,9 @@ def tiles(found: Preflight, task: Task) -> Iterator[Tile]:
         "Locks",
         f"{held:,}" if held else "none",
         "held by another" if held else "held by others",
-        "these have to be free first" if held else "each row until it is done",
+        ("tried again at the end" if is_large else "these have to be free first")
+        if held
+        else f"each row until its {'batch' if is_large else 'run'} is done",
     )
     if undoable_attributes(task.change):
         yield Tile("Undo", "Yes", "", "rows changed since are left alone")

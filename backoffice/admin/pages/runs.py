@@ -13,7 +13,7 @@ from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.action import run_url, undo_selection
 from backoffice.admin.pages.preflight import parameters_of, records
-from backoffice.admin.presentation import Action, Cell, Fact, Link
+from backoffice.admin.presentation import Action, Cell, Choice, Fact, Link
 from backoffice.admin.presentation_bulk import (
     Happening,
     LeftRow,
@@ -21,7 +21,9 @@ from backoffice.admin.presentation_bulk import (
     RunsView,
     RunView,
 )
+from backoffice.bulk.batches import wish
 from backoffice.bulk.models import RowState, Run, RunRow, RunState
+from backoffice.database.session import limit_statements
 from backoffice.errors import NotPermitted
 
 PAGE = 50
@@ -98,11 +100,27 @@ def show(call: Call) -> Reply:
 
 
 def change(call: Call) -> Reply:
-    """Take a run back: lead to what that would do."""
+    """Pause, go on, stop; or lead to what taking it back would do."""
     run, view = find(call)
-    if call.posted("do") == "undo" and may_undo(call, run, view):
+    asked = call.posted("do") or ""
+    if asked == "undo":
+        if not may_undo(call, run, view):
+            raise NotPermitted("This run cannot be taken back.")
         return Redirect(undo_selection(call, view, run))
-    raise NotPermitted("This run cannot be taken back.")
+    if not may_steer(call, run):
+        raise NotPermitted("This run is somebody else's; administrators may stop it.")
+    limit_statements(call.session, statement=10, lock=10)
+    locked = call.session.get(Run, run.id, with_for_update=True, populate_existing=True)
+    if locked is not None:
+        wish(call.session, locked, asked)
+    call.site.worker.wake()
+    return Redirect(run_url(call, run.id))
+
+
+def may_steer(call: Call, run: Run) -> bool:
+    """Whether this person may pause, stop or resume a run."""
+    is_own = run.actor_id == str(call.login.user_id)
+    return is_own or call.login.role == "admin"
 
 
 def may_undo(call: Call, run: Run, view: ModelView) -> bool:
@@ -130,11 +148,15 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         select(Run).where(Run.undone_run_id == run.id).order_by(Run.id)
     ).all()
     count = run.left + run.refused
-    undo = None
+    undo: Action | None = None
     if may_undo(call, run, view):
         undo = Action("Undo", run_url(call, run.id), "undo", method="post")
+    is_open = run.finished_at is None
+    asked = dict(call.query_items).get("refresh", "")
+    refresh = int(asked) if asked in {"1", "5", "10"} and is_open else 0
+    here = run_url(call, run.id)
     shown = RunView(
-        url=run_url(call, run.id),
+        url=here,
         tone=tone,
         icon=icon,
         verdict=verdict,
@@ -147,6 +169,10 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         statement=run.statement,
         parameters=parameters_of(view, run.parameters, run.action),
         undo=undo,
+        share=share_of(run) if is_open or run.met < run.total else None,
+        share_words=share_words(run),
+        wishes=tuple(wishes(run, len(left))) if may_steer(call, run) else (),
+        wish_words=wish_words(run),
     )
     title = f"Run {run.id}: {run.label[:1].lower()}{run.label[1:]}"
     began = words.moment(run.created_at, with_time=True).text
@@ -159,12 +185,68 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
             title=title,
             sub=f"{run.actor_label}, {began}, {run.words}",
             crumbs=[Link("Runs", address(base, "runs"))],
-            actions=[
-                Action(view.name_plural, address(base, view.identity, "list")),
-            ]
-            if call.may("list", view)
-            else [],
+            actions=actions(call, run, view, refresh),
         ),
+        headers={"Refresh": str(refresh)} if refresh else {},
+    )
+
+
+def actions(call: Call, run: Run, view: ModelView, refresh: int) -> list[Action]:
+    """Look again, now or by itself; and the way to the list."""
+    here = run_url(call, run.id)
+    found = []
+    if run.finished_at is None:
+        found.append(Action("Refresh", here))
+        if not refresh:
+            found.append(Action("Every 5 s", f"{here}?refresh=5"))
+    if call.may("list", view):
+        url = address(call.site.base_url, view.identity, "list")
+        found.append(Action(view.name_plural, url))
+    return found
+
+
+def share_of(run: Run) -> float:
+    """How much of a run is done, 0 to 100."""
+    return min(run.met, run.total) / run.total * 100 if run.total else 100.0
+
+
+def share_words(run: Run) -> str:
+    """As in: 256,000 of 412,774 rows met, 8,250 rows/s, about 19 s left."""
+    met = min(run.met, run.total)
+    parts = [f"{met:,} of {run.total:,} rows met"]
+    rate = met / (run.busy_ms / 1000) if run.busy_ms else 0
+    if rate:
+        parts.append(f"{rate:,.0f} rows/s")
+        if run.finished_at is None:
+            left = words.duration((run.total - met) / rate)
+            parts.append(f"about {left} left")
+    return ", ".join(parts)
+
+
+def wishes(run: Run, left: int) -> Iterator[Choice]:
+    """What can be asked of a run on its way."""
+    if run.finished_at is None:
+        if run.wish != "cancel":
+            yield Choice("cancel", "Cancel the rest")
+        if run.state == RunState.PAUSED:
+            yield Choice("resume", "Go on", is_checked=True)
+        elif run.wish != "pause":
+            yield Choice("pause", "Pause")
+    elif left and run.state == RunState.DONE:
+        yield Choice("retry", "Try the locked rows again")
+
+
+def wish_words(run: Run) -> str:
+    """What cancelling would leave behind."""
+    if run.finished_at is not None:
+        return ""
+    if run.wish:
+        return (
+            f"To be {run.wish}{'d' if run.wish[-1] == 'e' else 'led'} after this batch."
+        )
+    return (
+        f"Cancelling keeps the {run.changed:,} changed rows. "
+        "They can be given back afterwards."
     )
 
 
@@ -190,7 +272,12 @@ def verdict_of(view: ModelView, run: Run) -> tuple[str, str, str, str]:
             "Each change stands in the history, with its old and its new value.",
         )
     state, tone = STATES[RunState(run.state)]
-    return tone, "info", f"{state.capitalize()}: {sentence}", run.reason
+    told = run.reason
+    if run.state == RunState.WAITING:
+        told = told or "A worker takes it up within seconds."
+    if run.state == RunState.RUNNING and run.reason:
+        state, tone, told = "held back", "warn", f"It waits by itself: {run.reason}"
+    return tone, "info", f"{state.capitalize()}: {sentence}", told
 
 
 def numbers(call: Call, run: Run, undone: Any) -> Iterator[Fact]:
@@ -215,6 +302,11 @@ def happenings(run: Run) -> Iterator[Happening]:
         state, _ = STATES[RunState(run.state)]
         yield Happening(
             state.capitalize(), words.moment(run.finished_at, with_time=True)
+        )
+    if run.batches > 1 and run.started_at is not None:
+        yield Happening(
+            f"Begun by worker {run.worker}",
+            words.moment(run.started_at, with_time=True),
         )
     yield Happening(
         f"Confirmed by {run.actor_label}", words.moment(run.created_at, with_time=True)

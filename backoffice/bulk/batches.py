@@ -1,0 +1,337 @@
+"""A run of more rows than one transaction should hold: batch after batch.
+
+Its keys and versions are written first, by one statement, and only those are walked: no
+row is met twice or skipped, even if the action changes what the list was filtered or
+ordered by. A batch is one transaction with its changes, their audit, and how far the
+run is; whoever dies leaves the run where its last batch was.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Numeric,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session, sessionmaker
+
+from backoffice.bulk.careful import apply_carefully
+from backoffice.bulk.change import Change, EachRecord
+from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
+from backoffice.bulk.outcome import WORDS, Left, Outcome
+from backoffice.bulk.run import Order, start_run
+from backoffice.bulk.target import (
+    Chosen,
+    Digest,
+    Target,
+    digest_of,
+    has_plain_keys,
+    is_postgresql,
+    key_text_postgresql,
+    read_chosen,
+    version_postgresql,
+)
+from backoffice.database.keys import parse_key
+from backoffice.database.session import (
+    ACTOR,
+    PLACE,
+    REQUEST_ID,
+    RUN_ID,
+    Actor,
+    Place,
+    Work,
+    limit_statements,
+    working,
+)
+from backoffice.errors import BackofficeError, Refused
+
+# What a run's rows are and what is done with them, told by who knows the views.
+Resolve = Callable[[Session, Run], tuple[Target, Change]]
+# Why nothing should be written at present, or "".
+Trouble = Callable[[], str]
+
+FIRST_SIZE, LEAST, MOST = 1_000, 50, 20_000
+# How long one batch should take: who edits one of its rows waits as long.
+BATCH_SECONDS = 0.7
+WRITING_SECONDS = 120
+TWICE = "Somebody else held it, the second time as well."
+UNFINISHED = (RunState.WAITING, RunState.RUNNING)
+
+
+def enqueue(
+    session: Session,
+    target: Target,
+    change: Change,
+    order: Order,
+    *,
+    expected: Digest | None,
+    left_out: Sequence[tuple[str, RowState, str]] = (),
+) -> Run:
+    """Write a run with all its keys and versions; a worker takes it up.
+
+    `left_out` are keys with why they are.
+
+    Raises:
+        Refused: the rows are not those of the `expected` digest any more.
+    """
+    limit_statements(session, statement=WRITING_SECONDS, lock=5)
+    run = start_run(session, target, change, order, 0)
+    session.info.pop(RUN_ID, None)
+    run.state = RunState.WAITING
+    run.started_at = None
+    if is_postgresql(session) and has_plain_keys(target.keys):
+        found = _write_rows_postgresql(session, run, target)
+    else:
+        found = _write_rows(session, run, target)
+    if expected is not None and found != expected:
+        raise Refused(
+            message=f"The rows are not those that were shown: {expected.count:,} then, "
+            f"{found.count:,} now, or some were changed."
+        )
+    run.total = found.count
+    run.batch_size = 100 if isinstance(change, EachRecord) else FIRST_SIZE
+    for key, state, reason in left_out:
+        session.execute(
+            update(RunRow)
+            .where(RunRow.run_id == run.id, RunRow.key == key)
+            .values(state=state, reason=reason or WORDS.get(state, ""))
+        )
+        if state is RowState.REFUSED:
+            run.refused += 1
+        else:
+            run.left += 1
+    session.flush()
+    return run
+
+
+def _write_rows_postgresql(session: Session, run: Run, target: Target) -> Digest:
+    keys = target.keys
+    position = func.row_number().over(order_by=list(keys))
+    rows = target.only(
+        [
+            literal(run.id, BigInteger),
+            position,
+            key_text_postgresql(keys),
+            version_postgresql(target.table),
+        ]
+    )
+    own = ["run_id", "position", "key", "version"]
+    session.execute(insert(RunRow.__table__).from_select(own, rows))  # type: ignore[arg-type]
+    hashed = func.hashtextextended(RunRow.key + literal(":") + RunRow.version, 0)
+    count, total = session.execute(
+        select(func.count(), func.coalesce(func.sum(cast(hashed, Numeric)), 0)).where(
+            RunRow.run_id == run.id
+        )
+    ).one()
+    return Digest(int(count), str(total))
+
+
+def _write_rows(session: Session, run: Run, target: Target) -> Digest:
+    chosen = read_chosen(session, target)
+    rows = [
+        {"run_id": run.id, "position": at, "key": one.key, "version": one.version}
+        for at, one in enumerate(chosen, 1)
+    ]
+    for start in range(0, len(rows), 5_000):
+        session.execute(insert(RunRow), rows[start : start + 5_000])
+    return digest_of(chosen)
+
+
+# Walking
+
+
+def step(
+    sessions: sessionmaker[Session],
+    resolve: Resolve,
+    *,
+    worker: str = "",
+    trouble: Trouble | None = None,
+) -> bool:
+    """Do one batch of the oldest run that nobody else is at; False where there is none.
+
+    A run is held by the lock on its row, for as long as the batch takes: if the worker
+    dies the lock dies with it, and any other worker goes on from the last batch.
+    """
+    with working(Work(Place("runs", "batch"))), sessions() as session:
+        limit_statements(session, statement=0, lock=2)
+        run = session.scalars(
+            select(Run)
+            .where(Run.finished_at.is_(None), Run.state.in_(UNFINISHED))
+            .order_by(Run.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        ).one_or_none()
+        if run is None:
+            return False
+        number = run.id
+        try:
+            _do_batch(session, run, resolve, worker, trouble)
+            session.commit()
+        except BackofficeError as problem:
+            session.rollback()
+            _fail(session, number, str(problem))
+        except Exception:
+            session.rollback()
+            _fail(session, number, "The run met something it was not prepared for.")
+            raise
+    return True
+
+
+def _do_batch(
+    session: Session, run: Run, resolve: Resolve, worker: str, trouble: Trouble | None
+) -> None:
+    now = datetime.now(UTC)
+    if run.wish == "cancel":
+        _finish(run, RunState.CANCELLED)
+        return
+    if run.wish == "pause":
+        run.state, run.wish, run.reason = RunState.PAUSED, "", "Paused by hand."
+        return
+    reason = trouble() if trouble is not None else ""
+    if reason:
+        run.reason = reason
+        run.seen_at = now
+        return
+    run.state, run.reason = RunState.RUNNING, ""
+    run.started_at = run.started_at or now
+    run.seen_at, run.worker = now, worker[:100]
+    session.info.update(
+        {
+            ACTOR: Actor(run.actor_id, run.actor_label),
+            PLACE: Place(run.view, f"action:{run.action}"),
+            REQUEST_ID: run.request_id,
+            RUN_ID: run.id,
+        }
+    )
+    target, change = resolve(session, run)
+    positions = _next(session, run, target)
+    if not positions:
+        if not _again(session, run):
+            _finish(run, RunState.DONE)
+        return
+    began = time.monotonic()
+    outcome = apply_carefully(session, target, change, list(positions.values()))
+    _keep(session, run, positions, outcome)
+    spent = time.monotonic() - began
+    run.busy_ms += int(spent * 1000)
+    run.batches += 1
+    ideal = len(positions) * BATCH_SECONDS / max(spent, 0.001)
+    ideal = min(ideal, run.batch_size * 2)
+    run.batch_size = int(max(LEAST, min(MOST, ideal)))
+
+
+def _next(session: Session, run: Run, target: Target) -> dict[int, Chosen]:
+    """The next rows of a run, by their position."""
+    found = session.execute(
+        select(RunRow.position, RunRow.key, RunRow.version)
+        .where(
+            RunRow.run_id == run.id,
+            RunRow.position > run.met,
+            RunRow.state == RowState.WAITING,
+        )
+        .order_by(RunRow.position)
+        .limit(run.batch_size)
+    ).all()
+    return {
+        row.position: Chosen(parse_key(target.mapper, row.key), row.key, row.version)
+        for row in found
+    }
+
+
+def _keep(
+    session: Session, run: Run, positions: dict[int, Chosen], outcome: Outcome
+) -> None:
+    """How far the run is, and each row that was not changed."""
+    run.met = max(positions)
+    run.changed += len(outcome.changed)
+    run.same += outcome.same
+    refused = sum(one.state is RowState.REFUSED for one in outcome.left)
+    run.refused += refused
+    run.left += len(outcome.left) - refused
+    by_key = {chosen.key: position for position, chosen in positions.items()}
+    for one in outcome.left:
+        _mark(session, run, by_key[one.row.key], one)
+
+
+def _mark(session: Session, run: Run, position: int, left: Left) -> None:
+    # A row that comes the second time has moved behind all others.
+    is_second = position > run.total
+    words = TWICE if is_second and left.state is RowState.LOCKED else left.words
+    session.execute(
+        update(RunRow)
+        .where(RunRow.run_id == run.id, RunRow.position == position)
+        .values(state=left.state, reason=words, label=left.row.label[:LABEL_LENGTH])
+    )
+
+
+def _again(session: Session, run: Run) -> bool:
+    """Put rows that were locked behind all others, once; whether there are any."""
+    locked = _positions(session, run, RunRow.position <= run.total)
+    return bool(retry(session, run, locked))
+
+
+def _positions(session: Session, run: Run, *conditions: Any) -> list[int]:
+    return list(
+        session.scalars(
+            select(RunRow.position).where(
+                RunRow.run_id == run.id,
+                RunRow.state == RowState.LOCKED,
+                *conditions,
+            )
+        )
+    )
+
+
+def retry(session: Session, run: Run, positions: Iterable[int] | None = None) -> int:
+    """Let a run meet its locked rows once more; how many there are."""
+    found = list(positions) if positions is not None else _positions(session, run)
+    if not found:
+        return 0
+    last = session.scalar(
+        select(func.max(RunRow.position)).where(RunRow.run_id == run.id)
+    )
+    for index, position in enumerate(found, 1):
+        session.execute(
+            update(RunRow)
+            .where(RunRow.run_id == run.id, RunRow.position == position)
+            .values(position=(last or 0) + index, state=RowState.WAITING, reason="")
+        )
+    run.left -= len(found)
+    run.state, run.finished_at = RunState.RUNNING, None
+    return len(found)
+
+
+def _finish(run: Run, state: RunState) -> None:
+    run.state, run.wish, run.reason = state, "", ""
+    run.finished_at = datetime.now(UTC)
+
+
+def _fail(session: Session, number: int, reason: str) -> None:
+    run = session.get(Run, number, with_for_update=True)
+    if run is not None and run.finished_at is None:
+        run.state, run.reason = RunState.FAILED, reason
+        run.finished_at = datetime.now(UTC)
+    session.commit()
+
+
+def wish(session: Session, run: Run, asked: str) -> None:
+    """Ask a run to pause, to go on, to stop, or to try what was locked once more."""
+    if asked == "retry" and run.finished_at is not None:
+        retry(session, run)
+    elif run.finished_at is not None:
+        return
+    elif asked in {"pause", "cancel"}:
+        if run.state == RunState.PAUSED and asked == "cancel":
+            _finish(run, RunState.CANCELLED)
+        elif run.state != RunState.PAUSED:
+            run.wish = asked
+    elif asked == "resume" and run.state == RunState.PAUSED:
+        run.state, run.wish, run.reason = RunState.WAITING, "", ""

@@ -1,0 +1,84 @@
+"""How a batch goes on where some of its rows are locked or refused.
+
+What is refused is found by halves, and what is locked is stepped over: the rest of the
+batch is changed all the same, and each row that was not says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from backoffice.bulk.batch import apply_batch
+from backoffice.bulk.change import Change, EachRecord
+from backoffice.bulk.models import RowState
+from backoffice.bulk.outcome import Left, Outcome
+from backoffice.bulk.plan_postgresql import unlocked_postgresql
+from backoffice.bulk.rowwise import refusal_words
+from backoffice.bulk.target import Chosen, Target, is_postgresql
+from backoffice.database.constraints import explain_refusal
+from backoffice.database.session import limit_statements
+from backoffice.errors import LockNotAvailable, Refused
+
+NOTHING = Outcome(frozenset())
+
+
+def apply_carefully(
+    session: Session,
+    target: Target,
+    change: Change,
+    rows: Sequence[Chosen],
+    *,
+    patience: float = 0.5,
+) -> Outcome:
+    """Change what can be changed of these rows; `patience` is for locks, in seconds.
+
+    Raises:
+        StatementTimedOut: and what else is no single row's fault.
+    """
+    if not rows:
+        return NOTHING
+    limit_statements(session, statement=0, lock=patience)
+    try:
+        return _apply(session, target, change, rows)
+    except LockNotAvailable:
+        free, held = _parted(session, target, rows)
+    outcome = _apply(session, target, change, free) if free else NOTHING
+    left = tuple(Left(row, RowState.LOCKED) for row in held)
+    return replace(outcome, left=(*outcome.left, *left))
+
+
+def _parted(
+    session: Session, target: Target, rows: Sequence[Chosen]
+) -> tuple[list[Chosen], list[Chosen]]:
+    """The rows that are free, locked from here on, and those that somebody holds."""
+    if not is_postgresql(session):
+        return [], list(rows)
+    keys = unlocked_postgresql(session, target, rows)
+    free = [row for row in rows if row.key in keys]
+    return free, [row for row in rows if row.key not in keys]
+
+
+def _apply(
+    session: Session, target: Target, change: Change, rows: Sequence[Chosen]
+) -> Outcome:
+    refusal = None
+    try:
+        with session.begin_nested():
+            return apply_batch(session, target, change, rows)
+    except DBAPIError as error:
+        refusal = explain_refusal(error, target.mapper, session)
+        if not isinstance(refusal, Refused) or isinstance(change, EachRecord):
+            raise refusal from error
+    if len(rows) == 1:
+        words = refusal_words(refusal)
+        return Outcome(frozenset(), left=(Left(rows[0], RowState.REFUSED, words),))
+    middle = len(rows) // 2
+    first = _apply(session, target, change, rows[:middle])
+    second = _apply(session, target, change, rows[middle:])
+    return Outcome(
+        first.changed | second.changed,
+        first.same + second.same,
+        (*first.left, *second.left),
+    )

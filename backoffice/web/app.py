@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import anyio
 from sqladmin.models import BaseView
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,6 +19,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
 from backoffice.admin.slow_log import SlowLogAdmin
 from backoffice.bootstrap import Backoffice, import_project_module
+from backoffice.jobs.worker import Worker
 from backoffice.web.endpoints import Probes, endpoints
 from backoffice.web.middleware.refusal import Refusal
 from backoffice.web.pipeline import pipeline
@@ -71,6 +73,17 @@ async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
     finally:
         # What was observed is kept also when the server is stopped.
         await anyio.to_thread.run_sync(probes.backoffice.keeper.stop)
+
+
+@asynccontextmanager
+async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
+    """Long work goes on for as long as the application is served."""
+    worker: Worker = app.state.site.worker
+    worker.start()
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(worker.stop)
 
 
 def views_of(module: ModuleType) -> Iterator[type[Any]]:

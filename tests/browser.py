@@ -65,6 +65,7 @@ class _Reader(HTMLParser):
         self._form: Form | None = None
         self._control = ""
         self._captures: list[tuple[str, dict[str, str], list[str]]] = []
+        self._has_box = False
         self._select = ""
         self._selected: str | None = None
         self._first: str | None = None
@@ -88,6 +89,8 @@ class _Reader(HTMLParser):
             self._control = attributes.get("name", "")
         elif tag == "tr":
             self.rows.append([])
+        elif tag in {"td", "th"}:
+            self._has_box = False
         if tag not in VOID:
             self._captures.append((tag, attributes, []))
 
@@ -99,6 +102,7 @@ class _Reader(HTMLParser):
             return
         if name not in self._form.names:
             self._form.names.append(name)
+        self._has_box = self._has_box or kind == "checkbox"
         if kind in {"checkbox", "radio"}:
             choices = self._form.choices.setdefault(name, [])
             choices.append(attributes.get("value", "on"))
@@ -148,7 +152,8 @@ class _Reader(HTMLParser):
             self.title = text
         elif tag == "h1":
             self.heading = text
-        elif tag in {"td", "th"} and self.rows:
+        elif tag in {"td", "th"} and self.rows and not self._has_box:
+            # A box that ticks the row is no value of it.
             self.rows[-1].append(text)
         classes = attributes.get("class", "").split()
         if "invalid-feedback" in classes:

@@ -109,7 +109,7 @@ def test_s3_no_action_runs_by_get(lab: Office) -> None:
         lab.site.add_model_view(Acting)
     assert lab.site.view_called("lab-acting") is None
     names = {getattr(route, "name", "") for route in lab.site.admin.router.routes}
-    assert not [name for name in names if str(name).startswith("action")]
+    assert not [name for name in names if str(name).startswith("action-")]
     browser = lab.browser("admin")
     assert browser.get("/admin/lab-acting/action/deactivate?pks=1").status == 404
 

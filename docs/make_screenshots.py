@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import Engine, text
 
 from backoffice.auth.permissions import Role
 from backoffice.auth.users import create_user
@@ -47,20 +48,23 @@ ARGUMENTS = [
 def main() -> None:
     """Take every picture."""
     PICTURES.mkdir(exist_ok=True)
-    with site(), sync_playwright() as playwright:
+    with site() as engine, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
         admin = logged_in(browser, "Ruth Adeyemi")
         take_lists(browser, admin)
         take_records(browser, admin)
+        take_actions(admin)
+        take_plans(admin)
+        take_metrics(admin, engine)
         browser.close()
     print(f"The pictures are in {PICTURES.relative_to(ROOT)}.")
 
 
 @contextmanager
-def site() -> Iterator[None]:
-    """A demo site, served in a thread as long as this lasts."""
+def site() -> Iterator[Engine]:
+    """A demo site, served in a thread as long as this lasts; its database."""
     directory = Path(tempfile.mkdtemp(prefix="screenshots-"))
     directory.chmod(0o755)
     try:
@@ -70,7 +74,7 @@ def site() -> Iterator[None]:
             with open_backoffice(ROOT, environ=environ) as backoffice:
                 prepare(backoffice)
                 with served(backoffice):
-                    yield
+                    yield backoffice.exports
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -179,6 +183,45 @@ def take_records(browser: Browser, admin: Page) -> None:
     picture(admin, "form")
     picture(admin, "details", student)
     picture(admin, "delete", "student/delete/1")
+
+
+def take_actions(admin: Page) -> None:
+    """A bulk change before the click, and after it."""
+    admin.goto(f"{BASE}/admin/product/list?category=Books&sortBy=name&sort=asc")
+    admin.check(".pick input[value=all]")
+    admin.select_option(".pick select", label="Raise prices…")
+    submit(admin, ".pick button")
+    admin.fill("main form input.form-control", "3")
+    submit(admin, "main form button.btn-primary")
+    picture(admin, "preflight")
+    submit(admin, "main form button.btn-primary")
+    picture(admin, "run")
+
+
+def take_plans(admin: Page) -> None:
+    """A list explained: a search that no index serves."""
+    admin.goto(f"{BASE}/admin/comment/list?search=thank")
+    submit(admin, "text=Explain this list")
+    picture(admin, "explain")
+
+
+def take_metrics(admin: Page, engine: Engine) -> None:
+    """The metrics, calm, and while one transaction keeps others waiting."""
+    for view in ("student", "report-card", "product", "post", "text-analysis"):
+        for page in ("1", "2", "3"):
+            admin.goto(f"{BASE}/admin/{view}/list?page={page}")
+    picture(admin, "metrics", "metrics")
+    lock = text("SELECT pg_advisory_lock(1)")
+    with engine.connect() as holder, engine.connect() as waiter:
+        # It waits as long as the picture takes.
+        waiter.execute(text("SET lock_timeout = 0"))
+        holder.execute(lock)
+        waiting = threading.Thread(target=waiter.execute, args=(lock,))
+        waiting.start()
+        time.sleep(2)
+        picture(admin, "metrics-trouble", "metrics")
+        holder.execute(text("SELECT pg_advisory_unlock(1)"))
+        waiting.join()
 
 
 main()

@@ -1,6 +1,7 @@
 """The site on a database of its own, with people of every role in it."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -148,7 +149,11 @@ def opened(url: URL, root: Path = ROOT, **sections: dict[str, Any]) -> Iterator[
     from pydantic import SecretStr
 
     web = {"secret_key": SecretStr("for tests alone " * 3), **sections.pop("web", {})}
-    settings = settings_with(web=web, **sections)
+    # Of its own: other servers of this machine are not among its processes.
+    name = f"backoffice-metrics-{os.getpid()}-{next(_numbers)}"
+    meeting = {"metrics_directory": str(Path(tempfile.gettempdir()) / name)}
+    observability = {**meeting, **sections.pop("observability", {})}
+    settings = settings_with(web=web, observability=observability, **sections)
     backoffice = assemble(root, settings, url, demo_project(), "tests")
     try:
         yield Office(backoffice, create_app(backoffice))

@@ -12,6 +12,7 @@ from typing import Any
 
 from backoffice.observability.fingerprints import normalise
 from backoffice.observability.ops_connection import (
+    DEADLINE,
     OpsReader,
     Question,
     Reading,
@@ -128,11 +129,13 @@ def activity_question() -> Question[tuple[Backend, ...]]:
     return Question("activity", POSTGRESQL_ACTIVITY, backends)
 
 
-def read_activity(reader: OpsReader) -> Reading[tuple[Backend, ...]]:
+def read_activity(
+    reader: OpsReader, *, deadline: float = DEADLINE
+) -> Reading[tuple[Backend, ...]]:
     """The sessions, now."""
     if not reader.is_postgresql:
         return SQLITE
-    return reader.ask(activity_question())["activity"]
+    return reader.ask(activity_question(), deadline=deadline)["activity"]
 
 
 def read_blockers(

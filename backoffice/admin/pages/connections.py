@@ -79,7 +79,7 @@ def show_all(call: OpsCall) -> Reply:
     """All sessions of this database, and all connections that we hold."""
     site = call.site
     picture = site.backoffice.keeper.picture()
-    reading = read_activity(site.backoffice.ops)
+    reading = read_activity(site.backoffice.ops, deadline=call.left)
     lives = with_holders(reading.value or (), picture.pools)
     act = call.has("ops:cancel")
     names = process_names(picture)
@@ -122,7 +122,7 @@ def show(call: OpsCall) -> Reply:
     site = call.site
     pid = int(call.request.path_params["pid"])
     picture = site.backoffice.keeper.picture()
-    reading = read_activity(site.backoffice.ops)
+    reading = read_activity(site.backoffice.ops, deadline=call.left)
     backends = reading.value or ()
     lives = {one.backend.pid: one for one in with_holders(backends, picture.pools)}
     found = lives.get(pid)

@@ -17,9 +17,9 @@ from backoffice.admin.presentation_metrics import (
     TablesView,
 )
 from backoffice.admin.words import number, plural, size
-from backoffice.observability.housekeeping import TableFacts, tables_question
+from backoffice.observability.housekeeping import TableFacts
 from backoffice.observability.judgement import RULES
-from backoffice.observability.ops_connection import Reading, State
+from backoffice.observability.ops_connection import Reading
 from backoffice.observability.pool_health import Health
 from backoffice.observability.slow_log import SlowEntry, read_slow
 
@@ -170,13 +170,8 @@ def show_checks(call: OpsCall) -> Reply:
 def show_tables(call: OpsCall) -> Reply:
     """Sizes, dead rows, last vacuum and analyze per model; settings at odds."""
     site = call.site
-    ops = site.backoffice.ops
-    reading: Reading[tuple[TableFacts, ...]] = Reading(
-        State.UNAVAILABLE, text="SQLite keeps no such statistics"
-    )
-    if ops.is_postgresql:
-        reading = ops.ask(tables_question(), deadline=call.left)["tables"]
-    found = read_moment(call).contradictions
+    now = read_moment(call)
+    reading, found = now.live.tables, now.contradictions
     tables = reading.value or ()
     view = TablesView(
         rows=tuple(_table(call, one) for one in tables),

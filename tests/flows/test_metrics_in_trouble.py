@@ -1,0 +1,252 @@
+"""What ops see while the pool is full, the catalogue locked, or the database away.
+
+Every page answers within its deadlines, says what is wrong, and never says "0" or "OK"
+of what it could not read.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import anyio
+import httpx
+import pytest
+from sqlalchemy import URL, create_engine, text
+from starlette.testclient import TestClient
+
+from backoffice.admin.ops_pass import VALID_FOR
+from backoffice.database.migrations import upgrade
+from backoffice.observability.ops_connection import OpsReader, make_ops_engine
+from tests.browser import Browser, Seen
+from tests.frozen import Send, freezing_server
+from tests.office import Office, add_people, opened
+from tests.projects import demo_project
+
+PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
+
+
+@pytest.fixture
+def small(office_url: URL) -> Iterator[Office]:
+    """The site with three connections."""
+    pool = {"pool_size": 2, "max_overflow": 1, "pool_timeout": 0.2}
+    with opened(office_url, database=pool) as office:
+        yield office
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Iterator[tuple[Office, Send]]:
+    """The site on a server that can be frozen, with people and no rows."""
+    with freezing_server() as (url, send):
+        engine = create_engine(url)
+        upgrade(engine, demo_project(), report=lambda _line: None)
+        add_people(engine)
+        engine.dispose()
+        with opened(url, database={"pool_timeout": 0.2}) as office:
+            yield office, send
+
+
+@contextmanager
+def held(office: Office, number: int) -> Iterator[None]:
+    """So many connections of the staff's pool are somebody's meanwhile."""
+    with ExitStack() as stack:
+        for _ in range(number):
+            stack.enter_context(office.engine.connect())
+        yield
+
+
+def machine(office: Office) -> TestClient:
+    """A program on this machine."""
+    return TestClient(office.app, client=("127.0.0.1", 5))
+
+
+def timed(browser: Browser, url: str) -> tuple[Seen, float]:
+    """The answer, and the seconds it took."""
+    begun = time.monotonic()
+    seen = browser.get(url)
+    return seen, time.monotonic() - begun
+
+
+def test_a_full_pool_is_named_with_its_share(small: Office) -> None:
+    """With every connection held the page answers, and says whose pool it is."""
+    browser = small.browser("ops")
+    with held(small, 3):
+        seen = browser.get("/admin/metrics")
+    assert seen.status == 200
+    assert "Unhealthy" in seen.text
+    assert "uses 3 of its 3 connections (100 %)" in seen.text
+
+
+def test_exactly_four_fifths_are_healthy(office_url: URL) -> None:
+    """Four of five are not above 80 %, five are."""
+    pool = {"pool_size": 5, "max_overflow": 0, "pool_timeout": 0.2}
+    with opened(office_url, database=pool) as office:
+        client = machine(office)
+        with held(office, 4):
+            fine = client.get("/healthz").json()["pools"][0]
+        with held(office, 5):
+            full = client.get("/healthz")
+    assert (fine["utilization_percent"], fine["healthy"]) == (80.0, True)
+    assert full.status_code == 503
+    assert full.json()["pools"][0]["healthy"] is False
+
+
+def test_who_was_turned_away_is_counted(small: Office) -> None:
+    """A request without a connection is a timeout of the pool, by its view."""
+    browser = small.browser("viewer")
+    with held(small, 3):
+        assert browser.get("/admin/course/list").status == 503
+    status = small.backoffice.keeper.pools()[0]
+    assert status.timeouts == 1
+    sums = small.backoffice.keeper.picture().top_statements("failing")
+    assert [(one.view, one.operation) for one in sums] == [("course", "CONNECT")]
+
+
+def test_probes_answer_while_the_pool_is_full(small: Office) -> None:
+    """All four, without a connection of the pool; a full pool is still ready."""
+    client = machine(small)
+    with held(small, 3):
+        codes = {path: client.get(path).status_code for path in PROBES}
+        exposed = client.get("/metrics").text
+    assert codes == {"/livez": 200, "/readyz": 200, "/healthz": 503, "/metrics": 200}
+    assert 'connection_count{db_client_connection_pool_name="default"' in exposed
+    assert "pg_up 1.0" in exposed
+
+
+def test_all_threads_taken_hold_nobody_up(small: Office) -> None:
+    """With every turn of the staff's pages taken the ops page and probes answer."""
+    cookies = dict(small.browser("ops").client.cookies)
+
+    async def play() -> list[httpx.Response]:
+        limiters = (small.site.limiter, small.site.threads)
+        taken = [
+            (limiter, object())
+            for limiter in limiters
+            for _ in range(int(limiter.total_tokens))
+        ]
+        for limiter, holder in taken:
+            await limiter.acquire_on_behalf_of(holder)
+        transport = httpx.ASGITransport(app=small.app, client=("127.0.0.1", 5))
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", cookies=cookies
+        ) as client:
+            seen = [await client.get(path) for path in ("/admin/metrics", *PROBES)]
+        for limiter, holder in taken:
+            limiter.release_on_behalf_of(holder)
+        return seen
+
+    assert [one.status_code for one in anyio.run(play)] == [200] * 5
+
+
+def test_a_locked_catalogue_leaves_panels_unread(small: Office) -> None:
+    """Sizes that cannot be read are said to be timed out, and the rest is there."""
+    browser = small.browser("ops")
+    browser.get("/admin/metrics")
+    own = create_engine(small.engine.url)
+    with own.begin() as connection:
+        connection.execute(text("LOCK TABLE pg_catalog.pg_class"))
+        seen, seconds = timed(browser, "/admin/metrics")
+    own.dispose()
+    assert seen.status == 200
+    assert "Table sizes, dead rows: timed out" in seen.text
+    assert seconds < 3
+
+
+def test_a_frozen_database_leaves_the_page_open(frozen: tuple[Office, Send]) -> None:
+    """Whom the database knew a moment ago may read on, and is told so."""
+    office, send = frozen
+    browser = office.fresh("ops")
+    assert browser.get("/admin/metrics").status == 200
+    send(signal.SIGSTOP)
+    try:
+        seen, seconds = timed(browser, "/admin/metrics")
+        codes = [machine(office).get(path).status_code for path in PROBES]
+        exposed = machine(office).get("/metrics").text
+    finally:
+        send(signal.SIGCONT)
+    assert seen.status == 200, seen.text
+    assert "the database does not answer" in seen.text
+    assert "The database does not say who you are" in seen.text
+    assert codes == [200, 503, 503, 200]
+    assert "pg_up 0.0" in exposed
+    assert seconds < 5
+
+
+def test_the_cookie_for_bad_times_is_for_reading_only(
+    frozen: tuple[Office, Send],
+) -> None:
+    """While it is all that is left nothing can be ended or reset."""
+    office, send = frozen
+    browser = office.fresh("admin")
+    page = browser.get("/admin/metrics")
+    send(signal.SIGSTOP)
+    try:
+        seen = browser.submit(page, action="/admin/metrics/reset")
+        shown = browser.get("/admin/metrics")
+    finally:
+        send(signal.SIGCONT)
+    assert seen.status == 503
+    assert shown.status == 200
+    with pytest.raises(AssertionError):
+        shown.form("/admin/metrics/reset")
+
+
+def test_the_cookie_opens_nothing_without_its_session(
+    frozen: tuple[Office, Send],
+) -> None:
+    """A stolen cookie, or one that outlived a logout, leads to the login."""
+    office, send = frozen
+    known = office.fresh("ops")
+    known.get("/admin/metrics")
+    thief = office.stranger()
+    thief.client.cookies.set(
+        "backoffice_ops", known.client.cookies["backoffice_ops"], path="/"
+    )
+    send(signal.SIGSTOP)
+    try:
+        seen = thief.get("/admin/metrics")
+    finally:
+        send(signal.SIGCONT)
+    assert seen.status == 303
+    assert seen.location.startswith("/admin/login")
+
+
+def test_the_cookie_is_nobodys_who_may_not_see(frozen: tuple[Office, Send]) -> None:
+    """An editor gets none, and is refused."""
+    office, _send = frozen
+    browser = office.fresh("editor")
+    seen = browser.get("/admin/metrics")
+    assert seen.status == 403
+    assert "the role admin or ops" in seen.text
+    assert "backoffice_ops" not in browser.client.cookies
+
+
+def test_the_cookie_does_not_prolong_itself(frozen: tuple[Office, Send]) -> None:
+    """Written for ten minutes at the last check, it is not written by what it opens."""
+    office, send = frozen
+    browser = office.fresh("ops")
+    first = browser.get("/admin/").response.headers.get_list("set-cookie")
+    assert not any("backoffice_ops" in one for one in first) or str(VALID_FOR) in str(
+        first
+    )
+    send(signal.SIGSTOP)
+    try:
+        sent = browser.get("/admin/metrics").response.headers.get_list("set-cookie")
+    finally:
+        send(signal.SIGCONT)
+    assert not any("backoffice_ops" in one for one in sent)
+
+
+def test_a_database_that_is_not_there(office_url: URL) -> None:
+    """With nothing at its address probes say so, and nothing of the address."""
+    with opened(office_url) as office:
+        gone = office_url.set(database="there_is_no_such_database")
+        reader = OpsReader(make_ops_engine(gone, office.backoffice.settings.database))
+        office.backoffice.pulse._reader = reader
+        answers = {path: machine(office).get(path) for path in PROBES}
+        reader.engine.dispose()
+    assert answers["/livez"].status_code == 200
+    assert answers["/readyz"].status_code == 503
+    assert answers["/healthz"].json()["status"] == "fail"
+    assert "pg_up 0.0" in answers["/metrics"].text
+    assert "there_is_no_such" not in answers["/readyz"].text

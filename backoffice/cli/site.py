@@ -1,5 +1,6 @@
 """The site as a command needs it: built to be looked at, or built to be served."""
 
+import atexit
 import os
 import socket
 import sys
@@ -38,11 +39,10 @@ def application() -> Starlette:
     """The application of one server process, for as long as the process lives."""
     root = Path(os.environ[ROOT_VARIABLE])
     opened = open_backoffice(root, application_name="backoffice web", kind="server")
-    # The process ends with the server; the kernel gives back what it holds then.
     backoffice = opened.__enter__()
-    app = create_app(backoffice)
-    app.state.opened = opened
-    return app
+    # Closed while the modules that it takes are still there.
+    atexit.register(opened.__exit__, None, None, None)
+    return create_app(backoffice)
 
 
 def take_port(web: WebSettings) -> socket.socket:

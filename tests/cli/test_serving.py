@@ -116,6 +116,8 @@ def test_run_does_all_it_takes(alone: Path, port: int) -> None:
         assert "Look at a thing." in said
         assert answer(port, "/readyz", process) == 200
         assert stopped(process) == 0
+        assert process.stdout is not None
+        assert "Traceback" not in process.stdout.read()
 
     assert not (alone / "var/postgres/postmaster.pid").exists()
 
@@ -132,6 +134,25 @@ def test_run_again_shows_no_password(alone: Path, port: int) -> None:
     assert "Seeded" not in said
     assert not re.search(r"(\w{4}-){3}\w{4}", said)
     assert "changepassword" in said
+
+
+def test_a_signal_that_the_shell_ignores_stops_it_as_well(
+    alone: Path, port: int
+) -> None:
+    """Started by a script in the background, it still ends without a traceback."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with serving(alone, port, "run") as process:
+            signal.signal(signal.SIGINT, before)
+            said_until(process, "Ctrl-C stops it")
+            assert answer(port, "/readyz", process) == 200
+            assert stopped(process) == 0
+            assert process.stdout is not None
+            assert "Traceback" not in process.stdout.read()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert not (alone / "var/postgres/postmaster.pid").exists()
 
 
 def test_run_leaves_a_database_of_ones_own_alone(manage: Manage) -> None:

@@ -29,7 +29,11 @@ def run(context: typer.Context) -> None:
     """From a fresh clone to a site, step by step; each step only where it is due."""
     root = root_of(context)
     settings = load_settings(root)
-    with take_port(settings.web) as listening, opened(context) as backoffice:
+    # The server reports for this process; a second report would replace its file.
+    with (
+        take_port(settings.web) as listening,
+        opened(context, kind="") as backoffice,
+    ):
         if backoffice.notice:
             _say(backoffice.notice)
         if backoffice.is_embedded:

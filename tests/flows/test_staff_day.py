@@ -96,6 +96,14 @@ def test_saving_may_keep_the_form_open(site: Office) -> None:
     assert browser.follow(saved).form().value("title") == "Renamed"
 
 
+def test_enter_in_a_field_saves_as_the_primary_button_does(site: Office) -> None:
+    """Browsers press a form's first button on Enter: it is "Save", not another."""
+    course = site.add(make_course)
+    browser = site.browser("editor")
+    for url in (f"/admin/course/edit/{course.id}", "/admin/course/create"):
+        assert browser.get(url).form(url).buttons[0] == ("then", "", "Save")
+
+
 def test_saving_without_a_change_writes_nothing_and_says_so(site: Office) -> None:
     """No UPDATE, no entry in the history, and a sentence."""
     student = site.add(make_student)

@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any
 
 import anyio
-import anyio
 from sqladmin.models import BaseView
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -62,8 +61,10 @@ def create_app(backoffice: Backoffice) -> Starlette:
 
 @asynccontextmanager
 async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
-    """The loop's heart beats for as long as the application is served."""
+    """Long work goes on for as long as the application is served."""
+    worker: Worker = app.state.site.worker
     probes: Probes = app.state.probes
+    worker.start()
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(probes.heartbeat.beat)
@@ -71,19 +72,9 @@ async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
             probes.heartbeat.is_draining = True
             tasks.cancel_scope.cancel()
     finally:
+        await anyio.to_thread.run_sync(worker.stop)
         # What was observed is kept also when the server is stopped.
         await anyio.to_thread.run_sync(probes.backoffice.keeper.stop)
-
-
-@asynccontextmanager
-async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
-    """Long work goes on for as long as the application is served."""
-    worker: Worker = app.state.site.worker
-    worker.start()
-    try:
-        yield
-    finally:
-        await anyio.to_thread.run_sync(worker.stop)
 
 
 def views_of(module: ModuleType) -> Iterator[type[Any]]:

@@ -1,6 +1,6 @@
 """A shop: what it sells, to whom, and how an order takes its goods from stock."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Select,
     String,
     UniqueConstraint,
     func,
@@ -227,6 +228,30 @@ def place_order(
     return _take(session, customer, items, stock)
 
 
+def cancel_order(session: Session, order: Order) -> bool:
+    """Cancel an order and give the stock of its lines back; flushed, not committed.
+
+    False where it was cancelled already.
+
+    Raises:
+        Refused: it was shipped.
+    """
+    if order.status == OrderStatus.CANCELLED:
+        return False
+    if order.status == OrderStatus.SHIPPED:
+        raise Refused({"status": "It was shipped; it can only be sent back."})
+    lines = select(OrderItem).where(OrderItem.order_id == order.id)
+    quantities: dict[int, int] = {}
+    for line in session.scalars(lines):
+        known = quantities.get(line.product_id, 0)
+        quantities[line.product_id] = known + line.quantity
+    for product in session.scalars(_locked(list(quantities))):
+        product.stock += quantities[product.id]
+    order.status = OrderStatus.CANCELLED
+    session.flush()
+    return True
+
+
 def _take(
     session: Session,
     customer: Customer,
@@ -265,16 +290,20 @@ def _lock_products(
 
     In key order, so that two orders of the same goods never wait for each other.
     """
-    keys = sorted({key for key, _ in _keys(items)})
-    locked = (
+    locked = _locked({key for key, _ in _keys(items)})
+    return {product.id: product for product in session.scalars(locked)}
+
+
+def _locked(keys: Collection[int]) -> Select[Product]:
+    """Products, locked in the order of their keys."""
+    return (
         select(Product)
-        .where(Product.id.in_(keys))
+        .where(Product.id.in_(sorted(keys)))
         .order_by(Product.id)
         # Their keys stay as they are: lines of other orders may still point at them.
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
-    return {product.id: product for product in session.scalars(locked)}
 
 
 def _problem(product: Product | None, quantity: int, left: int) -> str:

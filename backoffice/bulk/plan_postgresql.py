@@ -153,9 +153,9 @@ def holders_postgresql(
     given = given_rows(target, rows)
     xmax = cast(ColumnClause("xmax", Text, _selectable=target.table), Text)
     locked: dict[str, str] = dict(
-        session.execute(select(given.c.text, xmax).where(same_keys(target, given)))
-        .tuples()
-        .all()
+        session.execute(
+            select(given.c.text, xmax).where(same_keys(target, given))
+        ).all()
     )
     found = session.execute(_HOLDERS, {"ids": list(set(locked.values()))})
     holders = {one.xid: _holder(one) for one in found}

@@ -28,6 +28,7 @@ from sqlalchemy import (
     case,
     cast,
     column,
+    false,
     func,
     insert,
     literal,
@@ -82,7 +83,7 @@ def versions_postgresql(
     statement = select(given.c.text, version_postgresql(target.table)).where(
         same_keys(target, given)
     )
-    return dict(session.execute(statement).tuples().all())
+    return dict(session.execute(statement).all())
 
 
 def given_rows(target: Target, rows: Sequence[Chosen]) -> TableValuedAlias:
@@ -108,10 +109,15 @@ def same_keys(target: Target, given: Any) -> ColumnElement[bool]:
 
 def update_of(target: Target, change: SetValues, given: Any) -> Update:
     """The update of rows that are given, have their version, and would change."""
-    is_same_version = version_postgresql(target.table) == given.c.version
+    is_same = and_(
+        same_keys(target, given),
+        version_postgresql(target.table) == given.c.version,
+    )
+    # The new value of a row that is not given may be an error: it is not looked at.
+    differs = case((is_same, change.differs()), else_=false())
     return (
         update(target.table)
-        .where(same_keys(target, given), is_same_version, change.differs())
+        .where(is_same, differs)
         .values({one.column: one.expression for one in change.assignments})
     )
 

@@ -39,6 +39,7 @@ from backoffice.bulk.target import (
     has_plain_keys,
     is_postgresql,
     read_chosen,
+    take_digest,
 )
 from backoffice.database.conditions import checks_of, columns_of
 from backoffice.database.constraints import explain_refusal
@@ -146,7 +147,7 @@ def look(
     else:
         found = Preflight(
             len(rows),
-            digest_of(rows),
+            take_digest(session, target, rows),
             versions={row.key: row.version for row in rows},
         )
     if not rows:
@@ -171,16 +172,16 @@ def undone(session: Session, limits: Limits) -> Iterator[None]:
 
 def _count_many(session: Session, target: Target, limits: Limits) -> Preflight:
     """How many rows there are where they are not read one by one."""
-    if not is_postgresql(session):
+    is_plain = is_postgresql(session) and has_plain_keys(target.keys)
+    if not is_plain:
         every = digest_of(read_chosen(session, target))
         return Preflight(every.count, every)
-    if has_plain_keys(target.keys):
-        try:
-            with undone(session, limits):
-                digest = digest_postgresql(session, target)
-                return Preflight(digest.count, digest)
-        except DBAPIError:
-            pass
+    try:
+        with undone(session, limits):
+            digest = digest_postgresql(session, target)
+            return Preflight(digest.count, digest)
+    except DBAPIError:
+        pass
     estimate = explained_rows_postgresql(session, target.only(target.keys))
     return Preflight(max(estimate, limits.rows), None, is_exact=False)
 

@@ -183,6 +183,16 @@ def digest_postgresql(session: Session, target: Target) -> Digest:
     return Digest(int(count), str(total))
 
 
+def take_digest(session: Session, target: Target, chosen: Sequence[Chosen]) -> Digest:
+    """The digest of all rows of a target, which were read as `chosen`.
+
+    It is taken in the same way for few rows as for many, so that two are comparable.
+    """
+    if is_postgresql(session) and has_plain_keys(target.keys):
+        return digest_postgresql(session, target)
+    return digest_of(chosen)
+
+
 def has_plain_keys(keys: Sequence[Column[Any]]) -> bool:
     """Whether the database writes the key as text just as we do."""
     return all(

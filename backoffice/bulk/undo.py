@@ -138,9 +138,7 @@ def _undo_each(
             select(AuditEntry.key, AuditEntry.changes).where(
                 AuditEntry.run_id == run.id, AuditEntry.table_name == run.table_name
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     keys = [parse_key(whole.mapper, key) for key in entries]
     column = whole.keys[0]

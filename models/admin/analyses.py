@@ -1,7 +1,10 @@
 """How staff see the analyses of texts."""
 
+from sqlalchemy import case
+
+from backoffice.admin.actions import Values, action
 from backoffice.admin.model_view import ModelView
-from models.analyses import BatchAnalysis, TextAnalysis
+from models.analyses import AnalysisStatus, BatchAnalysis, TextAnalysis
 
 CATEGORY = "Analyses"
 TONES = {"failed": "bad", "pending": "none", "running": "none"}
@@ -34,6 +37,13 @@ class TextAnalysisAdmin(ModelView, model=TextAnalysis):
     ]
     column_sortable_list = [TextAnalysis.id, TextAnalysis.sentiment]
     column_tones = {TextAnalysis.status: TONES}
+
+    @action("Retry the failed", description="The others stay as they are.")
+    def retry(self) -> Values:
+        """Failed ones wait once more."""
+        status = TextAnalysis.status
+        again = (status == AnalysisStatus.FAILED, AnalysisStatus.PENDING)
+        return {status: case(again, else_=status)}
 
 
 class BatchAnalysisAdmin(ModelView, model=BatchAnalysis):

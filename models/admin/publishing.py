@@ -1,5 +1,6 @@
 """How staff see authors, posts and comments."""
 
+from backoffice.admin.actions import Values, action
 from backoffice.admin.model_view import ModelView
 from models.publishing import Author, Comment, Post
 
@@ -21,6 +22,11 @@ class AuthorAdmin(ModelView, model=Author):
     column_filters = [Author.is_active, Author.created_at]
     column_sortable_list = [Author.username, Author.full_name, Author.created_at]
     label_columns = [Author.full_name, Author.username]
+
+    @action("Deactivate", description="What they wrote stays.")
+    def deactivate(self) -> Values:
+        """They write no more."""
+        return {Author.is_active: False}
 
 
 class PostAdmin(ModelView, model=Post):

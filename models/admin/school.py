@@ -99,6 +99,11 @@ class ReportCardAdmin(ModelView, model=ReportCard):
         ),
     ]
 
+    @action("Void", description="Takes all marks away; the card stays.")
+    def void(self) -> Values:
+        """A card without marks."""
+        return {getattr(ReportCard, subject): None for subject in SUBJECTS}
+
     def record_label(self, record: ReportCard) -> str:
         """Whose card it is, and of which term."""
         return f"{record.student.full_name} · {record}"

@@ -18,6 +18,7 @@ from models.shop import (
     Order,
     OrderItem,
     Product,
+    cancel_order,
     place_order,
 )
 
@@ -107,6 +108,18 @@ class OrderAdmin(ModelView, model=Order):
             ],
         ),
     ]
+
+    @action(
+        "Cancel and give the stock back",
+        description="Orders that were shipped are refused.",
+        where="both",
+        each=True,
+        verb="Cancel",
+        touched=["status"],
+    )
+    def cancel(self, session: Session, order: Order) -> bool:
+        """Cancel one order."""
+        return cancel_order(session, order)
 
     form_widths = {
         f"items.{line}.{part}": width

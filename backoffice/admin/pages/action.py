@@ -36,7 +36,7 @@ from backoffice.bulk.outcome import Left
 from backoffice.bulk.preflight import Limits, Preflight, look
 from backoffice.bulk.run import Order, drift_of, run_at_once
 from backoffice.bulk.selection import find_selection, keep_selection
-from backoffice.bulk.target import Chosen, Digest, digest_of, read_chosen
+from backoffice.bulk.target import Chosen, Digest, read_chosen, take_digest
 from backoffice.editing.fields import FormField
 from backoffice.errors import LockNotAvailable, Refused, StatementTimedOut
 
@@ -339,7 +339,7 @@ def run(
     rows = read_chosen(call.session, task.target, most)
     if len(rows) > most:
         return run_later(call, view, selection, spec, task)
-    digest = str(digest_of(rows))
+    digest = str(take_digest(call.session, task.target, rows))
     expected = call.posted("expected") or ""
     if digest != expected or digest != shown.get("digest"):
         now = {row.key: row.version for row in rows}

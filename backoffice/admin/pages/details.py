@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, with_parent
 
+from backoffice.admin.actions import Where, offered
 from backoffice.admin.call import Call, Page, Reply, address
 from backoffice.admin.cells import cell_makers, full_cell, record_name
 from backoffice.admin.chronicle import entries_of
@@ -105,6 +106,10 @@ def actions(call: Call, view: ModelView) -> list[Action]:
     base, key = call.site.base_url, call.key
     query = back_query(call)
     found = [Action("History", address(base, view.identity, "history", key), "history")]
+    for spec in offered(call, view, Where.DETAILS):
+        asked = urlencode({"action": spec.name, "id": key})
+        url = address(base, view.identity, "actions") + "?" + asked
+        found.append(Action(spec.menu_label, url, method="post"))
     if call.may("delete"):
         url = address(base, view.identity, "delete", key) + query
         found.append(Action("Delete", url, "trash", is_risk=True))

@@ -125,11 +125,8 @@ def verdict_of(
     parts = [f"{records(view, found.changed)} will {does}"]
     if not found.is_whole:
         about = "" if found.is_exact else "About "
-        chosen = f"{about}{records(view, found.count)} are chosen"
-        parts = [
-            f"{chosen}; of {found.tried:,} that were tried {found.changed:,} "
-            f"would {does}"
-        ]
+        tried = f"of {found.tried:,} that were tried {found.changed:,} would {does}"
+        parts = [f"{about}{records(view, found.count)} are chosen; {tried}"]
     if found.same:
         stay = "stays as it is" if found.same == 1 else "stay as they are"
         parts.append(f"{found.same:,} {stay}")

@@ -1,0 +1,431 @@
+"""Many records at once, as staff meet it: chosen, tried, run, told of, taken back."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from backoffice.audit.models import AuditEntry
+from backoffice.bulk.models import Run, RunRow
+from models.publishing import Author
+from models.school import ReportCard, Student
+from models.shop import Order, Product
+from tests.browser import Browser, Seen
+from tests.factories import (
+    make_author,
+    make_order,
+    make_order_item,
+    make_product,
+    make_report_card,
+    make_student,
+)
+from tests.office import Office
+
+
+def choose(
+    browser: Browser,
+    view: str,
+    action: str,
+    keys: list[Any] | None = None,
+    query: str = "",
+) -> Seen:
+    """Tick rows of a list, or take all that match, and ask what would change."""
+    sent: dict[str, Any] = {
+        "csrf": browser.token(),
+        "action": action,
+        "query": query,
+        "which": "all" if keys is None else "ticked",
+        "id": [str(key) for key in keys or ()],
+    }
+    return browser.follow(browser.post(f"/admin/{view}/actions", sent))
+
+
+def products(site: Office, *prices: str, **given: Any) -> list[int]:
+    """New products at these prices; their keys."""
+    return [
+        site.add(make_product, price=Decimal(price), **given).id for price in prices
+    ]
+
+
+def price(site: Office, key: int) -> Decimal:
+    """What a product costs now."""
+    found: Decimal = site.read(Product, key).price
+    return found
+
+
+def entries(site: Office, run: int) -> list[AuditEntry]:
+    """What a run has written into the audit."""
+    with site.session() as session:
+        query = select(AuditEntry).where(AuditEntry.run_id == run)
+        return list(session.scalars(query.order_by(AuditEntry.id)))
+
+
+def raised(browser: Browser, keys: list[int] | None, query: str = "") -> Seen:
+    """The preflight of a price rise by 10 %."""
+    asked = choose(browser, "product", "raise-prices", keys, query)
+    return browser.follow(browser.submit(asked, {"percent": "10"}))
+
+
+def run_of(seen: Seen) -> int:
+    """The number of the run that an answer leads to."""
+    assert seen.location.startswith("/admin/runs/"), seen.text
+    return int(seen.location.rpartition("/")[2])
+
+
+def test_a_preflight_shows_before_and_after_and_changes_nothing(site: Office) -> None:
+    """The page tells each row now and then; the rows keep even their version."""
+    keys = products(site, "10.00", "20.00")
+    version = site.values(f"SELECT id, xmin FROM products WHERE id IN {tuple(keys)}")
+    page = raised(site.browser("editor"), keys)
+    assert page.heading == "Raise prices by 10 %"
+    assert "2 products will change." in page.text
+    assert "10.00 11.00 +1.00" in page.text
+    assert "products_touch" in page.text
+    after = site.values(f"SELECT id, xmin FROM products WHERE id IN {tuple(keys)}")
+    assert sorted(after) == sorted(version)
+
+
+def test_confirming_runs_what_was_shown_with_an_entry_for_each(site: Office) -> None:
+    """Old and new of each row stand in the audit, under the run and the person."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    run = run_of(browser.submit(raised(browser, keys), button="Change 2 products"))
+    assert [price(site, key) for key in keys] == [Decimal("11.00"), Decimal("22.00")]
+    written = entries(site, run)
+    assert {entry.key: entry.changes for entry in written} == {
+        str(keys[0]): {"price": ["10.00", "11.00"]},
+        str(keys[1]): {"price": ["20.00", "22.00"]},
+    }
+    assert {entry.actor_label for entry in written} == {"Emil Editor"}
+
+
+def test_a_run_is_taken_back(site: Office) -> None:
+    """Undo shows what it gives back, gives it back, and can itself be taken back."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    ran = browser.submit(raised(browser, keys), button="Change 2 products")
+    undo = browser.follow(browser.submit(browser.follow(ran), button="Undo…"))
+    assert "2 products will get their old values back." in undo.text
+    undone = browser.submit(undo, button="Give back 2 products")
+    assert [price(site, key) for key in keys] == [Decimal("10.00"), Decimal("20.00")]
+    page = browser.follow(undone)
+    again = browser.follow(browser.submit(page, button="Undo…"))
+    browser.submit(again, button="Give back 2 products")
+    assert [price(site, key) for key in keys] == [Decimal("11.00"), Decimal("22.00")]
+
+
+def test_undo_leaves_alone_what_somebody_changed_since(site: Office) -> None:
+    """Such a row is named, keeps its newer value, and stands in the run's list."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    ran = browser.submit(raised(browser, keys), button="Change 2 products")
+    site.run("UPDATE products SET price = 99 WHERE id = :id", id=keys[1])
+    undo = browser.follow(browser.submit(browser.follow(ran), button="Undo…"))
+    assert "1 was changed since and will be left alone" in undo.text
+    done = browser.submit(undo, button="Give back 1 product")
+    assert [price(site, key) for key in keys] == [Decimal("10.00"), Decimal("99.00")]
+    assert "Somebody changed it meanwhile." in browser.follow(done).text
+
+
+def test_rows_that_changed_since_they_were_shown_stop_the_run(site: Office) -> None:
+    """The confirmation is refused with 409, nothing is changed, the drift is told."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    site.run("UPDATE products SET stock = stock + 1 WHERE id = :id", id=keys[0])
+    refused = browser.submit(page, button="Change 2 products")
+    assert refused.status == 409
+    assert "1 was changed since. Nothing was run." in refused.text
+    assert price(site, keys[0]) == Decimal("10.00")
+
+
+def test_rows_that_came_to_match_since_stop_the_run(site: Office) -> None:
+    """All that match is not more than what was shown."""
+    products(site, "10.00", category="Drift")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Drift")
+    products(site, "30.00", category="Drift")
+    refused = browser.submit(page, button="Change 1 product")
+    assert refused.status == 409
+    assert "1 was added since" in refused.text
+    assert site.value("SELECT sum(price) FROM products WHERE category = 'Drift'") == 40
+
+
+def test_the_same_confirmation_twice_is_one_run(site: Office) -> None:
+    """A double click, or Back and again, leads to the run that there is."""
+    keys = products(site, "10.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    first = browser.submit(page, button="Change 1 product")
+    second = browser.submit(page, button="Change 1 product")
+    assert run_of(first) == run_of(second)
+    assert price(site, keys[0]) == Decimal("11.00")
+
+
+def test_a_row_that_would_be_refused_is_named_and_left_out(site: Office) -> None:
+    """The rule's own sentence stands at its row; the others run."""
+    keys = products(site, "10.00", "99999999.00", "20.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    assert "1 is refused and will be left out" in page.text
+    assert "Refused:" in page.text
+    ran = browser.submit(page, button="Change 2 products")
+    assert [price(site, key) for key in keys] == [
+        Decimal("11.00"),
+        Decimal("99999999.00"),
+        Decimal("22.00"),
+    ]
+    with site.session() as session:
+        left = session.scalars(select(RunRow).where(RunRow.run_id == run_of(ran))).all()
+    assert [(row.key, row.state) for row in left] == [(str(keys[1]), "refused")]
+
+
+def test_a_row_that_is_taken_out_is_left_alone(site: Office) -> None:
+    """Unticking a row of the sample excludes it from the run."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    browser.submit(page, {"row": [str(keys[0])]}, button="Change 2 products")
+    assert [price(site, key) for key in keys] == [Decimal("11.00"), Decimal("20.00")]
+
+
+def test_nothing_ticked_is_told(site: Office) -> None:
+    """Without a ticked row nothing happens but a sentence on the list."""
+    page = choose(site.browser("editor"), "product", "raise-prices", [])
+    assert page.heading == "Products"
+    assert any("No products are ticked" in note for note in page.notes)
+
+
+def test_a_bad_filter_never_becomes_all_rows(site: Office) -> None:
+    """A query with a mistake in it is told and chooses nothing."""
+    page = choose(site.browser("editor"), "product", "raise-prices", None, "price=x")
+    assert page.heading != "Raise prices"
+    page = choose(site.browser("editor"), "product", "raise-prices", None, "nope=1")
+    assert page.heading != "Raise prices"
+
+
+def test_a_wrong_parameter_is_told_at_its_field(site: Office) -> None:
+    """What was typed stays, and nothing is tried."""
+    browser = site.browser("editor")
+    asked = choose(browser, "product", "raise-prices", products(site, "10.00"))
+    refused = browser.submit(asked, {"percent": "much"})
+    assert refused.status == 400
+    assert "percent" in refused.errors
+    assert "1000 is more than 900" in browser.submit(asked, {"percent": "1000"}).text
+
+
+def test_a_viewer_is_offered_no_action_and_refused_one(site: Office) -> None:
+    """There is no bar above the list, and the address itself says no."""
+    browser = site.browser("viewer")
+    assert "Choose an action" not in browser.get("/admin/product/list").text
+    sent = {"csrf": browser.token(), "action": "raise-prices", "id": "1"}
+    assert browser.post("/admin/product/actions", sent).status == 403
+
+
+def test_a_selection_is_its_persons_alone(site: Office) -> None:
+    """Somebody else's token finds nothing."""
+    browser = site.browser("editor")
+    asked = choose(browser, "product", "raise-prices", products(site, "10.00"))
+    url = str(asked.response.url)
+    assert site.browser("admin").get(url).status == 404
+
+
+def test_fields_of_many_records_are_edited_at_once(site: Office) -> None:
+    """Only the ticked fields are set, on every chosen record."""
+    students = [site.add(make_student, class_name="7A") for _ in range(2)]
+    keys = [student.id for student in students]
+    browser = site.browser("editor")
+    form = choose(browser, "student", "edit-selected", keys)
+    told = browser.submit(
+        form, {"set": ["class_name"], "class_name": "9Z", "guardian": "Nobody"}
+    )
+    page = browser.follow(told)
+    assert "2 students will change." in page.text
+    browser.submit(page, button="Change 2 students")
+    found = [site.read(Student, key) for key in keys]
+    assert [student.class_name for student in found] == ["9Z", "9Z"]
+    assert {student.guardian for student in found} == {s.guardian for s in students}
+
+
+def test_an_edit_without_a_ticked_field_is_refused(site: Office) -> None:
+    """The page says what to do and tries nothing."""
+    browser = site.browser("editor")
+    form = choose(browser, "student", "edit-selected", [site.add(make_student).id])
+    refused = browser.submit(form, {"class_name": "9Z"})
+    assert refused.status == 400
+    assert "Tick at least one field to change." in refused.text
+
+
+def test_many_records_are_deleted_with_what_hangs_on_them(site: Office) -> None:
+    """The preflight counts the children of other tables; the run deletes them too."""
+    students = [site.add(make_student).id for _ in range(2)]
+    for key in students:
+        site.add(make_report_card, student_id=key)
+    browser = site.browser("editor")
+    page = choose(browser, "student", "delete-selected", students)
+    assert "2 students will be deleted." in page.text
+    assert "Report cards 2 deleted" in page.text
+    assert [site.read(Student, key) is not None for key in students] == [True, True]
+    ran = browser.submit(page, {"sure": "yes"}, button="Delete 2 students")
+    assert [site.read(Student, key) for key in students] == [None, None]
+    cards = select(ReportCard).where(ReportCard.student_id.in_(students))
+    assert site.value(cards) is None
+    assert len(entries(site, run_of(ran))) == 4
+
+
+def test_a_record_that_is_still_used_is_left_out_of_the_deletion(site: Office) -> None:
+    """A product that was ordered stays and says why; the other one goes."""
+    line = site.add(make_order_item)
+    free = site.add(make_product)
+    browser = site.browser("editor")
+    page = choose(browser, "product", "delete-selected", [line.product_id, free.id])
+    assert "Still used by 1 order item" in page.text
+    browser.submit(page, {"sure": "yes"}, button="Delete 1 product")
+    assert site.read(Product, line.product_id) is not None
+    assert site.read(Product, free.id) is None
+
+
+def test_orders_are_cancelled_and_their_stock_comes_back(site: Office) -> None:
+    """A function on each record: shipped ones are refused, cancelled ones stay."""
+    product = site.add(make_product, stock=5)
+    placed = site.add(make_order, status="placed")
+    shipped = site.add(make_order, status="shipped")
+    for order in (placed, shipped):
+        site.add(make_order_item, order_id=order.id, product_id=product.id, quantity=3)
+    browser = site.browser("editor")
+    name = "cancel"
+    page = choose(browser, "order", name, [placed.id, shipped.id])
+    assert "1 order will change" in page.text
+    assert "It was shipped" in page.text
+    assert "Products 1 changed" in page.text
+    assert site.read(Product, product.id).stock == 5
+    browser.submit(page, button="Cancel 1 order")
+    assert site.read(Order, placed.id).status == "cancelled"
+    assert site.read(Order, shipped.id).status == "shipped"
+    assert site.read(Product, product.id).stock == 8
+
+
+def test_an_action_stands_on_the_record_itself(site: Office) -> None:
+    """Cancelling one order from its details leads to the same preflight."""
+    order = site.add(make_order, status="placed")
+    browser = site.browser("editor")
+    details = browser.get(f"/admin/order/details/{order.id}")
+    page = browser.follow(
+        browser.submit(
+            details,
+            action="/admin/order/actions",
+            button="Cancel and give the stock back",
+        )
+    )
+    assert "1 order will change." in page.text
+
+
+def test_what_is_so_already_stays_untouched(site: Office) -> None:
+    """A row that would not change is counted, and keeps its version."""
+    keys = [site.add(make_author, is_active=active).id for active in (True, False)]
+    version = site.value("SELECT xmin FROM authors WHERE id = :id", id=keys[1])
+    browser = site.browser("editor")
+    page = choose(browser, "author", "deactivate", keys)
+    assert "1 author will change and 1 stays as it is." in page.text
+    browser.submit(page, button="Change 1 author")
+    assert site.read(Author, keys[0]).is_active is False
+    assert site.value("SELECT xmin FROM authors WHERE id = :id", id=keys[1]) == version
+
+
+def test_runs_are_listed_and_seen_by_who_may(site: Office) -> None:
+    """An editor sees their own, an administrator everybody's, a viewer none."""
+    browser = site.browser("editor")
+    keys = products(site, "10.00")
+    ran = browser.submit(raised(browser, keys), button="Change 1 product")
+    number = run_of(ran)
+    assert f"{number}: Raise prices by 10 %" in browser.get("/admin/runs").text
+    assert site.browser("admin").get(f"/admin/runs/{number}").status == 200
+    assert site.browser("viewer").get(f"/admin/runs/{number}").status == 403
+    assert site.browser("admin").get("/admin/runs/999999").status == 404
+
+
+# More rows than one transaction should hold
+
+
+@pytest.fixture
+def few_at_once(site: Office) -> Iterator[None]:
+    """Three rows at once are the most here."""
+    before = site.backoffice.settings
+    bulk = before.bulk.model_copy(update={"at_once": 3})
+    object.__setattr__(
+        site.backoffice, "settings", before.model_copy(update={"bulk": bulk})
+    )
+    yield
+    object.__setattr__(site.backoffice, "settings", before)
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_large_selection_is_run_by_the_worker(site: Office) -> None:
+    """It waits, is done batch by batch, and each row is met once."""
+    keys = products(site, *["10.00"] * 7, category="Many")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Many")
+    ran = browser.submit(page, button="Change 7 products")
+    waiting = browser.follow(ran)
+    assert "Waits" in waiting.text
+    assert price(site, keys[0]) == Decimal("10.00")
+    assert site.site.worker.run_all() > 1
+    assert {price(site, key) for key in keys} == {Decimal("11.00")}
+    done = browser.get(f"/admin/runs/{run_of(ran)}")
+    assert "7 products were changed." in done.text
+    assert len(entries(site, run_of(ran))) == 7
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_an_action_that_changes_the_filtered_column_meets_every_row(
+    site: Office,
+) -> None:
+    """What the list was filtered by is what is set, and no row is skipped."""
+    keys = products(site, *["10.00"] * 7, category="Before")
+    browser = site.browser("editor")
+    form = choose(browser, "product", "edit-selected", None, "category=Before")
+    told = browser.submit(form, {"set": ["category"], "category": "After"})
+    page = browser.follow(told)
+    browser.submit(page, button="Change 7 products")
+    site.site.worker.run_all()
+    assert {site.read(Product, key).category for key in keys} == {"After"}
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_row_that_changed_after_the_confirmation_is_left_alone(site: Office) -> None:
+    """The run changes the others and lists this one."""
+    keys = products(site, *["10.00"] * 5, category="Late")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Late")
+    ran = browser.submit(page, button="Change 5 products")
+    site.run("UPDATE products SET price = 77 WHERE id = :id", id=keys[2])
+    site.site.worker.run_all()
+    assert price(site, keys[2]) == Decimal("77.00")
+    assert price(site, keys[4]) == Decimal("11.00")
+    done = browser.get(f"/admin/runs/{run_of(ran)}")
+    assert "4 products were changed and 1 was left alone." in done.text
+    assert "Somebody changed it meanwhile." in done.text
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_run_is_paused_resumed_and_cancelled(site: Office) -> None:
+    """Each wish holds from the next batch on; what was changed stays changed."""
+    products(site, *["10.00"] * 5, category="Slow")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Slow")
+    ran = browser.submit(page, button="Change 5 products")
+    url = ran.location
+    browser.submit(browser.get(url), button="Pause")
+    site.site.worker.run_all()
+    paused = browser.get(url)
+    assert "Paused: 0 products were changed." in paused.text
+    browser.submit(paused, button="Go on")
+    browser.submit(browser.get(url), button="Cancel the rest")
+    site.site.worker.run_all()
+    with site.session() as session:
+        run = session.get(Run, run_of(ran))
+        assert run is not None
+        assert run.state == "cancelled"
+    assert site.value("SELECT sum(price) FROM products WHERE category = 'Slow'") == 50

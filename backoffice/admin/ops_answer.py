@@ -6,7 +6,7 @@ cannot say who asks, the cookie of `ops_pass` for reading.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,13 +20,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backoffice.admin.answer import MAX_FIELDS, SAFE_METHODS, LoginNeeded
-from backoffice.admin.call import Call, Reply
+from backoffice.admin.call import Call, Page, Reply
 from backoffice.admin.cookies import OPS_COOKIE
+from backoffice.admin.cost import TOTAL
 from backoffice.admin.ops_pass import VALID_FOR, read_pass
+from backoffice.admin.presentation import Cost, Statement
+from backoffice.admin.words import duration, plural
 from backoffice.auth.permissions import may, roles_that_may
 from backoffice.auth.sessions import Login, find_session
 from backoffice.errors import DatabaseUnavailable, NotPermitted
-from backoffice.observability.ops_connection import DEADLINE, Reading
+from backoffice.observability.ops_connection import DEADLINE, Reading, State, asked
 from backoffice.observability.request_log import current_request
 
 if TYPE_CHECKING:
@@ -127,6 +130,7 @@ class OpsAnswering:
     ) -> Response:
         """Find out who asks, then answer; no statement runs in the staff's pool."""
         began = monotonic()
+        asked.set([])
         log = current_request.get()
         if log is not None:
             log.view, log.action = "ops", name
@@ -151,7 +155,16 @@ class OpsAnswering:
             passed_at=passed_at,
             began=began,
         )
-        return self.answering.respond(call, handler(call))
+        reply = handler(call)
+        if isinstance(reply, Page):
+            reply = replace(reply, frame=replace(reply.frame, cost=own_cost()))
+        response = self.answering.respond(call, reply)
+        spent = sum(seconds for _, seconds, _ in asked.get() or ())
+        total = monotonic() - began
+        response.headers["Server-Timing"] = (
+            f"ops;dur={spent * 1e3:.2f}, total;dur={total * 1e3:.2f}"
+        )
+        return response
 
     def viewer(
         self, request: Request
@@ -180,6 +193,27 @@ class OpsAnswering:
         if known is None or request.method not in SAFE_METHODS:
             raise DatabaseUnavailable("The database does not say who you are.")
         return known[0], found, known[1]
+
+
+def own_cost() -> Cost:
+    """What this page has asked over the ops connection."""
+    noted = asked.get() or []
+    spent = sum(seconds for _, seconds, _ in noted)
+    sentence = (
+        f"{plural(len(noted), 'statement')}, {duration(spent)} in the database, "
+        f"{TOTAL} in all, on its own connection"
+    )
+    return Cost(
+        sentence,
+        tuple(
+            Statement(
+                text=name if state is State.MEASURED else f"{name} ({state})",
+                time=duration(seconds),
+                rows="",
+            )
+            for name, seconds, state in noted
+        ),
+    )
 
 
 def _article(role: str) -> str:

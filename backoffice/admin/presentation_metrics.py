@@ -182,6 +182,7 @@ class MetricsView:
     house_link: Link
     house_unread: tuple[Unread, ...]
     note: str = ""
+    overhead: str = ""
     json_url: str = ""
     reset_url: str = ""
 
@@ -245,6 +246,8 @@ class StatementView:
     findings: tuple[FindingRow, ...] = ()
     verdict: VerdictView | None = None
     slow_url: str = ""
+    explain_url: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

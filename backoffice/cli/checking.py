@@ -12,6 +12,8 @@ from backoffice.checks import CheckMessage, Level
 from backoffice.database.autogenerate import make_revision
 from backoffice.database.migrations import pending
 from backoffice.errors import BackofficeError
+from backoffice.observability.health import Status, pool_checks
+from backoffice.observability.housekeeping import contradictions, server_question
 from backoffice.settings import Settings
 
 OLDEST, NEWEST = 14, 18
@@ -107,6 +109,29 @@ def check_database(backoffice: Backoffice) -> Iterator[CheckMessage]:
         )
         return
     yield from _migrations(backoffice)
+    yield from _health(backoffice)
+
+
+def _health(backoffice: Backoffice) -> Iterator[CheckMessage]:
+    """What /healthz says: the pools of all processes here, and settings at odds."""
+    picture = backoffice.keeper.picture()
+    for check in pool_checks(picture.pools):
+        if check.status is Status.FAIL:
+            yield CheckMessage(
+                Level.ERROR,
+                f"{check.name} is {check.value} %, more than 80.",
+                "The metrics page says who holds the connections.",
+                "database.E004",
+            )
+    server = None
+    if backoffice.ops.is_postgresql:
+        server = backoffice.ops.ask(server_question())["server"].value
+    for one in contradictions(
+        backoffice.settings.database,
+        server=server,
+        processes=backoffice.settings.web.processes,
+    ):
+        yield CheckMessage(Level.WARNING, one.text, one.fix, "database.W006")
 
 
 def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -30,6 +31,11 @@ LOCK_LIMIT = 0.2
 DEADLINE = 0.7
 APPLICATION_NAME = "backoffice-ops"
 CONNECTIONS = 2
+
+# What the ops connection was asked in this context: name, seconds, and how it ended.
+asked: ContextVar[list[tuple[str, float, "State"]] | None] = ContextVar(
+    "asked", default=None
+)
 
 _LIMITS = {"57014", "55P03", "25P03", "25P04"}
 _NO_RIGHTS = {"42501", "0L000"}
@@ -133,6 +139,7 @@ class OpsReader:
         found = {}
         for question in questions:
             reading = dict(answers).get(question.name, late)
+            _note(question.name, reading.seconds, reading.state)
             found[question.name] = self._remembered(question.name, reading)
         return found
 
@@ -157,7 +164,10 @@ class OpsReader:
                 else:
                     return
 
+        begun = time.perf_counter()
         failure = self._within(deadline, run)
+        took = time.perf_counter() - begun
+        _note(name, took, State.MEASURED if answers else State.TIMED_OUT)
         if answers:
             return self._remembered(
                 name, Reading(State.MEASURED, answers[0], self._clock())
@@ -252,6 +262,13 @@ class OpsReader:
         if last is None:
             return reading
         return replace(reading, value=last.value, at=last.at)
+
+
+def _note(name: str, seconds: float, state: State) -> None:
+    """Remember for the page's own cost what was asked."""
+    noted = asked.get()
+    if noted is not None:
+        noted.append((name, seconds, state))
 
 
 class _Link:

@@ -13,7 +13,15 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from backoffice.observability.fingerprints import Fingerprint
@@ -197,6 +205,11 @@ def recent_slow(
         .order_by(slow.c.at.desc(), slow.c.id.desc())
         .limit(limit)
     )
+
+
+def newest_id(connection: Connection) -> int:
+    """The highest id that was given; entries are not written in the order of time."""
+    return connection.scalar(select(func.max(table_of(SlowStatement).c.id))) or 0
 
 
 def entries(rows: Iterable[Any]) -> tuple[SlowEntry, ...]:

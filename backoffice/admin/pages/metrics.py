@@ -1,12 +1,11 @@
 """The metrics: is the pool healthy, what is slow, who runs it, what would mend it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from backoffice.admin.call import Data, Page, Redirect, Reply, address
-from backoffice.admin.cost import TOTAL
 from backoffice.admin.frame import frame
 from backoffice.admin.ops_answer import OpsCall, known_to_answer
 from backoffice.admin.panels import (
@@ -28,7 +27,7 @@ from backoffice.admin.panels import (
     tree_rows,
     unread,
 )
-from backoffice.admin.presentation import Action, Cell, Cost, Link, Message, Statement
+from backoffice.admin.presentation import Action, Cell, Link, Message
 from backoffice.admin.presentation_metrics import (
     NO_LINK,
     LivePanel,
@@ -81,8 +80,6 @@ class Moment:
     contradictions: tuple[Contradiction, ...]
     names: dict[int, str]
     tree: tuple[LockNode, ...]
-    asked: int
-    asking: float
 
 
 def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
@@ -109,11 +106,6 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
         contradictions=[one.text for one in found],
         processes=backoffice.settings.web.processes,
     )
-    panels: list[Reading[Any]] = [live.activity, live.slow, live.server, live.tables]
-    if revision is not None:
-        panels.append(live.new)
-    is_postgresql = backoffice.ops.is_postgresql
-    asked = [one for one in panels if one.is_fresh or one.seconds]
     return Moment(
         picture=picture,
         live=live,
@@ -121,8 +113,6 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
         contradictions=found,
         names=process_names(picture),
         tree=lock_tree(live.activity.value or ()) if live.activity.is_fresh else (),
-        asked=len(asked) + 2 if is_postgresql else 2,
-        asking=sum(one.seconds for one in panels),
     )
 
 
@@ -158,40 +148,21 @@ def show(call: OpsCall) -> Reply:
         crumbs=[Link("Operations", "")],
         actions=[Action("Refresh", here, "refresh"), again],
     )
-    return Page("metrics", shown, framed(drawn, found, seconds))
+    return Page("metrics", shown, replace(drawn, refresh=seconds))
 
 
-def framed(drawn: Any, found: Moment, refresh: int = 0) -> Any:
-    """The frame with what the page itself cost, and its own renewal."""
-    from dataclasses import replace
-
-    words: dict[str, Reading[Any]] = {
-        "sessions and locks": found.live.activity,
-        "slow log": found.live.slow,
-        "server and settings": found.live.server,
-        "tables": found.live.tables,
-        "new statements": found.live.new,
-    }
-    statements = tuple(
-        Statement(
-            text=name if one.is_fresh else f"{name} ({one.state})",
-            time=duration(one.seconds),
-            rows=number(len(one.value)) if isinstance(one.value, tuple) else "1",
-        )
-        for name, one in words.items()
-        if one.seconds
+def own_overhead(picture: Picture) -> str:
+    """What observing has cost, and what it had to forget."""
+    spent = sum(picture.overhead.values()) / 1e9
+    words = (
+        f"Observing has cost {duration(spent)} of processor time since "
+        f"{since(picture)}, for {plural(picture.calls, 'statement')}."
     )
-    own = found.picture.overhead
-    spent = sum(own.values()) / 1e9
-    sentence = (
-        f"{plural(found.asked, 'statement')}, {duration(found.asking)} in the database"
-        f", {TOTAL} in all, on its own connection. Observing has cost "
-        f"{duration(spent)} of processor time since {since(found.picture)}, "
-        f"{plural(found.picture.calls, 'statement')} in all"
-    )
-    if found.picture.evicted:
-        sentence += f"; {plural(found.picture.evicted, 'statement')} forgotten"
-    return replace(drawn, cost=Cost(sentence, statements), refresh=refresh)
+    if picture.evicted:
+        words += f" {plural(picture.evicted, 'statement')} had to be forgotten."
+    if picture.slow_dropped:
+        words += f" {number(picture.slow_dropped)} slow ones were not written."
+    return words
 
 
 def since(picture: Picture) -> str:
@@ -281,6 +252,7 @@ class Drawing:
             house_link=Link("By model", ops_url(self.site, "tables")),
             house_unread=self.house_unread(url),
             note=self.call.note,
+            overhead=own_overhead(self.picture),
             json_url=ops_url(self.site, format="json"),
             reset_url=ops_url(self.site, "reset") if can_reset else "",
         )
@@ -503,7 +475,10 @@ class Drawing:
         requests = sum(one.requests for one in minutes[-5:])
         span = self.span(5)
         rate = calls / span
-        each = f", {calls / requests:.1f} statements each" if requests else ""
+        views = self.picture.views.values()
+        whole = sum(one.requests for one in views)
+        mean = sum(one.statements for one in views) / whole if whole else 0
+        each = f", {mean:.1f} statements each" if requests else ""
         return Tile(
             "Statements",
             self.meaning("statements"),

@@ -135,8 +135,12 @@ def view_of(
         samples_unread=unread("Its slow calls", stored, retry),
         samples_sub="slow or failed; the values that it ran with are kept nowhere",
         findings=tuple(finding_row(site, one, hours(picture)) for one in findings),
+        explain_url=address(site.base_url, "explain")
+        if call.has("ops:explain")
+        else "",
+        fingerprint=whole.fingerprint,
         slow_url=address(site.base_url, "slow-log", "list")
-        + f"?fingerprint={whole.fingerprint}",
+        + f"?search={whole.fingerprint}",
     )
 
 

@@ -75,7 +75,9 @@ def _masked(match: re.Match[str]) -> str:
     kind, found = match.lastgroup, match.group()
     if kind == "number":
         return "?"
-    if kind in ("string", "escaped", "dollar"):
+    if kind == "dollar":
+        return "'…'"
+    if kind in ("string", "escaped"):
         inner = found.partition("'")[2].removesuffix("'")
         open_start = "%" if inner.startswith("%") else ""
         open_end = "%" if inner.endswith("%") and not inner.endswith("\\%") else ""

@@ -109,8 +109,8 @@ def loop_blow_up(case: Case) -> Iterable[Finding]:
             "P12",
             BAD if inner.loops >= MANY_LOOPS else WARN,
             "A nested loop runs far more rounds than the planner expected",
-            f"{inner.name} was run {count(inner.loops)} times; "
-            f"{count(outer.expected)} rounds were expected.",
+            f"{inner.name} was run {count(inner.loops)} times; it was expected to be "
+            f"run {count(outer.expected)} times.",
             "For so many rows the planner would have chosen a hash join.",
             f"ANALYZE the tables of this join, and index what the inner side{reads} "
             "looks for.",

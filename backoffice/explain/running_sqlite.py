@@ -21,6 +21,7 @@ STEPS = 10_000
 STEP = "Detail"
 
 _SCAN = re.compile(r"SCAN (?:TABLE )?(?P<table>\w+)(?P<index> USING .*)?$")
+_MADE = re.compile(r"(?:MATERIALIZE|CO-ROUTINE) (\w+)")
 
 
 def explain(engine: Engine, statements: Sequence[Caught]) -> tuple[Explained, ...]:
@@ -78,9 +79,12 @@ def sentences(plan: Any) -> Iterable[str]:
 def judge(plan: Any, subject: Subject = NOBODY) -> tuple[Finding, ...]:
     """What in a plan of SQLite's is worth a look."""
     found = []
+    # What the statement itself makes is no table.
+    made = {m.group(1) for s in sentences(plan) if (m := _MADE.match(s))}
+    made |= {"CONSTANT"}
     for number, sentence in enumerate(sentences(plan), 1):
         scan = _SCAN.match(sentence)
-        if scan and not scan.group("index"):
+        if scan and not scan.group("index") and scan.group("table") not in made:
             table = scan.group("table")
             found.append(_scan(table, number, subject))
         elif sentence.startswith("USE TEMP B-TREE FOR ORDER BY"):

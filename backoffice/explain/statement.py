@@ -98,7 +98,7 @@ def numbered(text: str) -> tuple[str, list[str]]:
 
 
 _FOLDED = re.compile(
-    r"(?P<list>\bIN\s*\(…\))|(?P<rows>, …)|(?P<named>%\([^)]*\)s)|(?P<unknown>\?)"
+    r"(?P<list>\bIN\s*\(…\))|(?P<rows>, …)|(?P<named>%\([^)]*\)s)|(?P<unknown>\?|%s)"
     r"|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")"
 )
 _CUT = re.compile(r" … \(\d+ more\)\Z")

@@ -177,15 +177,18 @@ def test_application_owns_its_database(project: Path) -> None:
 
 
 def test_explain_role_reads_and_cannot_write(project: Path) -> None:
-    """The role for EXPLAIN cannot log in and can be taken to read, not to write."""
+    """The role for EXPLAIN cannot log in, reads what it is granted, writes nothing."""
     with (
         embedded_postgres(project, durable=False) as server,
         connected(server.url) as connection,
     ):
+        connection.execute("GRANT SELECT ON kept TO backoffice_explain")
         connection.execute("SET ROLE backoffice_explain")
         read = connection.execute("SELECT number FROM kept").fetchone()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("DELETE FROM kept")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT rolpassword FROM pg_authid")
         can_login = connection.execute(
             "SELECT rolcanlogin FROM pg_roles WHERE rolname = current_user"
         ).fetchone()

@@ -1,0 +1,66 @@
+"""Which statements have a plan, and where their values belong."""
+
+import pytest
+
+from backoffice.errors import Refused
+from backoffice.explain.statement import (
+    Kind,
+    from_fingerprint,
+    kind_of,
+    numbered,
+    places,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("SELECT 1", Kind.READS),
+        ("  /* a */ -- b\n (select 1) union (select 2)", Kind.READS),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", Kind.READS),
+        ("values (1)", Kind.READS),
+        ("INSERT INTO a VALUES (1)", Kind.WRITES),
+        ("update a set b = 1", Kind.WRITES),
+        ("DELETE FROM a", Kind.WRITES),
+    ],
+)
+def test_the_first_word_tells_what_a_statement_does(text: str, kind: Kind) -> None:
+    """Comments and brackets before it do not matter."""
+    assert kind_of(text) is kind
+
+
+@pytest.mark.parametrize(
+    "text", ["", "COMMIT", "COPY a TO PROGRAM 'x'", "CALL f()", "DO $$ $$", "/* x", "1"]
+)
+def test_what_has_no_plan_is_refused(text: str) -> None:
+    """Nothing but the statements that the planner plans is sent."""
+    with pytest.raises(Refused, match="have a plan"):
+        kind_of(text)
+
+
+def test_a_name_that_stands_twice_has_one_number() -> None:
+    """The driver's places become PostgreSQL's."""
+    text, names = numbered("a = %(x)s::INT AND b LIKE 'c%%' AND d IN (%(y)s, %(x)s)")
+    assert text == "a = $1::INT AND b LIKE 'c%' AND d IN ($2, $1)"
+    assert names == ["x", "y"]
+
+
+def test_a_fingerprint_can_be_planned_again() -> None:
+    """Folded lists, rows and literals become places."""
+    text = from_fingerprint(
+        "SELECT a FROM b WHERE c IN (…) AND d = ? AND e = %(e)s::INT AND f = %(e)s::INT"
+    )
+    assert text == (
+        "SELECT a FROM b WHERE c = ANY ($1) AND d = $2 AND e = $3::INT AND f = $3::INT"
+    )
+    assert places(text) == 3
+    assert (
+        from_fingerprint("INSERT INTO a VALUES (?, %s), …")
+        == "INSERT INTO a VALUES ($1, $2)"
+    )
+
+
+def test_a_fingerprint_that_was_cut_is_not_planned() -> None:
+    """Half a statement has no plan, and it is said what to do instead."""
+    with pytest.raises(Refused, match="from the page"):
+        from_fingerprint("SELECT a, b … (1234 more)")

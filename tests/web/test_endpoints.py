@@ -13,7 +13,7 @@ from backoffice.bootstrap import Backoffice, assemble, close
 from backoffice.database.base import Base
 from backoffice.database.migrations import ProjectMigrations, upgrade
 from backoffice.settings import DatabaseSettings, Settings
-from backoffice.web.endpoints import endpoints
+from backoffice.web.endpoints import Probes, endpoints
 
 PROJECT = ProjectMigrations(directory=None, metadata=[Base.metadata])
 
@@ -35,7 +35,9 @@ def probed(url: URL, root: Path) -> Iterator[TestClient]:
     """A prober of a server on this database."""
     with (
         served(url, root) as opened,
-        TestClient(Starlette(routes=endpoints(opened))) as client,
+        TestClient(
+            Starlette(routes=endpoints(Probes(opened))), client=("127.0.0.1", 50000)
+        ) as client,
     ):
         yield client
 
@@ -44,7 +46,7 @@ def test_a_live_server_asks_nobody(tmp_path: Path, empty_database: URL) -> None:
     """The process answers also where the database does not."""
     nowhere = empty_database.set(database="there_is_no_such_database")
     with probed(nowhere, tmp_path) as client:
-        assert client.get("/livez").text == "alive\n"
+        assert client.get("/livez").status_code == 200
 
 
 def test_ready_means_migrated(
@@ -54,13 +56,10 @@ def test_ready_means_migrated(
     upgrade(engine, PROJECT, report=lambda _line: None)
     with probed(empty_database, tmp_path) as client:
         assert client.get("/readyz").status_code == 200
-        assert client.get("/healthz").json() == {
-            "status": "ok",
-            "checks": {
-                "database": {"ok": True, "text": "It answers."},
-                "migrations": {"ok": True, "text": "All have run."},
-            },
-        }
+        report = client.get("/healthz").json()
+    # Warnings are about this test's own server, which may lose what it has written.
+    assert report["status"] in {"pass", "warn"}
+    assert report["checks"]["database:connection"][0]["status"] == "pass"
 
 
 def test_an_empty_database_is_not_ready(tmp_path: Path, empty_database: URL) -> None:
@@ -80,17 +79,16 @@ def test_without_a_database_it_is_not_ready(
     with probed(nowhere, tmp_path) as client:
         response = client.get(path)
     assert response.status_code == 503
-    assert "No connection, or no answer." in response.text
+    assert "the database does not answer" in response.text
     assert "there_is_no_such_database" not in response.text
 
 
-def test_a_full_pool_is_not_ready(tmp_path: Path, empty_database: URL) -> None:
-    """Probes go through the pool of the pages: where that is full, so they say."""
+def test_strangers_learn_the_word_alone(tmp_path: Path, empty_database: URL) -> None:
+    """Who does not ask from this machine is told no more than how it is."""
     with (
-        served(
-            empty_database, tmp_path, pool_size=1, max_overflow=0, pool_timeout=0.1
-        ) as opened,
-        TestClient(Starlette(routes=endpoints(opened))) as client,
-        opened.engine.connect(),
+        served(empty_database, tmp_path) as opened,
+        TestClient(
+            Starlette(routes=endpoints(Probes(opened))), client=("192.0.2.7", 50000)
+        ) as client,
     ):
-        assert "No connection" in client.get("/readyz").text
+        assert set(client.get("/healthz").json()) == {"status"}

@@ -89,6 +89,9 @@ def pool_options(settings: DatabaseSettings) -> dict[str, Any]:
         "max_overflow": settings.max_overflow,
         "pool_timeout": settings.pool_timeout,
         "pool_recycle": settings.pool_recycle,
+        # The connection that was used last has its statements prepared and its
+        # server process awake.
+        "pool_use_lifo": True,
     }
 
 

@@ -93,7 +93,7 @@ def explain(
     with _connection(engine) as driver:
         with _transaction(driver, limits.plan, limits):
             why_not = why_not_measured(driver)
-        found = []
+        found: list[Explained] = []
         for one, kind in zip(statements, kinds, strict=True):
             if found and is_needed is not None and not is_needed(one, found[0].plan):
                 continue

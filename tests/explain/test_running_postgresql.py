@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy import Engine, NullPool, create_engine, event, text
 
 from backoffice.errors import Refused
@@ -230,7 +231,7 @@ def test_values_are_bound(lab: Engine) -> None:
         ("boolean", True),
         ("text", "it's \\ $1 %s"),
         ("text", None),
-        ("jsonb", psycopg.types.json.Jsonb({"a": [1, None]})),
+        ("jsonb", Jsonb({"a": [1, None]})),
         ("float8", 1e300),
     ],
 )

@@ -223,7 +223,8 @@ def label_of(record: Any, keys: Sequence[str]) -> str:
     values = []
     for key in keys:
         value = attrgetter(key)(record) if "." not in key else _reader(key)(record)
-        if value is None or value == "":
+        # A name of blanks only would be a link that nobody sees.
+        if value is None or (isinstance(value, str) and not value.strip()):
             continue
         column = column_at(mapper, key)
         values.append(format_value(column, value) if column is not None else str(value))

@@ -208,6 +208,10 @@ def _kind_for_log(error: BaseException) -> str:
     return f"{name}: {error}"
 
 
+# What a view itself can rule out, for everybody.
+RULED_OUT = {"create": "created", "edit": "changed", "delete": "deleted"}
+
+
 def right_sentence(role: str, action: str, view: object) -> str:
     """Who one is, what is missing, and who can change that."""
     name = str(getattr(view, "name_plural", "this"))
@@ -217,6 +221,8 @@ def right_sentence(role: str, action: str, view: object) -> str:
         "delete": "editor",
     }.get(action)
     article = "an" if role[:1] in "aeiou" else "a"
+    if action in RULED_OUT and not getattr(view, f"can_{action}", True):
+        return f"{name} cannot be {RULED_OUT[action]} here, whatever one's role is."
     if needs is None or role in {"admin", "editor"}:
         return (
             f"You are {article} {role}; {name} cannot be reached that way. "

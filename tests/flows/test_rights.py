@@ -275,6 +275,15 @@ def test_a_refusal_says_which_role_it_needs(site: Office) -> None:
     assert "You are a viewer; changing Students needs the role editor" in seen.text
 
 
+def test_what_a_view_rules_out_is_no_matter_of_roles(site: Office) -> None:
+    """An admin is not sent to an administrator."""
+    for action, done in (("create", "created"), ("edit/1", "changed")):
+        seen = site.browser("admin").get(f"/admin/order-item/{action}")
+        assert seen.status == 403
+        assert f"Order lines cannot be {done} here" in seen.text
+        assert "administrator" not in seen.text
+
+
 def test_a_role_holds_from_the_next_request_on(site: Office) -> None:
     """Who is no editor any more cannot save the form that is still open."""
     admin = site.browser("admin")

@@ -259,6 +259,16 @@ def test_an_order_of_ten_lines_takes_all_of_them(site: Office) -> None:
     assert total == Decimal("50.00")
 
 
+def test_blanks_in_an_order_are_nothing_chosen(site: Office) -> None:
+    """Spaces where a customer or a product belongs are asked for, in words."""
+    seen = order_form(site.browser("editor"), [("  ", 1)], " \t")
+    assert seen.status == 400
+    assert seen.errors == {
+        "customer": "Choose who buys.",
+        "items.0.product": "Choose a product.",
+    }
+
+
 def test_an_order_with_one_line_too_many_takes_nothing(site: Office) -> None:
     """The line that cannot be had is told; no stock of the others is taken."""
     there = site.add(make_product, stock=10)

@@ -257,7 +257,10 @@ def own_record(
     candidates: dict[str, Any] = {}
     for one in fields:
         text = values.get(one.key, "").strip()
-        if one.target is None or not text:
+        if one.target is None:
+            continue
+        if not text:
+            resolved[one.key] = ""
             continue
         try:
             found = resolve(

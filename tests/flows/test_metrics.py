@@ -1,0 +1,412 @@
+"""What ops see on the metrics page and behind it, and what they can do there."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, create_engine, text
+from starlette.testclient import TestClient
+
+from backoffice.audit.models import AuditEntry
+from backoffice.observability.activity import read_activity
+from tests.office import NAMES, Office, opened
+
+PAGES = ("", "/connections", "/checks", "/findings", "/tables")
+CANARY = "zanzibar4711"
+
+
+@contextmanager
+def waiting(office: Office, link: Connection, statement: str) -> Iterator[int]:
+    """The pid of a session that runs this meanwhile, seen by the server."""
+    pid = int(link.scalar(text("SELECT pg_backend_pid()")) or 0)
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            link.execute(text(statement))
+        except Exception as error:  # noqa: BLE001 - it is to be ended
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not any(
+        one.pid == pid and one.state == "active"
+        for one in read_activity(office.backoffice.ops).value or ()
+    ):
+        pass
+    try:
+        yield pid
+    finally:
+        thread.join()
+
+
+def fingerprint_of(office: Office, view: str) -> str:
+    """A statement that this view has run."""
+    found = office.backoffice.keeper.picture().top_statements(view=view, limit=1)
+    return found[0].fingerprint
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_for_ops(site: Office, page: str) -> None:
+    """Each of them, with the way back to the metrics in the menu."""
+    seen = site.browser("ops").get(f"/admin/metrics{page}")
+    assert seen.status == 200, seen.text
+    assert "/admin/metrics" in list(seen.hrefs())
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer"])
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_else_sees_them(site: Office, role: str, page: str) -> None:
+    """Who may not see the metrics is told whom to ask, and finds no line of them."""
+    seen = site.browser(role).get(f"/admin/metrics{page}")
+    assert seen.status == 403
+    assert "the role admin or ops" in seen.text
+    assert "/admin/metrics" not in list(seen.hrefs())
+
+
+def test_a_stranger_is_led_to_the_login(site: Office) -> None:
+    """And comes back to the page afterwards."""
+    seen = site.stranger().get("/admin/metrics?top=failing")
+    assert seen.location == "/admin/login?next=%2Fadmin%2Fmetrics%3Ftop%3Dfailing"
+
+
+def test_no_statement_of_the_page_runs_in_the_staffs_pool(site: Office) -> None:
+    """Pages of the metrics take no connection of the pool that they watch."""
+    browser = site.browser("ops")
+    browser.get("/admin/metrics")
+    before = site.backoffice.keeper.recorder.calls
+    for page in PAGES:
+        assert browser.get(f"/admin/metrics{page}").status == 200
+    assert site.backoffice.keeper.recorder.calls == before
+
+
+def test_the_page_asks_six_statements_at_most(site: Office) -> None:
+    """Whoever opens it, in whatever order of the statements."""
+    for order in ("total", "slowest", "frequent", "failing", "new"):
+        seen = site.browser("ops").get(f"/admin/metrics?top={order}")
+        found = re.search(r"(\d+) statements, .{5,60} on its own connection", seen.text)
+        assert found is not None
+        assert int(found[1]) <= 6, order
+
+
+def test_a_list_is_seen_with_its_view_and_user(site: Office) -> None:
+    """The statements of a list stand under the list's name."""
+    site.browser("editor").get("/admin/course/list")
+    identity = fingerprint_of(site, "course")
+    page = site.browser("ops").get(f"/admin/metrics/statement/{identity}")
+    assert page.status == 200
+    assert "Courses" in page.text
+
+
+def test_a_slow_statement_is_in_the_log_with_view_and_user(site: Office) -> None:
+    """Found by its request, on its own page, in the list and in its CSV."""
+    with opened(site.engine.url, observability={"slow_ms": 0}) as slow:
+        browser = slow.fresh("editor")
+        request = browser.get("/admin/course/list").response.headers["x-request-id"]
+        slow.backoffice.keeper.flush()
+        ops = slow.fresh("ops")
+        page = ops.get(f"/admin/metrics/request/{request}")
+        assert "Courses, list" in page.text
+        assert NAMES["editor"] in page.text
+        listed = ops.get(f"/admin/slow-log/list?search={request}")
+        wide = [row for row in listed.rows if len(row) > 8]
+        assert wide
+        assert all("course" in row for row in wide)
+        csv = ops.client.get(f"/admin/slow-log/export/csv?search={request}")
+        assert "SELECT" in csv.text
+
+
+def test_the_slow_log_is_for_ops_and_read_only(site: Office) -> None:
+    """An editor does not find it; ops cannot change it."""
+    assert site.browser("editor").get("/admin/slow-log/list").status == 403
+    assert site.browser("ops").get("/admin/slow-log/create").status == 403
+    assert site.browser("admin").get("/admin/slow-log/create").status == 403
+
+
+def test_what_is_unknown_is_not_found(site: Office) -> None:
+    """Of a fingerprint or a session that is not there, that is said."""
+    ops = site.browser("ops")
+    assert ops.get("/admin/metrics/statement/0123456789abcdef").status == 404
+    assert ops.get("/admin/metrics/connection/99999999").status == 404
+    assert ops.get("/admin/metrics/request/nonsense").status == 200
+
+
+def test_it_stands_still_unless_asked(site: Office) -> None:
+    """Only `refresh=10` makes the page load itself again; any other is ignored."""
+    ops = site.browser("ops")
+    assert 'http-equiv="refresh"' not in ops.get("/admin/metrics").html
+    assert 'http-equiv="refresh"' not in ops.get("/admin/metrics?refresh=1").html
+    refreshed = ops.get("/admin/metrics?refresh=10")
+    assert '<meta http-equiv="refresh" content="10">' in refreshed.html
+
+
+def test_it_is_there_for_machines(site: Office) -> None:
+    """The same numbers as JSON."""
+    found = site.browser("ops").client.get("/admin/metrics?format=json").json()
+    assert found["pools"][0]["max"] == 10
+    assert {one["rule"] for one in found["verdicts"]} >= {"utilization", "connection"}
+    assert set(found["panels"]) == {"activity", "tables", "server", "slow", "new"}
+
+
+def test_a_search_is_nowhere_in_what_is_observed(site: Office) -> None:
+    """What people type is in no page, table, metric or address of ours."""
+    with opened(site.engine.url, observability={"slow_ms": 0}) as slow:
+        slow.fresh("editor").get(f"/admin/student/list?search={CANARY}")
+        keeper = slow.backoffice.keeper
+        keeper.flush()
+        keeper.report()
+        ops = slow.fresh("admin")
+        identity = fingerprint_of(slow, "student")
+        pages = [
+            *(f"/admin/metrics{page}" for page in PAGES),
+            f"/admin/metrics/statement/{identity}",
+            "/admin/metrics?format=json",
+            "/admin/slow-log/list",
+        ]
+        assert not [url for url in pages if CANARY in ops.get(url).html]
+        machine = TestClient(slow.app, client=("127.0.0.1", 5))
+        assert CANARY not in machine.get("/metrics").text
+        assert CANARY not in keeper.snapshots.path.read_text()
+        for table in ("backoffice_slow_statements", "backoffice_statements"):
+            rows = slow.values(f"SELECT t::text FROM {table} AS t")
+            assert rows
+            assert not [row for row in rows if CANARY in str(row)]
+        keeper.snapshots.path.unlink()
+
+
+def test_who_waits_for_whom_is_a_tree_with_its_root(site: Office) -> None:
+    """The one in the way comes first, with the number of those behind it."""
+    own = create_engine(site.engine.url)
+    with own.connect() as root, own.connect() as other:
+        root.execute(text("LOCK TABLE courses"))
+        pid = int(root.scalar(text("SELECT pg_backend_pid()")) or 0)
+        statement = "SELECT count(*) FROM courses"
+        with waiting(site, other, statement) as blocked:
+            seen = site.browser("ops").get("/admin/metrics")
+            page = site.browser("ops").get(f"/admin/metrics/connection/{blocked}")
+            root.rollback()
+    own.dispose()
+    assert "1 session waits for one transaction" in seen.text
+    names = [row[0] for row in seen.rows if row[0].startswith("pid ")]
+    assert names == [f"pid {pid}", f"pid {blocked}"]
+    assert f"waits for {pid}" in page.text
+
+
+def test_a_statement_is_cancelled_and_that_is_written(site: Office) -> None:
+    """By POST with a token; the history says who ended whom."""
+    own = create_engine(site.engine.url)
+    ops = site.browser("ops")
+    with own.connect() as link:
+        with waiting(site, link, "SELECT pg_sleep(30)") as pid:
+            page = ops.get(f"/admin/metrics/connection/{pid}")
+            ended = ops.submit(page, button="Cancel its statement")
+        assert "The cancel was sent" in " ".join(ops.get(ended.location).notes)
+    own.dispose()
+    entries = site.values(
+        "SELECT actor_label, changes FROM backoffice_audit "
+        "WHERE action = 'cancel_backend'"
+    )
+    assert [tuple(one) for one in entries] == [
+        (NAMES["ops"], {"outcome": [None, "sent"]})
+    ]
+
+
+def test_an_old_form_ends_nobody(site: Office) -> None:
+    """A session that runs something else by now is left alone."""
+    own = create_engine(site.engine.url)
+    admin = site.browser("admin")
+    with own.connect() as link:
+        with waiting(site, link, "SELECT pg_sleep(0.2)") as pid:
+            page = admin.get(f"/admin/metrics/connection/{pid}")
+        link.rollback()
+        with waiting(site, link, "SELECT pg_sleep(0.3)"):
+            seen = admin.follow(admin.submit(page, button="Cancel its statement"))
+        assert link.scalar(text("SELECT 1")) == 1
+    own.dispose()
+    assert "Already finished" in " ".join(seen.notes)
+
+
+def test_ending_a_session_comes_after_cancelling(site: Office) -> None:
+    """A running one is not ended unasked; one that stands idle is, by an admin."""
+    own = create_engine(site.engine.url)
+    admin = site.browser("admin")
+    with own.connect() as link:
+        with waiting(site, link, "SELECT pg_sleep(1)") as pid:
+            page = admin.get(f"/admin/metrics/connection/{pid}")
+            seen = admin.submit(page, {"signal": "terminate"})
+        assert "First cancel" in " ".join(admin.get(seen.location).notes)
+        assert link.scalar(text("SELECT 1")) == 1
+        idle = admin.get(f"/admin/metrics/connection/{pid}")
+        gone = admin.follow(admin.submit(idle, button="End the session"))
+        link.invalidate()
+    own.dispose()
+    assert "The session was ended" in " ".join(gone.notes)
+
+
+def test_ops_may_cancel_and_not_end(site: Office) -> None:
+    """Ending needs a right of its own."""
+    ops = site.browser("ops")
+    own = create_engine(site.engine.url)
+    with own.connect() as link:
+        pid = link.scalar(text("SELECT pg_backend_pid()"))
+        page = ops.get(f"/admin/metrics/connection/{pid}")
+        data = {"csrf": ops.token(), "signal": "terminate", "started": "x"}
+        seen = ops.post(f"/admin/metrics/connection/{pid}", data)
+    own.dispose()
+    assert "needs the role admin" in page.text
+    assert seen.status == 403
+
+
+def test_a_signal_needs_the_token_of_a_form(site: Office) -> None:
+    """A POST from anywhere ends nobody."""
+    seen = site.browser("admin").post(
+        "/admin/metrics/connection/1", {"signal": "cancel", "started": "x"}
+    )
+    assert seen.status == 403
+
+
+def test_counting_begins_anew_and_that_is_written(site: Office) -> None:
+    """Only an administrator may; the totals of /metrics do not fall."""
+    site.browser("viewer").get("/admin/course/list")
+    machine = TestClient(site.app, client=("127.0.0.1", 5))
+
+    def total() -> float:
+        lines = machine.get("/metrics").text.splitlines()
+        names = "db_client_operation_duration_seconds_count"
+        return sum(float(one.split()[-1]) for one in lines if one.startswith(names))
+
+    before = total()
+    ops = site.browser("ops")
+    assert ops.post("/admin/metrics/reset", {"csrf": ops.token()}).status == 403
+    admin = site.browser("admin")
+    page = admin.get("/admin/metrics")
+    seen = admin.follow(admin.submit(page, action="/admin/metrics/reset"))
+    assert "Counting has begun anew" in " ".join(seen.notes)
+    assert ("course", "list") not in site.backoffice.keeper.recorder.views
+    assert total() >= before
+    with site.session() as session:
+        found = session.query(AuditEntry).filter_by(action="metrics_reset").one()
+    assert found.actor_label == NAMES["admin"]
+
+
+def test_ops_see_what_a_page_cost(site: Office) -> None:
+    """A line at its foot, each statement, and where the time went as a header."""
+    seen = site.browser("ops").get("/admin/course/list")
+    assert re.search(
+        r"\d statements, \S+ m?s in the database, \S+ m?s in all", seen.text
+    )
+    header = seen.response.headers["server-timing"]
+    assert [part.partition(";")[0] for part in header.split(", ")] == [
+        *("wait", "exec", "fetch", "commit", "render", "total")
+    ]
+
+
+def test_others_see_no_cost(site: Office) -> None:
+    """Neither the line nor the header."""
+    seen = site.browser("editor").get("/admin/course/list")
+    assert "in the database" not in seen.text
+    assert "server-timing" not in seen.response.headers
+
+
+def test_a_page_over_its_budget_is_a_finding(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a view declared it may cost is held against it."""
+    view = site.site.view_called("course")
+    monkeypatch.setattr(type(view), "max_statements", 1)
+    site.browser("editor").get("/admin/course/list")
+    seen = site.browser("ops").get("/admin/metrics/findings")
+    assert "Course list is over its budget" in seen.text
+    assert "1 declared" in seen.text
+
+
+def test_every_list_keeps_its_budget(site: Office) -> None:
+    """No list costs more statements than its view declares."""
+    site.backoffice.keeper.recorder.reset()
+    browser = site.fresh("admin")
+    for view in site.site.views:
+        assert browser.get(f"/admin/{view.identity}/list").status == 200
+    found = site.backoffice.keeper.picture().findings.values()
+    assert [one.text for one in found if one.kind == "over budget"] == []
+
+
+def test_the_menu_tells_the_state_to_ops_alone(site: Office) -> None:
+    """One line at its foot."""
+    assert "Healthy, pool" in site.browser("ops").get("/admin/").text
+    assert "Healthy, pool" not in site.browser("editor").get("/admin/").text
+
+
+class TestMachines:
+    """Who may read what without a session."""
+
+    @staticmethod
+    def client(site: Office, host: str) -> TestClient:
+        """A program at an address."""
+        return TestClient(site.app, client=(host, 5))
+
+    def test_this_machine_reads_all(self, site: Office) -> None:
+        """Over both kinds of addresses."""
+        for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+            client = self.client(site, host)
+            assert client.get("/metrics").status_code == 200
+            assert "pools" in client.get("/healthz").json()
+
+    def test_what_a_proxy_sends_is_not_from_here(self, site: Office) -> None:
+        """A forwarding header means that somebody else asks."""
+        client = self.client(site, "127.0.0.1")
+        headers = {"x-forwarded-for": "127.0.0.1"}
+        assert client.get("/metrics", headers=headers).status_code == 403
+        assert set(client.get("/healthz", headers=headers).json()) == {"status"}
+
+    def test_a_stranger_gets_the_word(self, site: Office) -> None:
+        """And the code, which is what matters to a machine."""
+        client = self.client(site, "203.0.113.9")
+        answer = client.get("/healthz")
+        assert set(answer.json()) == {"status"}
+        assert answer.headers["content-type"].startswith("application/health+json")
+        assert client.get("/metrics").status_code == 403
+
+    def test_a_token_or_an_allowed_address_opens(self, site: Office) -> None:
+        """The right token from anywhere; any address of the list without one."""
+        from pydantic import SecretStr
+
+        given = {
+            "metrics_token": SecretStr("t0ken"),
+            "metrics_allow": ["203.0.113.0/24"],
+        }
+        with opened(site.engine.url, observability=given) as office:
+            far = self.client(office, "198.51.100.1")
+            right = {"authorization": "Bearer t0ken"}
+            assert far.get("/metrics", headers=right).status_code == 200
+            wrong = {"authorization": "Bearer other"}
+            assert far.get("/metrics", headers=wrong).status_code == 403
+            near = self.client(office, "203.0.113.9")
+            assert near.get("/metrics").status_code == 200
+
+    def test_a_session_of_ops_opens_the_details(self, site: Office) -> None:
+        """Of /healthz; an editor's gives the word."""
+        assert "pools" in site.browser("ops").client.get("/healthz").json()
+        assert "pools" not in site.browser("editor").client.get("/healthz").json()
+
+
+def test_the_pool_of_a_request_is_told_by_the_one_who_holds(site: Office) -> None:
+    """Connection, view, user and request of a page that runs stand on one line."""
+    own = create_engine(site.engine.url)
+    editor, ops = site.browser("editor"), site.browser("ops")
+    with own.connect() as root:
+        root.execute(text("LOCK TABLE schools"))
+        thread = threading.Thread(target=editor.get, args=("/admin/school/list",))
+        thread.start()
+        while not any(
+            one.blocked_by for one in read_activity(site.backoffice.ops).value or ()
+        ):
+            pass
+        seen = ops.get("/admin/metrics/connections")
+        root.rollback()
+        thread.join()
+    own.dispose()
+    held = [row for row in seen.rows if "Schools, list" in row]
+    assert held
+    assert all(NAMES["editor"] in row for row in held)

@@ -5,8 +5,9 @@ comes from the database is escaped, here as there.
 """
 
 from collections.abc import Callable, Sequence
+from html import escape  # several times as quick as markupsafe's, which makes Markup
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from backoffice.admin.presentation import Cell
 
@@ -65,7 +66,7 @@ def _muted(cell: Cell) -> str:
 
 
 def _mono(cell: Cell) -> str:
-    text: str = escape(cell.text)
+    text = escape(cell.text)
     if cell.url:
         text = f'<a href="{escape(cell.url)}">{text}</a>'
     return f'<span class="mono"{_title(cell)}>{text}</span>'

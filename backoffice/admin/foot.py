@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # The other processes' files are read at most so often.
 READ_EVERY = 5.0
+# Every page has the line; to add up a minute of waits for each would be half its work.
+KEPT_FOR = 1.0
 
 
 class FootLine:
@@ -24,11 +26,17 @@ class FootLine:
         self.site = site
         self._others: list[PoolStatus] = []
         self._read_at = float("-inf")
+        self._kept: tuple[float, Foot] | None = None
 
     def now(self) -> Foot:
-        """The line, as of now for this process."""
-        keeper = self.site.backoffice.keeper
+        """The line, as of this second for this process."""
         now = monotonic()
+        if self._kept is None or now - self._kept[0] > KEPT_FOR:
+            self._kept = (now, self._line(now))
+        return self._kept[1]
+
+    def _line(self, now: float) -> Foot:
+        keeper = self.site.backoffice.keeper
         if now - self._read_at > READ_EVERY:
             self._read_at = now
             snapshots = keeper.snapshots

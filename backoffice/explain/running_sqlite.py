@@ -52,7 +52,9 @@ def _explained(driver: sqlite3.Connection, one: Caught) -> Explained:
         rows = driver.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
         plan = _tree(rows)
     except sqlite3.Error as error:
-        problem = f"The database refused it ({error.sqlite_errorname})."
+        # The driver's own errors, several statements among them, have no name.
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        problem = f"The database refused it ({name})."
     finally:
         driver.set_progress_handler(None, 0)
     return Explained(one, kind, how, plan, problem, time.monotonic() - begun)

@@ -110,7 +110,9 @@ def test_every_class_in_use_is_known() -> None:
     assert used <= known
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "template", TEMPLATES, ids=lambda path: path.parent.name + "-" + path.name
+)
 def test_nothing_is_inline(template: Path) -> None:
     """A strict content security policy finds nothing to forbid."""
     text = template.read_text()

@@ -1,0 +1,95 @@
+"""SQLite's own words about a plan, and what they mean."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from backoffice.errors import Refused
+from backoffice.explain.findings import Searched, Severity, Subject
+from backoffice.explain.report import Question, make_report
+from backoffice.explain.running_postgresql import How
+from backoffice.explain.running_sqlite import explain, judge, sentences
+from backoffice.explain.statement import Caught
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """A database with one table and one index."""
+    engine = create_engine(f"sqlite:///{tmp_path}/a.db")
+    with engine.begin() as connection:
+        connection.execute(
+            text("CREATE TABLE people (id INTEGER PRIMARY KEY, name, k)")
+        )
+        connection.execute(text("CREATE INDEX people_k ON people (k)"))
+        connection.execute(text("INSERT INTO people VALUES (1, 'a', 2)"))
+    return engine
+
+
+def words(engine: Engine, sql: str, values: object = ()) -> list[str]:
+    """The sentences of a plan."""
+    (one,) = explain(engine, [Caught("", sql, values)])  # type: ignore[arg-type]
+    assert one.problem == ""
+    return list(sentences(one.plan))
+
+
+def test_a_scan_is_found(engine: Engine) -> None:
+    """And the field that causes it, in the words of the view."""
+    subject = Subject(
+        view="PersonAdmin",
+        table="people",
+        searched=(Searched("name", "people", "name", "contains"),),
+        is_searched=True,
+    )
+    (one,) = explain(
+        engine, [Caught("", "SELECT * FROM people WHERE name LIKE ?", ("%a%",))]
+    )
+    (finding,) = judge(one.plan, subject)
+    assert finding.severity is Severity.WARN
+    assert "In PersonAdmin, drop `name` from column_searchable_list" in finding.advice
+
+
+def test_an_index_is_no_trouble(engine: Engine) -> None:
+    """Looking something up is what it is for."""
+    (one,) = explain(engine, [Caught("", "SELECT * FROM people WHERE k = ?", (2,))])
+    assert judge(one.plan) == ()
+
+
+def test_without_values_the_plan_is_for_any(engine: Engine) -> None:
+    """As for a statement of the slow log."""
+    (one,) = explain(engine, [Caught("", "SELECT * FROM people WHERE k = $1")])
+    assert one.how is How.GENERIC
+    assert any("people_k" in word for word in sentences(one.plan))
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM people", "UPDATE people SET name = 'x'"])
+def test_what_writes_is_planned_and_not_run(engine: Engine, sql: str) -> None:
+    """Its rows are there afterwards."""
+    assert words(engine, sql)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT name FROM people")) == "a"
+
+
+def test_two_statements_are_refused(engine: Engine) -> None:
+    """The driver takes one."""
+    (one,) = explain(engine, [Caught("", "SELECT 1; DELETE FROM people", ())])
+    assert one.plan is None
+    assert one.problem
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM people")) == 1
+
+
+def test_what_has_no_plan_is_refused(engine: Engine) -> None:
+    """PRAGMA and the like are nobody's statements."""
+    with pytest.raises(Refused):
+        explain(engine, [Caught("", "PRAGMA user_version = 5", ())])
+
+
+def test_the_report_says_that_nothing_was_run(engine: Engine) -> None:
+    """And that SQLite has no EXPLAIN that measures."""
+    asked = Caught("Rows", "SELECT * FROM people ORDER BY name", ())
+    report = make_report(engine, Question("People", (asked,)), measure=True).report
+    assert report.dialect == "sqlite"
+    assert report.why_not_measured
+    assert "nothing was run" in report.limits
+    assert report.statements[0].plan

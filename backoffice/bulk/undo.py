@@ -18,6 +18,7 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    func,
     literal,
     literal_column,
     or_,
@@ -92,9 +93,7 @@ class _Entries:
         differ = [
             and_(
                 self._has(name),
-                cast(
-                    kept(self._column(name), self._column(name)), JSONB
-                ).is_distinct_from(self._pair(name, 1)),
+                self._present(name).is_distinct_from(self._pair(name, 1)),
             )
             for name in self.run.attributes
         ]
@@ -104,6 +103,12 @@ class _Entries:
             .where(self._of_row(), or_(*differ))
             .correlate(self.target.table)
         )
+
+    def _present(self, name: str) -> ColumnElement[Any]:
+        """What a column holds, as the audit keeps it: NULL is JSON's null there."""
+        own = self._column(name)
+        nothing = literal_column("'null'::jsonb", JSONB)
+        return func.coalesce(cast(kept(own, own), JSONB), nothing)
 
     def old_value(self, name: str) -> ColumnElement[Any]:
         """What a column was before the run; what it is where the run left it."""

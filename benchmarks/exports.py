@@ -43,7 +43,7 @@ def peak_memory(pid: int, *, fresh: bool = False) -> int:
     """The most resident memory of a process, since it was asked for afresh."""
     if fresh:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
-        return psutil.Process(pid).memory_info().rss
+        return int(psutil.Process(pid).memory_info().rss)
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024

@@ -44,7 +44,7 @@ from backoffice.admin.pages import (
     statement,
     theme,
 )
-from backoffice.admin.pages.chosen import resolved
+from backoffice.admin.pages.chosen import pool_trouble, resolved
 from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
@@ -147,7 +147,11 @@ class Site(sqladmin.Admin):
         # What came of ending sessions, for /metrics: (signal, outcome) to number.
         self.cancels: dict[tuple[str, str], int] = {}
         # Its connections are the exports': no page waits for what it holds.
-        self.worker = Worker(backoffice.exports, functools.partial(resolved, self))
+        self.worker = Worker(
+            backoffice.exports,
+            functools.partial(resolved, self),
+            trouble=functools.partial(pool_trouble, self),
+        )
         super().__init__(
             app,
             # SQLAdmin changes the maker it is given (autoflush): it gets its own.

@@ -12,6 +12,8 @@ from backoffice.admin.call import Call
 from backoffice.admin.fields import names_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.listing import selection_words, spec_for
+from backoffice.admin.panels import fullest, is_full
+from backoffice.admin.words import share
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.target import Chosen, Target, among
@@ -286,6 +288,17 @@ def resolved(site: "Site", session: Session, run: Run) -> tuple[Target, Change]:
             is_deletion=True,
         )
     return target, spec.change(view, run.parameters)
+
+
+def pool_trouble(site: "Site") -> str:
+    """Why long work should wait: people need the connections; "" where they do not."""
+    status = fullest(site.backoffice.keeper.pools())
+    if status is None or status.max is None:
+        return ""
+    if is_full(status) or status.recent_timeouts:
+        used = share(status.checked_out, status.max)
+        return f"the pool is at {used}; it goes on when there is room again."
+    return ""
 
 
 def _delete_usual(view: ModelView, session: Session, record: Any) -> None:

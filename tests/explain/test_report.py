@@ -137,3 +137,41 @@ def test_values_of_few_reports_are_kept() -> None:
         memory.keep(number, (), ())
     assert memory.recall(4) is None
     assert memory.recall(5) is not None
+
+
+@pytest.mark.parametrize(
+    ("condition", "values", "order"),
+    [
+        ("guardian = %(a)s::text", {"a": "nobody"}, "id"),
+        ("guardian = %(a)s::text AND birth_date > '2012-01-01'", {"a": "x"}, "id"),
+        ("birth_date < %(a)s::date", {"a": "1990-01-01"}, "id"),
+        ("guardian = %(a)s::text", {"a": "parent 7"}, "birth_date, id"),
+    ],
+)
+def test_the_advice_works(
+    demo_engine: Engine, condition: str, values: Any, order: str
+) -> None:
+    """The index, made as it is written, takes the finding and the cost away."""
+    own = create_engine(demo_engine.url, poolclass=NullPool)
+    with own.begin() as connection:
+        connection.execute(text(STUDENTS))
+        connection.execute(text("ANALYZE students"))
+    sql = f"SELECT * FROM students WHERE {condition} ORDER BY {order} LIMIT 51"
+    question = Question("Students", (Caught("Rows", sql, values),))
+    before = make_report(own, question).report.statements[0]
+    (finding,) = [one for one in before.findings if one.rule in ("P3", "P4", "P14")]
+    with own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(finding.sql))
+    after = make_report(own, question).report.statements[0]
+    assert not [one for one in after.findings if one.rule in ("P3", "P4", "P14")]
+    assert after.cost is not None
+    assert before.cost is not None
+    assert after.cost * 10 < before.cost
+
+
+STUDENTS = """
+INSERT INTO schools (name) VALUES ('A school');
+INSERT INTO students (code, full_name, class_name, birth_date, guardian, school_id)
+  SELECT 'S' || g, 'name ' || g, '7A', date '2000-01-01' + g % 5000,
+         'parent ' || g % 9000, (SELECT id FROM schools)
+  FROM generate_series(1, 20000) g"""

@@ -71,9 +71,9 @@ def changes_of(entry: Entry, view: "ModelView | None") -> tuple[Change, ...]:
         old, new = entry.changes[key]
         if key in {"created_at", "updated_at"} and entry.action == "update":
             continue
-        if old is None and new is None:
-            continue
-        shown.append(Change(labels.get(key, words(key)), text_of(old), text_of(new)))
+        change = Change(labels.get(key, words(key)), text_of(old), text_of(new))
+        if change.old or change.new:
+            shown.append(change)
     return tuple(shown)
 
 

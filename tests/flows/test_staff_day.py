@@ -64,6 +64,44 @@ def test_a_record_is_found_changed_told_of_and_deleted(site: Office) -> None:
     assert "deleted" in told.text
 
 
+def test_a_history_says_no_more_than_it_knows(site: Office) -> None:
+    """What is new was not "empty" before; what was no text and is none is no change."""
+    browser = site.browser("editor")
+    form = browser.get("/admin/school/create")
+    assert browser.submit(form, {"name": "Told once"}).status == 303
+    key = site.value("SELECT id FROM schools WHERE name = 'Told once'")
+    told = browser.get(f"/admin/school/history/{key}").text
+    assert "Name Told once" in told
+    assert "became" not in told
+    gone = browser.get(f"/admin/school/delete/{key}")
+    browser.post(gone.form().action, gone.form().data({}))
+    told = browser.get(f"/admin/school/history/{key}").text
+    assert "deleted" in told
+    assert "became" not in told
+
+
+def test_a_password_changed_is_no_pair_of_dots(site: Office) -> None:
+    """Of a secret the history says that it changed, and nothing else."""
+    site.run(
+        "INSERT INTO backoffice_audit (at, actor_label, action, view, table_name, key, "
+        "label, changes, request_id) VALUES (now(), 'root', 'update', 'account', "
+        "'backoffice_users', '1', 'Vera', :changes, '')",
+        changes='{"password_hash": ["…", "…"]}',
+    )
+    told = site.browser("admin").get("/admin/history").text
+    assert "Password hash changed" in told
+
+
+def test_a_name_of_blanks_can_be_opened(site: Office) -> None:
+    """Where nobody would see the link, the key stands in its place."""
+    browser = site.browser("editor")
+    form = browser.get("/admin/school/create")
+    assert browser.submit(form, {"name": "   "}).status == 303
+    key = site.value("SELECT id FROM schools WHERE name = '   '")
+    seen = browser.get("/admin/school/list")
+    assert any(row[0] == str(key) for row in seen.rows)
+
+
 def test_a_record_is_created_and_another_one_offered(site: Office) -> None:
     """Pressing "Save and add another" saves and gives an empty form."""
     school = site.add(make_school)

@@ -308,7 +308,8 @@ class Shown:
             own = cells[at]
             if prefix:
                 url = f"{prefix}{quote(key, safe='')}{suffix}"
-                text = own.text if own.kind != "empty" else key
+                is_named = own.kind != "empty" and own.text.strip()
+                text = own.text if is_named else key
                 cells[at] = Cell(shortened(text, LONGEST_NAME), "link", url)
             rows.append(Row(key, own.text, tuple(cells)))
         return tuple(rows)

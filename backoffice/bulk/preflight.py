@@ -92,6 +92,8 @@ class Preflight:
     locked: tuple[Left, ...] = ()
     samples: tuple[Sample, ...] = ()
     attributes: tuple[str, ...] = ()
+    # What trying took, and what all of it would, with its audit.
+    spent: float | None = None
     seconds: float | None = None
     written: int | None = None
     triggers: tuple[TriggerHit, ...] = ()
@@ -403,6 +405,7 @@ def _told(
     written = (finding.written or 0) + AUDIT_BYTES * len(changed)
     return replace(
         told,
+        spent=finding.seconds,
         seconds=finding.seconds * AUDIT_TIME * told.share,
         written=int(written * told.share),
     )
@@ -498,7 +501,9 @@ def _look_each(
         attributes=_touched(target, change, entries),
         statement="",
     )
-    return replace(told, seconds=spent * told.share if tried else None)
+    if not tried:
+        return told
+    return replace(told, spent=spent, seconds=spent * told.share)
 
 
 def _entries(session: Session, last: int) -> list[Any]:

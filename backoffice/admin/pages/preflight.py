@@ -155,9 +155,7 @@ def verdict_of(
 
 def tried_words(found: Preflight) -> str:
     """How it is known."""
-    spent = (
-        f" in {words.duration(found.seconds / found.share)}" if found.seconds else ""
-    )
+    spent = f" in {words.duration(found.spent)}" if found.spent else ""
     if found.is_whole:
         which = "all of them" if found.count > 1 else "it"
         return f"It was tried on {which}{spent} and rolled back. Nothing was written."

@@ -80,10 +80,9 @@ BEGIN
     EXECUTE format('REVOKE SELECT ON %s FROM {ROLE}', place);
   END LOOP;
   EXECUTE format($make${_FUNCTION}$make$, array_to_string(places, ', '));
-  REVOKE ALL ON FUNCTION {SCHEMA}.measure(text[], text) FROM PUBLIC;
+  -- Who may use the schema may call it: its owner, and nobody else.
+  REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
   GRANT USAGE, CREATE ON SCHEMA {SCHEMA} TO {ROLE};
-  EXECUTE format('GRANT EXECUTE ON FUNCTION {SCHEMA}.measure(text[], text) TO %I',
-                 current_user);
   ALTER FUNCTION {SCHEMA}.measure(text[], text) OWNER TO {ROLE};
   REVOKE CREATE ON SCHEMA {SCHEMA} FROM {ROLE};
 EXCEPTION WHEN insufficient_privilege THEN

@@ -198,7 +198,8 @@ def slow_row(site: "Site", one: SlowEntry) -> SlowRow:
 def outcome(one: SlowEntry) -> str:
     """How a call ended, or why it counts as slow."""
     if one.error:
-        return one.error if one.reason == "failed" else f"{one.reason}, {one.error}"
+        is_told = one.reason == "failed" or not one.error.isalnum()
+        return one.error if is_told else f"{one.reason}, {one.error}"
     if one.baseline_ms is not None:
         return f"usually {ms(one.baseline_ms)}"
     return "done"

@@ -163,6 +163,7 @@ class Picture:
         self.fingerprints = 0
         self.slow_dropped = 0
         self.reset_at: float | None = None
+        self.since: float | None = None
         self.overhead: Counter[str] = Counter()
         self.operations: dict[tuple[str, str, str], Histogram] = {}
         self.returned: dict[tuple[str, str], Histogram] = {}
@@ -254,6 +255,9 @@ class Picture:
         self.calls += data.get("calls", 0)
         self.evicted += data.get("evicted", 0)
         self.slow_dropped += data.get("slow_dropped", 0)
+        begun = data.get("started") or data.get("since")
+        if begun is not None:
+            self.since = min(begun, self.since or begun)
         reset = data.get("reset_at")
         if reset is not None:
             self.reset_at = max(reset, self.reset_at or reset)
@@ -335,6 +339,7 @@ class Picture:
             "evicted": self.evicted + max(0, len(leading) - limit),
             "slow_dropped": self.slow_dropped,
             "reset_at": self.reset_at,
+            "since": self.since,
             "overhead": dict(self.overhead),
             "operations": _histograms_json(self.operations),
             "returned": _histograms_json(self.returned),

@@ -61,7 +61,7 @@ ORDERS = {
     "new": "New since migration",
 }
 REFRESH = 10
-TOP, SLOW, ROWS = 6, 5, 8
+TOP, SLOW, ROWS = 6, 5, 6
 LEVELS = {
     Health.HEALTHY: ("ok", "check"),
     Health.UNKNOWN: ("warn", "warn"),
@@ -169,18 +169,14 @@ def own_overhead(picture: Picture) -> str:
 
 
 def since(picture: Picture) -> str:
-    """When counting began."""
-    begun = [one.started for one in picture.processes]
-    if picture.reset_at is not None:
-        return at(picture.reset_at).text
-    return at(min(begun)).text if begun else "the beginning"
+    """When counting began: the processes that are gone have counted, too."""
+    begun = picture.reset_at or picture.since
+    return at(begun).text if begun is not None else "the beginning"
 
 
 def hours(picture: Picture) -> float:
     """For how long has been counted."""
-    begun = picture.reset_at or min(
-        (one.started for one in picture.processes), default=time.time()
-    )
+    begun = picture.reset_at or picture.since or time.time()
     return max(0.0, time.time() - begun) / 3600
 
 
@@ -297,11 +293,18 @@ class Drawing:
                 f"Healthy since {at(begun).text}. All {checks} are within their limits."
             )
         word = "Unhealthy" if worst.health is Health.UNHEALTHY else "Warning"
-        return f"{word} for {duration(worst.seconds)}: {self.words_of(worst)}."
+        lasting = f" for {duration(worst.seconds)}" if worst.seconds >= 1 else ""
+        return f"{word}{lasting}: {self.words_of(worst)}."
 
     def words_of(self, verdict: Any) -> str:
         """A verdict as a person says it."""
         status = fullest(self.picture.pools)
+        if verdict.rule == "waits":
+            status = max(
+                (one for one in self.picture.pools if one.max is not None),
+                key=lambda one: (one.recent_timeouts or 0, one.wait_p95_ms or 0.0),
+                default=status,
+            )
         if verdict.rule in {"utilization", "waiters", "waits"} and status is not None:
             name = self.found.names.get(status.process, "a process")
             words = (

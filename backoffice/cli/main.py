@@ -45,6 +45,7 @@ def find_root(start: Path) -> Path:
 def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
     """Run a command in the project in `root`; 0 done, 1 failed, 2 not understood."""
     _end_cleanly_when_told()
+    _have_somewhere_to_write()
     given, show_traceback = _without_common(arguments)
     try:
         code = _run(given, root, program)
@@ -188,6 +189,12 @@ def _without_common(arguments: Sequence[str]) -> tuple[list[str], bool]:
     show_traceback = "--traceback" in before
     kept = [one for one in before if one not in ("--traceback", "--no-color")]
     return [*kept, *after], show_traceback
+
+
+def _have_somewhere_to_write() -> None:
+    """Started with its output closed, a command has no stream at all; it needs one."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
 def _end_cleanly_when_told() -> None:

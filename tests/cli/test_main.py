@@ -56,6 +56,24 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_closed_output_is_no_fault() -> None:
+    """Started with stdout closed, a command does its work without a traceback."""
+    code = (
+        "import sys; from pathlib import Path;"
+        "from backoffice.cli.main import run_command_line;"
+        f"sys.exit(run_command_line(['config'], Path({str(ROOT)!r}), 'manage.py'))"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_unknown_command(manage: Manage) -> None:
     """A mistyped command is a usage error, with what may have been meant."""
     said = manage("migrat")

@@ -92,6 +92,22 @@ def test_a_password_changed_is_no_pair_of_dots(site: Office) -> None:
     assert "Password hash changed" in told
 
 
+def test_no_filter_is_offered_that_would_show_every_row(site: Office) -> None:
+    """A class that was left empty is no box without a word that filters nothing."""
+    site.add(make_student, class_name="")
+    page = site.browser("viewer").get("/admin/student/list").response.text
+    assert 'name="class_name"' in page
+    assert 'name="class_name" value=""' not in page
+
+
+def test_a_mistake_in_an_address_is_named_once(site: Office) -> None:
+    """An unknown filter is not called by its name twice."""
+    seen = site.browser("viewer").get("/admin/student/list?nosuch=1")
+    assert seen.status == 400
+    assert "nosuch is not a filter of this list" in seen.text
+    assert "nosuch nosuch" not in " ".join(seen.text.split())
+
+
 def test_a_name_of_blanks_can_be_opened(site: Office) -> None:
     """Where nobody would see the link, the key stands in its place."""
     browser = site.browser("editor")

@@ -399,10 +399,18 @@ class Shown:
         return next((v for k, v in self.call.query_items if k == name), "")
 
     def choices_of(self, field: FilterField) -> list[tuple[str, str]]:
-        """Declared values, else those that the page has read."""
+        """Declared values, else those that the page has read.
+
+        Without those that an address cannot carry: a blank one there is no filter,
+        so that ticking it would show every row.
+        """
         if field.choices:
             return list(field.choices)
-        return [(c.value, c.label) for c in self.page.choices.get(field.path, ())]
+        return [
+            (c.value, c.label if c.label.strip() else c.value)
+            for c in self.page.choices.get(field.path, ())
+            if c.value.strip()
+        ]
 
     def name_of(self, field: FilterField, text: str) -> str:
         """What a chosen value is called: by its choice, or by asking for the record."""
@@ -431,7 +439,11 @@ class Shown:
                 item for item in self.call.query_items if item[0] != problem.parameter
             ]
             url = self.url + ("?" + urlencode(items) if items else "")
-            label = self.spec.label(problem.parameter.partition("__")[0])
+            name = problem.parameter.partition("__")[0]
+            label = self.spec.label(name)
+            if problem.message.startswith(f"{label} "):
+                # Of a name that the list does not know the sentence says it already.
+                label = "Filter"
             if problem.parameter in {"search", "sortBy", "sort", "page", "pageSize"}:
                 label = {"search": "Search", "page": "Page", "pageSize": "Page"}.get(
                     problem.parameter, "Order"

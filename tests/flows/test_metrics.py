@@ -10,7 +10,9 @@ from sqlalchemy import Connection, create_engine, text
 from starlette.testclient import TestClient
 
 from backoffice.audit.models import AuditEntry
+from backoffice.database.session import Actor, Place, unit_of_work
 from backoffice.observability.activity import read_activity
+from tests.factories import make_course
 from tests.office import NAMES, Office, opened
 
 PAGES = ("", "/connections", "/checks", "/findings", "/tables")
@@ -410,3 +412,24 @@ def test_the_pool_of_a_request_is_told_by_the_one_who_holds(site: Office) -> Non
     held = [row for row in seen.rows if "Schools, list" in row]
     assert held
     assert all(NAMES["editor"] in row for row in held)
+
+
+def test_a_save_that_waits_is_told_for_whom(site: Office) -> None:
+    """The form comes back with what was typed, and names the colleague in the way."""
+    course = site.add(make_course)
+    limits = {"lock_timeout": 1.0, "statement_timeout": 5.0}
+    with opened(site.engine.url, database=limits) as office:
+        browser = office.fresh("editor")
+        page = browser.get(f"/admin/course/edit/{course.id}")
+        with unit_of_work(
+            office.backoffice.sessions,
+            actor=Actor("7", "Grace Mensah"),
+            place=Place("course", "edit"),
+        ) as session:
+            session.execute(
+                text("SELECT 1 FROM courses WHERE id = :k FOR UPDATE"), {"k": course.id}
+            )
+            seen = browser.submit(page, {"title": "Typed and kept"})
+    assert seen.status == 409
+    assert "Grace Mensah has been writing this in Courses" in seen.text
+    assert seen.form().value("title") == "Typed and kept"

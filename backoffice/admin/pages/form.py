@@ -18,6 +18,7 @@ from backoffice.admin.fields import (
     typed_fields,
 )
 from backoffice.admin.frame import frame
+from backoffice.admin.lock_watch import told_who_is_in_the_way
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.details import (
     back_query,
@@ -155,7 +156,8 @@ def update(call: Call) -> Reply:
     record_changes(call.session)
     try:
         values.update(merged_choices(call, shown))
-        changed, record = write(call, view, fields, values, shown)
+        with told_who_is_in_the_way(call):
+            changed, record = write(call, view, fields, values, shown)
     except Stale as stale:
         call.session.rollback()
         mine = {k: v for k, v in values.items() if not same_text(v, shown[k])}

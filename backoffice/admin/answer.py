@@ -23,7 +23,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from backoffice.admin import failures
-from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed
+from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed, address
 from backoffice.admin.cookies import (
     MESSAGE_COOKIE,
     OPS_COOKIE,
@@ -34,7 +34,7 @@ from backoffice.admin.cookies import (
 from backoffice.admin.cost import cost_of, with_total
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.ops_pass import VALID_FOR, is_due, make_pass
-from backoffice.admin.presentation import Message
+from backoffice.admin.presentation import Action, Message
 from backoffice.admin.templating import render
 from backoffice.admin.visitor import form_owner, new_visitor
 from backoffice.auth.csrf import check_token
@@ -422,6 +422,9 @@ class Answering:
         if isinstance(error, LoginNeeded):
             return await self.login_needed(request)
         problem = failures.problem_of(error, request)
+        login = getattr(request.state, "login", None)
+        if not problem.actions and login is not None:
+            problem = replace(problem, actions=self.ways_out(request, login))
         if problem.is_fault:
             logger.error(
                 "request %s failed\n%s", current_request_id(), failures.for_log(error)
@@ -430,10 +433,17 @@ class Answering:
             return json_response(
                 Data({"error": problem.heading, "detail": problem.text}, problem.status)
             )
-        login = getattr(request.state, "login", None)
         frame = plain_frame(self.site, request, login, problem)
         html = render("error", problem.view(), frame, self.site.backoffice.root)
         return HTMLResponse(html, problem.status, headers=problem.headers)
+
+    def ways_out(self, request: Request, login: Login) -> tuple[Action, ...]:
+        """Where to go on from an error: the list that it was about, else the start."""
+        view = self.site.view_called(request.path_params.get("identity", ""))
+        if view is not None and self.site.may(login.role, "list", view):
+            url = address(self.site.base_url, view.identity, "list")
+            return (Action(f"All {view.name_plural.lower()}", url),)
+        return (Action("To the start", f"{self.site.base_url}/"),)
 
     async def login_needed(self, request: Request) -> Response:
         """Lead to the login page, and keep what was typed for afterwards."""

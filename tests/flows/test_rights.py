@@ -275,6 +275,17 @@ def test_a_refusal_says_which_role_it_needs(site: Office) -> None:
     assert "You are a viewer; changing Students needs the role editor" in seen.text
 
 
+def test_an_error_page_is_no_dead_end(site: Office) -> None:
+    """It leads to the list it was about, where one may see that; else to the start."""
+    admin, viewer = site.browser("admin"), site.browser("viewer")
+    gone = admin.get("/admin/student/details/99999999")
+    assert (gone.status, gone.link("All students")) == (404, "/admin/student/list")
+    nowhere = admin.get("/admin/nowhere")
+    assert (nowhere.status, nowhere.link("To the start")) == (404, "/admin/")
+    closed = viewer.get("/admin/account/list")
+    assert (closed.status, closed.link("To the start")) == (403, "/admin/")
+
+
 def test_what_a_view_rules_out_is_no_matter_of_roles(site: Office) -> None:
     """An admin is not sent to an administrator."""
     for action, done in (("create", "created"), ("edit/1", "changed")):

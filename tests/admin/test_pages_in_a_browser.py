@@ -78,6 +78,12 @@ def open_page(browser: Browser, name: str, **options: object) -> Page:
     return page
 
 
+def close(page: Page) -> None:
+    """Leave a page for good, whatever it still asks for or wants to say."""
+    page.unroute_all(behavior="ignoreErrors")
+    page.context.close()
+
+
 def violations(page: Page, rules: dict[str, list[str]]) -> list[tuple[str, str]]:
     """What axe-core finds, each with the first element that it was found in."""
     found = Axe().run(page, options=rules).response["violations"]
@@ -89,7 +95,7 @@ def students(browser: Browser) -> Iterator[Page]:
     """The list of students."""
     page = open_page(browser, "list")
     yield page
-    page.context.close()
+    close(page)
 
 
 @pytest.fixture
@@ -97,7 +103,7 @@ def form(browser: Browser) -> Iterator[Page]:
     """A form that was refused."""
     page = open_page(browser, "form")
     yield page
-    page.context.close()
+    close(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -122,7 +128,7 @@ def test_everybody_can_use_it(
     assert violations(page, COLOURS if scheme == "dark" else RULES) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert errors == []
-    page.context.close()
+    close(page)
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -133,7 +139,7 @@ def test_filters_can_be_used_by_everybody(browser: Browser, width: int) -> None:
     page.get_by_label("School, type a name").fill("an")
     page.get_by_role("option").first.wait_for()
     assert violations(page, RULES) == []
-    page.context.close()
+    close(page)
 
 
 def test_pages_work_without_scripts(browser: Browser) -> None:
@@ -143,7 +149,7 @@ def test_pages_work_without_scripts(browser: Browser) -> None:
     page.get_by_role("textbox", name="Class").fill("9B")
     page.get_by_role("button", name="Show rows").click()
     assert "class_name=9B" in page.url
-    page.context.close()
+    close(page)
 
 
 def test_slash_searches(students: Page) -> None:
@@ -297,4 +303,4 @@ def test_writing_together_chooses_it(browser: Browser) -> None:
     page = open_page(browser, "conflict")
     page.get_by_label("Note, written together").fill("Both are right.")
     expect(page.locator("#note-w")).to_be_checked()
-    page.context.close()
+    close(page)

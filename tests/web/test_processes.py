@@ -1,0 +1,96 @@
+"""Do the numbers of several server processes add up, and stay when one dies?"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import URL
+
+from tests.office import PASSWORD, office_url  # noqa: F401 - a fixture
+from tests.projects import ROOT
+
+COUNT = "db_client_operation_duration_seconds_count"
+
+
+@pytest.fixture
+def served(office_url: URL, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+    """The address of three server processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = {
+        **os.environ,
+        "BACKOFFICE_DATABASE__URL": office_url.render_as_string(hide_password=False),
+        "BACKOFFICE_OBSERVABILITY__METRICS_DIRECTORY": str(tmp_path),
+        "BACKOFFICE_OBSERVABILITY__SNAPSHOT_SECONDS": "0.1",
+        "BACKOFFICE_WEB__PROCESSES": "3",
+        "BACKOFFICE_WEB__PORT": str(port),
+    }
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "manage.py", "runserver"],
+        env=environ,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while len(pids(address)) < 3:
+            assert process.poll() is None
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def pids(address: str) -> set[int]:
+    """The server processes that report."""
+    try:
+        pools = httpx.get(f"{address}/healthz", timeout=5).json()["pools"]
+    except (httpx.HTTPError, KeyError, ValueError):
+        return set()
+    return {pool["process"] for pool in pools}
+
+
+def total(address: str) -> float:
+    """How many statements all processes have counted."""
+    lines = httpx.get(f"{address}/metrics", timeout=5).text.splitlines()
+    return sum(float(one.split()[-1]) for one in lines if one.startswith(COUNT))
+
+
+def logged_in(address: str) -> httpx.Cookies:
+    """The cookies of a viewer."""
+    with httpx.Client(base_url=address, timeout=10) as client:
+        found = re.search(
+            r'name="csrf" value="([^"]+)"', client.get("/admin/login").text
+        )
+        assert found is not None
+        given = {"csrf": found[1], "email": "viewer@example.org", "password": PASSWORD}
+        assert client.post("/admin/login", data=given).status_code == 303
+        return client.cookies
+
+
+def test_three_add_up_and_none_is_lost(served: str) -> None:
+    """The sum is of all of them; killing one makes no total fall."""
+    cookies = logged_in(served)
+    for _ in range(30):
+        httpx.get(f"{served}/admin/course/list", cookies=cookies, timeout=10)
+    before, known = total(served), pids(served)
+    victim = min(known)
+    os.kill(victim, signal.SIGKILL)
+    while victim in pids(served):
+        pass
+    assert before >= 90
+    assert total(served) >= before
+    exposed = httpx.get(f"{served}/metrics", timeout=5).text
+    found = re.search(r'backoffice_workers\{kind="server"\} (\d)', exposed)
+    assert found is not None
+    assert int(found[1]) >= 2

@@ -115,5 +115,7 @@ class Worker:
             self._rest(self.idle)
 
     def _rest(self, seconds: float) -> None:
+        if self._stopped.is_set():
+            return
         self._woken.wait(seconds)
         self._woken.clear()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,13 @@ def test_a_run_that_is_killed_again_and_again_ends_as_any_other(
     with Session(demo_engine) as session:
         keys: Any = session.scalars(select(AuditEntry.key)).all()
         assert len(keys) == len(set(keys)) == 24
+
+
+def test_a_worker_that_rests_ends_when_told_to(demo_engine: Engine) -> None:
+    """Nobody who stops the site waits for the end of a pause."""
+    worker = Worker(demo_engine, resolve, idle=3_600)
+    worker.start()
+    worker.stop(patience=30)
+
+    names = [thread.name for thread in threading.enumerate()]
+    assert "backoffice worker" not in names

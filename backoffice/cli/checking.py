@@ -235,8 +235,14 @@ def _unindexed_references(table: Table) -> Iterator[CheckMessage]:
 
 
 def _columns_of(index: Index) -> list[Any]:
-    """The columns of an index that covers all rows; a partial one covers some."""
+    """The columns of an index that covers all rows; a partial one covers some.
+
+    One that leaves out only where its column is NULL covers every row that refers.
+    """
+    columns = list(index.columns)
+    whole = f"{columns[0].name} IS NOT NULL" if columns else ""
     for options in index.dialect_options.values():
-        if options.get("where") is not None:
+        where = options.get("where")
+        if where is not None and str(where) != whole:
             return []
-    return list(index.columns)
+    return columns

@@ -116,7 +116,7 @@ def describe(view: ModelView, settings: Settings) -> Description:
         related=_related(view, mapper),
         label_keys=label_keys,
         labels={c.key: labels[c.key] for c in mapper.attrs},
-        search_label=_sentence([labels[f.path] for f in search]),
+        search_label=_sentence(list(dict.fromkeys(labels[f.path] for f in search))),
     )
 
 

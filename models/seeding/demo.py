@@ -31,7 +31,7 @@ SIZES = (
 # What `make run` says is worth trying.
 FIRST_STEPS = (
     "Students: search for two words at once, such as `wahyu sukma`, and open one.",
-    "Report cards: sort by semester, then by year, and correct a mark.",
+    "Report cards: sort by semester, filter one year, and correct a mark.",
     "Enrollments: put a student into a course that is full.",
     "Orders: place one of more pieces than there are in stock.",
     "Open one record in two tabs, save both, and see who was first.",

@@ -44,7 +44,7 @@ from backoffice.listing.query import FilterValue, ListQuery
 from backoffice.listing.spec import FilterField, ListSpec, Order
 
 # A name of the length of a text leads to the record by its beginning.
-LONGEST_NAME = 70
+LONGEST_NAME = 48
 MOVES = frozenset({"page", "after", "before"})
 
 

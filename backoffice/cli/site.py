@@ -1,6 +1,7 @@
 """The site as a command needs it: built to be looked at, or built to be served."""
 
 import atexit
+import gc
 import os
 import socket
 import sys
@@ -42,7 +43,26 @@ def application() -> Starlette:
     backoffice = opened.__enter__()
     # Closed while the modules that it takes are still there.
     atexit.register(opened.__exit__, None, None, None)
-    return create_app(backoffice)
+    app = create_app(backoffice)
+    collect_less()
+    return app
+
+
+# Containers made before the collector looks: a page of 50 rows makes some thousands,
+# nearly all of which end with the request by themselves. Python's own is 700, and a
+# whole heap of modules and mappers was gone through in mid-page again and again.
+COLLECT_AFTER = (20_000, 10, 20)
+
+
+def collect_less() -> None:
+    """Keep Python's collector from what stays, and from each page's short-lived rows.
+
+    A tenth of the time of a list page: what is alive once the application is built is
+    never garbage (https://docs.python.org/3/library/gc.html#gc.freeze).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def take_port(web: WebSettings) -> socket.socket:

@@ -311,6 +311,8 @@ def test_a_login_that_comes_late_reads_as_a_page(site: Office) -> None:
     """A login form without its cookie is refused as a page, not a fault."""
     page = site.stranger().get("/admin/login")
     client = TestClient(site.app, follow_redirects=False)
-    seen = read(client.post("/admin/login", data=page.form().data({})))
+    here = {"sec-fetch-site": "same-origin"}
+    sent = page.form().data({})
+    seen = read(client.post("/admin/login", data=sent, headers=here))
     assert seen.status == 403
     assert seen.heading

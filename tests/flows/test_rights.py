@@ -136,6 +136,8 @@ def test_nothing_changes_without_a_token(site: Office, role: str) -> None:
         {"sec-fetch-site": "same-site"},
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"referer": "https://evil.example/admin/"},
+        {},
     ],
 )
 def test_nothing_changes_from_another_site(

@@ -19,7 +19,10 @@ def main() -> None:
     assert "site" in Path(backoffice.__file__).parts, backoffice.__file__
     with open_backoffice(Path(directory)) as opened:
         client = TestClient(
-            create_app(opened), base_url="http://127.0.0.1", follow_redirects=False
+            create_app(opened),
+            base_url="http://127.0.0.1",
+            follow_redirects=False,
+            headers={"sec-fetch-site": "same-origin"},
         )
         login = client.get("/admin/login")
         answer = client.post(

@@ -45,6 +45,10 @@ async def kept(request: Request) -> Response:
     return PlainTextResponse("x", headers={"Cache-Control": "public, max-age=60"})
 
 
+HERE = "http://office.test"
+FROM_HERE = {"Origin": HERE}
+
+
 def client(**web: Any) -> TestClient:
     """A browser before an application of three pages, with these settings."""
     methods = ["GET", *UNSAFE]
@@ -57,7 +61,7 @@ def client(**web: Any) -> TestClient:
         ],
         middleware=pipeline(Settings(web=WebSettings(**web))),
     )
-    return TestClient(app, base_url="http://office.test", follow_redirects=False)
+    return TestClient(app, base_url=HERE, follow_redirects=False)
 
 
 # Origin
@@ -77,6 +81,7 @@ def client(**web: Any) -> TestClient:
         {"Origin": "null"},
         {"Origin": ""},
         {"Origin": "http://[broken"},
+        {"Referer": "http://evil.test/admin/student/create"},
     ],
 )
 def test_changes_from_elsewhere_are_refused(
@@ -96,12 +101,20 @@ def test_changes_from_elsewhere_are_refused(
         {"Sec-Fetch-Site": "none"},
         {"Origin": "http://office.test"},
         {"Origin": "https://office.test"},
-        {},
+        {"Referer": "http://office.test/admin/student/create?then=continue"},
     ],
 )
 def test_changes_from_here_pass(method: str, headers: dict[str, str]) -> None:
-    """Our own pages, and programs that are no browsers, go on to the token's check."""
+    """Our own pages, and programs that say so, go on to the token's check."""
     assert client().request(method, "/x", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("method", UNSAFE)
+def test_a_change_that_does_not_say_where_from_is_refused(method: str) -> None:
+    """A token alone is half of what is asked for."""
+    response = client().request(method, "/x")
+    assert response.status_code == 403
+    assert "Origin header" in response.text
 
 
 def test_links_from_elsewhere_work() -> None:
@@ -261,7 +274,9 @@ def chunks(sizes: Iterable[int]) -> AsyncIterator[bytes]:
 
 def test_a_body_within_the_limit_passes() -> None:
     """What is allowed arrives whole."""
-    assert client(**LIMIT).post("/x", content=b"x" * 1_000).json()["size"] == 1_000
+    body = b"x" * 1_000
+    answer = client(**LIMIT).post("/x", content=body, headers=FROM_HERE)
+    assert answer.json()["size"] == 1_000
 
 
 def test_a_declared_body_beyond_the_limit_is_refused() -> None:
@@ -302,7 +317,7 @@ async def _send_chunks(sizes: list[int]) -> tuple[int, int]:
         "path": "/x",
         "raw_path": b"/x",
         "query_string": b"",
-        "headers": [(b"host", b"office.test")],
+        "headers": [(b"host", b"office.test"), (b"origin", HERE.encode())],
         "scheme": "http",
         "server": ("office.test", 80),
     }

@@ -1,5 +1,6 @@
 """One request in the hands of a page, and what a page may answer."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -90,8 +91,8 @@ class Call:
 
     @property
     def key(self) -> str:
-        """The record's key as the address holds it."""
-        return str(self.request.path_params["pk"])
+        """The key of the record that the address is of."""
+        return key_of_part(str(self.request.path_params["pk"]))
 
     def may(self, action: str, view: "ModelView | None" = None) -> bool:
         """Whether this person may do this, by role and by the view's own flags."""
@@ -111,4 +112,20 @@ class Call:
 
 def address(base: str, *parts: str) -> str:
     """A path of quoted parts below `base`."""
-    return "/".join([base, *(quote(part, safe="") for part in parts)])
+    return "/".join([base, *map(quoted_part, parts)])
+
+
+# A browser takes a part of one or two dots for a way up the path, quoted or not.
+_DOTS, _MARKED_DOTS = re.compile(r"~*\.{1,2}"), re.compile(r"~+\.{1,2}")
+
+
+def quoted_part(text: str) -> str:
+    """A text as one part of a path; `.` and `..` stand behind a `~`."""
+    if _DOTS.fullmatch(text):
+        text = f"~{text}"
+    return quote(text, safe="")
+
+
+def key_of_part(part: str) -> str:
+    """The text of which `quoted_part` made this, once it is unquoted."""
+    return part[1:] if _MARKED_DOTS.fullmatch(part) else part

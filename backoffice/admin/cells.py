@@ -5,12 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper
 
 from backoffice.admin import words
+from backoffice.admin.call import quoted_part
 from backoffice.admin.description import ListColumn, column_at
 from backoffice.admin.presentation import Cell
 from backoffice.database.keys import format_key
@@ -51,13 +51,13 @@ def cell_maker(
     own = column.path.rpartition(".")[2]
     prefix = ""
     if related is not None and site.may(role, "details", related):
-        prefix = f"{site.base_url}/{quote(related.identity)}/details/"
+        prefix = f"{site.base_url}/{quoted_part(related.identity)}/details/"
 
     def reference(found: Any) -> Cell:
         cell = draw(getattr(found, own))
         if not prefix:
             return cell if cell.kind == "empty" else Cell(cell.text, title=cell.title)
-        url = prefix + quote(format_key(target, found), safe="")
+        url = prefix + quoted_part(format_key(target, found))
         return Cell(cell.text, "ref", url, title=cell.title)
 
     # Many records of a page refer to the same one, which is loaded once. It is kept,

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from sqlalchemy.orm import Mapper
 
 from backoffice.admin.actions import Where, offered
-from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.call import (
+    Call,
+    Page,
+    Redirect,
+    Reply,
+    address,
+    quoted_part,
+)
 from backoffice.admin.cells import cell_makers, record_name
 from backoffice.admin.description import ListColumn
 from backoffice.admin.frame import frame
@@ -307,7 +314,7 @@ class Shown:
             cells = [make(record) for make in makers]
             own = cells[at]
             if prefix:
-                url = f"{prefix}{quote(key, safe='')}{suffix}"
+                url = f"{prefix}{quoted_part(key)}{suffix}"
                 is_named = own.kind != "empty" and own.text.strip()
                 text = own.text if is_named else key
                 cells[at] = Cell(shortened(text, LONGEST_NAME), "link", url)

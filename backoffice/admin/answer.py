@@ -413,6 +413,12 @@ class Answering:
         known = await self.authenticate(request)
         if isinstance(known, Response):
             return known
+        view = self.site.view_called(request.path_params.get("rest", "").strip("/"))
+        if view is not None and request.method in SAFE_METHODS:
+            # The address without its last word, as people type it.
+            url = address(self.site.base_url, view.identity, "list")
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(url + query, 303)
         return await self.failure(
             request, failures.NotFound("There is no page at this address.")
         )

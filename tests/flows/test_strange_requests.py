@@ -129,10 +129,20 @@ def test_a_list_that_is_not_there_is_not_found(site: Office) -> None:
 def test_an_unknown_method_is_refused_as_a_page(site: Office, method: str) -> None:
     """405, and what would be right in `Allow`."""
     browser = site.browser("admin")
-    seen = browser.client.request(method, "/admin/student/list")
+    here = {"sec-fetch-site": "same-origin"}
+    seen = browser.client.request(method, "/admin/student/list", headers=here)
     assert seen.status_code == 405
     assert "<h1" in seen.text
     assert "GET" in seen.headers["allow"]
+
+
+def test_a_view_alone_leads_to_its_list(site: Office) -> None:
+    """As people type it; what was asked for stays."""
+    browser = site.browser("viewer")
+    assert browser.get("/admin/student").location == "/admin/student/list"
+    seen = browser.get("/admin/report-card/?semester=3")
+    assert seen.location == "/admin/report-card/list?semester=3"
+    assert site.stranger().get("/admin/student").location.startswith("/admin/login")
 
 
 def test_machines_get_json(site: Office) -> None:

@@ -174,6 +174,10 @@ def test_a_form_of_a_deleted_record_says_who_deleted_it(site: Office) -> None:
     seen = editor.submit(first, {"title": "Too late"})
     assert seen.status == 404
     assert "was deleted by Ada Admin" in seen.text
+    assert seen.form().value("title") == "Too late"
+    made = editor.submit(seen)
+    assert made.status == 303, made.text
+    assert site.value("SELECT count(*) FROM courses WHERE title = 'Too late'") == 1
 
 
 def test_an_account_that_changed_meanwhile_is_not_overwritten(site: Office) -> None:

@@ -158,6 +158,9 @@ def update(call: Call) -> Reply:
         values.update(merged_choices(call, shown))
         with told_who_is_in_the_way(call):
             changed, record = write(call, view, fields, values, shown)
+    except RecordNotFound as gone:
+        call.session.rollback()
+        return gone_page(call, view, values, typed, gone)
     except Stale as stale:
         call.session.rollback()
         mine = {k: v for k, v in values.items() if not same_text(v, shown[k])}
@@ -381,6 +384,7 @@ def form_page(
     is_created: bool = False,
     status: int = 200,
     notes: tuple[Message, ...] = (),
+    can_save: bool = True,
 ) -> Page:
     """The form, with errors on their fields and a summary that leads to them."""
     base = call.site.base_url
@@ -405,9 +409,9 @@ def form_page(
     shown = FormView(
         url=url,
         groups=groups_of(view, drawn),
-        submits=submits(view, is_created=is_created),
+        submits=submits(view, is_created=is_created) if can_save else (),
         cancel_url=address(base, view.identity, "list") + list_query(call, view),
-        state=sign_state(call, filled.shown),
+        state=sign_state(call, filled.shown, "" if is_created else None),
         summary=summary_of(problems),
         problems=problems,
         notes=notes,
@@ -484,8 +488,9 @@ def summary_of(problems: tuple[FieldProblem, ...]) -> str:
         return ""
     count = sum(bool(problem.target) for problem in problems)
     fields = plural(count, "field needs", "fields need")
-    words = f" {fields} you;" if count else ""
-    return f"Not saved.{words} what you typed is still here."
+    if not count:
+        return "Not saved. What you typed is still here."
+    return f"Not saved. {fields} you; what you typed is still here."
 
 
 def edit_actions(call: Call, view: ModelView) -> list[Action]:
@@ -538,6 +543,34 @@ def refused_page(
     name_candidates(call, filled)
     status = 409 if isinstance(refused, LockNotAvailable) else 400
     return form_page(call, view, filled, record=record, status=status)
+
+
+def gone_page(
+    call: Call,
+    view: ModelView,
+    values: Mapping[str, str],
+    typed: Mapping[str, Any],
+    gone: RecordNotFound,
+) -> Page:
+    """What was typed into a record that was deleted meanwhile: a new record's form.
+
+    Who may not create one sees it as well, to copy it from.
+    """
+    can_save = call.may("create")
+    fields = fields_of(call, view, is_created=can_save)
+    filled = Filled(fields, {one.key: values.get(one.key, "") for one in fields})
+    filled.shown = {one.key: "" for one in fields}
+    filled.labels = {key: sent.text for key, sent in typed.items()}
+    filled.keys = {key: sent.key for key, sent in typed.items() if sent.is_picked}
+    what = f"{view.name[:1].lower()}{view.name[1:]}"
+    filled.sentence = f"{gone} " + (
+        f"Save this as a new {what}, or leave it."
+        if can_save
+        else "Here it can be copied, and not be saved."
+    )
+    return form_page(
+        call, view, filled, is_created=can_save, status=404, can_save=can_save
+    )
 
 
 def take_refusal(filled: Filled, refused: Refused | LockNotAvailable) -> None:
@@ -628,9 +661,12 @@ def saved_message(
 # What was shown
 
 
-def sign_state(call: Call, shown: Mapping[str, str]) -> str:
-    """What the form shows, signed for this record, so that a save can compare."""
-    return str(_serializer(call).dumps(dict(shown)))
+def sign_state(call: Call, shown: Mapping[str, str], key: str | None = None) -> str:
+    """What the form shows, signed for this record, so that a save can compare.
+
+    `key` is that of another record than the address's; "" of one that is to come.
+    """
+    return str(_serializer(call, key).dumps(dict(shown)))
 
 
 def read_state(call: Call) -> dict[str, str] | None:
@@ -642,9 +678,11 @@ def read_state(call: Call) -> dict[str, str] | None:
     return found if isinstance(found, dict) else None
 
 
-def _serializer(call: Call) -> URLSafeSerializer:
+def _serializer(call: Call, key: str | None = None) -> URLSafeSerializer:
     """Signs for one record of one view: another's state does not pass."""
-    place = f"{call.model_view.identity}/{call.request.path_params.get('pk', '')}"
+    if key is None:
+        key = call.request.path_params.get("pk", "")
+    place = f"{call.model_view.identity}/{key}"
     return URLSafeSerializer(
         call.site.backoffice.secret_key, salt=f"backoffice.form.{place}"
     )

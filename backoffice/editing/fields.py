@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, Integer, Table
@@ -170,6 +171,21 @@ def _column_read_only(column: Any) -> str:
 def has_default(column: Column[Any]) -> bool:
     """Whether a value that is not given is filled in."""
     return column.default is not None or column.server_default is not None
+
+
+@lru_cache(maxsize=4096)
+def asks_for_letters(mapper: Mapper[Any], key: str) -> bool:
+    """Whether this is a text that has to be given: blanks alone do not give it."""
+    prop = mapper.attrs.get(key)
+    column = prop.columns[0] if isinstance(prop, ColumnProperty) else None
+    if not isinstance(column, Column) or not isinstance(column.table, Table):
+        return False
+    if not isinstance(column.type, sql.String) or isinstance(column.type, sql.Enum):
+        return False
+    conditions = [
+        c for c in table_conditions(column.table) if c.column in (column.name, key)
+    ]
+    return _is_required(column, _limits(column, conditions))
 
 
 def _field(mapper: Mapper[Any], key: str, label: str, dialect: str) -> FormField:

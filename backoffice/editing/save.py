@@ -28,7 +28,11 @@ from sqlalchemy.orm.exc import StaleDataError
 from backoffice.database.constraints import broken_checks, explain_refusal
 from backoffice.database.keys import format_key, parse_key
 from backoffice.database.values import format_value, parse_value, value_to_assign
-from backoffice.editing.fields import has_default, why_read_only
+from backoffice.editing.fields import (
+    asks_for_letters,
+    has_default,
+    why_read_only,
+)
 from backoffice.editing.references import Ambiguous, Choice, resolve
 from backoffice.editing.stale import compare, gone
 from backoffice.editing.texts import same_text, shown_texts
@@ -260,6 +264,8 @@ class _Reader:
                 into[key] = self._referred(prop, typed)
             elif isinstance(prop, ColumnProperty):
                 into[key] = parse_value(prop.columns[0], typed)
+                if typed.isspace() and asks_for_letters(self.mapper, key):
+                    raise ValueError("A value is required; blanks alone are none.")
         except Ambiguous as problem:
             self.problems.update(problem.fields)
             self.candidates.update(problem.candidates)

@@ -111,11 +111,20 @@ def test_a_mistake_in_an_address_is_named_once(site: Office) -> None:
 def test_a_name_of_blanks_can_be_opened(site: Office) -> None:
     """Where nobody would see the link, the key stands in its place."""
     browser = site.browser("editor")
-    form = browser.get("/admin/school/create")
-    assert browser.submit(form, {"name": "   "}).status == 303
-    key = site.value("SELECT id FROM schools WHERE name = '   '")
+    key = site.add(make_school, name="   ").id
     seen = browser.get("/admin/school/list")
     assert any(row[0] == str(key) for row in seen.rows)
+
+
+def test_blanks_are_no_value_of_a_required_text(site: Office) -> None:
+    """Said on the field, in a new record and in an old one; others take blanks."""
+    browser = site.browser("editor")
+    refused = browser.submit(browser.get("/admin/school/create"), {"name": " \t "})
+    assert refused.status == 400
+    assert "A value is required" in refused.errors["name"]
+    school = site.add(make_school, name="Has letters")
+    form = browser.get(f"/admin/school/edit/{school.id}")
+    assert "name" in browser.submit(form, {"name": "   "}).errors
 
 
 def test_a_record_is_created_and_another_one_offered(site: Office) -> None:

@@ -34,9 +34,10 @@ def count_on_postgresql() -> Trigger:
 
 
 def count_on_sqlite() -> list[Trigger]:
-    """The count row by row, and a refusal whose text is the same for every course."""
+    """The count row by row, and a refusal that names the course by its columns."""
     refuse = """\
-  SELECT RAISE(ABORT, 'backoffice:field=course: The course is full.')
+  SELECT RAISE(ABORT,
+    'backoffice:field=course: {title} is full ({enrolled} of {capacity})')
   FROM courses WHERE id = NEW.course_id AND enrolled >= capacity"""
     less = "  UPDATE courses SET enrolled = enrolled - 1 WHERE id = OLD.course_id;"
     more = "  UPDATE courses SET enrolled = enrolled + 1 WHERE id = NEW.course_id;"

@@ -102,7 +102,8 @@ def explain_refusal(
     found = refusal_of(error)
     if found is not None:
         key, message = found
-        return Refused({case.field_for(key): message or "The database refuses this."})
+        message = _filled_in(case, key, message) or "The database refuses this."
+        return Refused({case.field_for(key): message})
     if getattr(error.orig, "diag", None) is not None or error.connection_invalidated:
         answer = _explain_postgresql(case, error)
     else:
@@ -110,6 +111,39 @@ def explain_refusal(
     if answer is None:
         raise error
     return answer
+
+
+_GAP = re.compile(r"\{(\w+)\}")
+
+
+def _filled_in(case: "_Case", key: str, message: str) -> str:
+    """A trigger's sentence with the columns of the record that its field refers to.
+
+    "" where the record, or a column of it, cannot be found.
+    """
+    gaps = _GAP.findall(message)
+    if not gaps:
+        return message
+    prop = case.mapper.attrs.get(key)
+    if not isinstance(prop, RelationshipProperty):
+        return ""
+    pairs = [
+        (remote, case.value(local)) for local, remote in prop.local_remote_pairs or ()
+    ]
+    known = prop.mapper.columns
+    columns = [known[name] for name in gaps if name in known]
+    is_known = len(columns) == len(gaps)
+    if not is_known or any(value is None for _, value in pairs):
+        return ""
+    query = select(*columns).where(and_(*(column == value for column, value in pairs)))
+    row = case.session.execute(query).first()
+    if row is None:
+        return ""
+    texts = {
+        name: format_value(column, value)
+        for name, column, value in zip(gaps, columns, row, strict=True)
+    }
+    return _GAP.sub(lambda gap: texts[gap[1]], message)
 
 
 def broken_checks(

@@ -10,7 +10,8 @@ table whose `updated_at` comes from `base.Timestamps` has its trigger unasked.
 `ERRCODE = 'check_violation'`, `CONSTRAINT` = a name as of a check constraint, `MESSAGE`
 = the sentence to show, and `HINT = 'backoffice:field=course'`, the attribute that the
 sentence is shown on (empty: the whole record). On SQLite, where an error has nothing
-but a constant text, that text is `backoffice:field=course: The course is full.`
+but a constant text, that text is `backoffice:field=course: {title} is full`: what
+stands in braces is read from the record that the field refers to.
 `constraints.explain_refusal` reads both (`refusal_of`).
 """
 

@@ -265,7 +265,7 @@ class _Reader:
             elif isinstance(prop, ColumnProperty):
                 into[key] = parse_value(prop.columns[0], typed)
                 if typed.isspace() and asks_for_letters(self.mapper, key):
-                    raise ValueError("A value is required; blanks alone are none.")
+                    self.problems[key] = "A value is required; blanks alone are none."
         except Ambiguous as problem:
             self.problems.update(problem.fields)
             self.candidates.update(problem.candidates)

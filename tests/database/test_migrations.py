@@ -44,12 +44,13 @@ from backoffice.errors import (
     MigrationProblem,
 )
 from backoffice.settings import DatabaseSettings
-from tests.projects import demo_project, project_of
+from tests.projects import ROOT, demo_project, project_of
 from tests.servers import own_server
 
 OWN = sorted(path.stem for path in (OWN_DIRECTORY / "versions").glob("*.py"))
 OURS = OWN[-1]
-DEMO = "0001_demo"
+DEMOS = sorted(path.stem for path in (ROOT / "migrations/versions").glob("*.py"))
+DEMO = DEMOS[-1]
 
 
 def _quiet(_line: str) -> None:
@@ -123,7 +124,7 @@ def test_each_revision_is_reported(engine: Engine) -> None:
     done = upgrade(engine, demo_project(), report=said.append)
 
     assert said == [f"Applied {revision.id}" for revision in done]
-    assert [revision.id for revision in done] == [*OWN, DEMO]
+    assert [revision.id for revision in done] == [*OWN, *DEMOS]
 
 
 def test_second_upgrade_does_nothing(demo_engine: Engine) -> None:
@@ -136,7 +137,7 @@ def test_pending_names_what_is_missing(engine: Engine) -> None:
     """What a database has not had, in the order it would get it."""
     upgrade(engine, demo_project(), target=OURS, report=_quiet)
 
-    assert [revision.id for revision in pending(engine, demo_project())] == [DEMO]
+    assert [revision.id for revision in pending(engine, demo_project())] == DEMOS
     assert not is_at_head(engine, demo_project())
 
 
@@ -156,16 +157,20 @@ def test_history_knows_both_branches(engine: Engine) -> None:
 
     assert [(one.id, one.branch, one.is_applied) for one in found] == [
         *((id_, "backoffice", True) for id_ in OWN),
-        (DEMO, "project", False),
+        *((one, "project", False) for one in DEMOS),
     ]
-    assert found[-1].title.startswith("The demo's tables")
+    titles = {one.id: one.title for one in found}
+    assert titles[DEMOS[0]].startswith("The demo's tables")
 
 
 def test_plan_says_both_ways(demo_engine: Engine) -> None:
     """What would be run, and in which direction; nothing is."""
     steps = plan(demo_engine, demo_project(), target="project@zero")
 
-    assert [str(step) for step in steps] == [f"- {DEMO}: {steps[0].revision.title}"]
+    assert [str(step) for step in steps] == [
+        f"- {step.revision.id}: {step.revision.title}" for step in steps
+    ]
+    assert [step.revision.id for step in steps] == DEMOS[::-1]
     assert steps[0].direction is Direction.DOWN
     assert is_at_head(demo_engine, demo_project())
 
@@ -173,9 +178,9 @@ def test_plan_says_both_ways(demo_engine: Engine) -> None:
 def test_target_by_its_beginning(engine: Engine) -> None:
     """A beginning that fits one revision names it, up and down."""
     migrate(engine, demo_project(), target=OURS[:-1], report=_quiet)
-    assert [one.id for one in pending(engine, demo_project())] == [DEMO]
+    assert [one.id for one in pending(engine, demo_project())] == DEMOS
 
-    migrate(engine, demo_project(), target="0001", report=_quiet)
+    migrate(engine, demo_project(), target=DEMO[:4], report=_quiet)
     assert is_at_head(engine, demo_project())
 
 
@@ -219,7 +224,7 @@ def test_database_from_the_future_is_said(demo_engine: Engine) -> None:
 
 def test_sql_needs_no_database() -> None:
     """The statements of a revision are told for each dialect, and run nothing."""
-    script = sql(postgresql.dialect(), demo_project(), target=DEMO)  # type: ignore[no-untyped-call]
+    script = sql(postgresql.dialect(), demo_project(), target=DEMOS[0])  # type: ignore[no-untyped-call]
     assert "CREATE TABLE students" in script
     assert "email LIKE '%_@_%'" in script
     assert "FUNCTION enrollments_count()" in script
@@ -228,7 +233,7 @@ def test_sql_needs_no_database() -> None:
         f"INSERT INTO {VERSION_TABLE}" in script or f"UPDATE {VERSION_TABLE}" in script
     )
 
-    script = sql(sqlite.dialect(), demo_project(), target=DEMO)
+    script = sql(sqlite.dialect(), demo_project(), target=DEMOS[0])
     assert "RAISE(ABORT" in script
     assert "plpgsql" not in script
 
@@ -251,7 +256,7 @@ def test_sql_runs_as_a_script(engine: Engine) -> None:
 def test_sql_backwards(engine: Engine) -> None:
     """The way back of one revision is told as well."""
     assert "DROP TABLE students" in sql(
-        engine.dialect, demo_project(), target=DEMO, backwards=True
+        engine.dialect, demo_project(), target=DEMOS[0], backwards=True
     )
 
 
@@ -351,7 +356,7 @@ def test_two_at_once_take_turns(engine: Engine) -> None:
     for thread in threads:
         thread.join()
 
-    assert sorted(done) == [0, 0, len(OWN) + 1]
+    assert sorted(done) == [0, 0, len(OWN) + len(DEMOS)]
 
 
 def test_waiter_says_for_whom(empty_database: URL) -> None:

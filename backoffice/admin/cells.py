@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CellMaker = Callable[[Any], Cell]
 
 EMPTY = Cell("none", "empty")
+# There is a record, and this person may not see it.
+HIDDEN = Cell("hidden", "empty", title="You may not see this record")
 LONG_TEXT = 120
 YES, NO = Cell("yes", "bool"), Cell("no", "bool", tone="none")
 
@@ -60,6 +62,8 @@ def cell_maker(
         url = prefix + quoted_part(format_key(target, found))
         return Cell(cell.text, "ref", url, title=cell.title)
 
+    is_hidden = _hidden_reader(view.description.mapper, column.reference, related)
+
     # Many records of a page refer to the same one, which is loaded once. It is kept,
     # so that its id is nobody else's.
     drawn: dict[int, tuple[Any, Cell]] = {}
@@ -67,7 +71,7 @@ def cell_maker(
     def once(record: Any) -> Cell:
         found = read_target(record)
         if found is None:
-            return EMPTY
+            return HIDDEN if is_hidden(record) else EMPTY
         known = drawn.get(id(found))
         if known is None:
             known = drawn[id(found)] = (found, reference(found))
@@ -88,6 +92,27 @@ def _reader(path: str) -> Callable[[Any], Any]:
         return record
 
     return read
+
+
+def _hidden_reader(
+    mapper: Mapper[Any], path: str, related: "ModelView | None"
+) -> Callable[[Any], bool]:
+    """Whether a reference that was read as none has a key all the same."""
+    if related is None or not related.is_partly_seen:
+        return lambda _record: False
+    way, _, name = path.rpartition(".")
+    parent = target_mapper(mapper, way) if way else mapper
+    keys = [
+        parent.get_property_by_column(column).key
+        for column in parent.relationships[name].local_columns
+    ]
+    read = _reader(way) if way else None
+
+    def is_hidden(record: Any) -> bool:
+        owner = read(record) if read is not None else record
+        return owner is not None and any(getattr(owner, k) is not None for k in keys)
+
+    return is_hidden
 
 
 def target_mapper(mapper: Mapper[Any], path: str) -> Mapper[Any]:

@@ -1,7 +1,7 @@
 """Two people saved one record: both versions, and what is merged already."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backoffice.admin.call import address
 from backoffice.admin.cells import record_name
@@ -15,8 +15,8 @@ from backoffice.admin.presentation import (
     MergedField,
     Moment,
 )
+from backoffice.admin.record import records_by_key
 from backoffice.admin.words import difference, moment, plural
-from backoffice.database.keys import parse_key
 from backoffice.editing.fields import FieldKind, FormField
 from backoffice.editing.stale import FieldConflict, Stale
 from backoffice.editing.texts import same_text
@@ -222,12 +222,11 @@ def in_words(call: "Call", one: FormField, text: str) -> str:
         return {"true": "yes", "false": "no"}.get(text, text)
     if one.target is None or not text:
         return text
-    mapper: Any = one.target.__mapper__
+    view = call.site.view_of(one.target)
+    if view is None:
+        return text
     try:
-        record = call.session.get(one.target, parse_key(mapper, text))
+        record = records_by_key(call, view, [text]).get(text)
     except BackofficeError:
         return text
-    view = call.site.view_of(one.target)
-    if record is None or view is None:
-        return text
-    return record_name(view, record)
+    return record_name(view, record) if record is not None else text

@@ -3,7 +3,7 @@
 Worked out once, when the view is added, so that a request has nothing to infer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,8 +73,12 @@ class Description:
     search_label: str
 
 
-def describe(view: ModelView, settings: Settings) -> Description:
+def describe(
+    view: ModelView, settings: Settings, partly_seen: Collection[type[Any]] = ()
+) -> Description:
     """Everything that pages need of a view.
+
+    `partly_seen` are the models of which a person may not see every row.
 
     Raises:
         SettingsError: an option names something that the model does not have.
@@ -103,6 +107,7 @@ def describe(view: ModelView, settings: Settings) -> Description:
         loads=tuple(dict.fromkeys(c.path for c in columns if c.reference)),
         reference_labels={c.name: c.path for c in columns if c.name == c.reference},
         exact_count_limit=settings.listing.exact_count_limit,
+        partly_seen=frozenset(partly_seen),
     )
     return Description(
         mapper=mapper,

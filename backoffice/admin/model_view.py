@@ -104,6 +104,11 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         del call
         return select
 
+    @property
+    def is_partly_seen(self) -> bool:
+        """Whether there may be rows that a person does not see."""
+        return type(self).scope is not ModelView.scope
+
     def record_label(self, record: Any) -> str | None:
         """What a record is called on its pages; None for what its columns say."""
         del record

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, lazyload
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.base import ExecutableOption
 
 from backoffice.admin.call import Call
@@ -58,6 +59,7 @@ def load_record(call: Call, view: ModelView, text: str) -> Any:
     record = call.session.scalars(statement).unique().one_or_none()
     if record is None:
         raise no_such_record(view.description.mapper, text)
+    hide_references(call, view, [record])
     return record
 
 
@@ -68,5 +70,31 @@ def records_by_key(call: Call, view: ModelView, keys: Sequence[str]) -> dict[str
     mapper = view.description.mapper
     wanted = or_(*(and_(*key_condition(view, key)) for key in keys))
     statement = view.scope(select(view.model).where(wanted), call)
-    found = call.session.scalars(statement.options(*single_references(view))).unique()
+    options = single_references(view)
+    found = list(call.session.scalars(statement.options(*options)).unique())
+    hide_references(call, view, found)
     return {format_key(mapper, record): record for record in found}
+
+
+def hide_references(call: Call, view: ModelView, records: Sequence[Any]) -> None:
+    """Read as none what loaded records refer to and this person may not see.
+
+    One statement for each reference to a model of which not everybody sees every row.
+    """
+    for relationship in view.description.mapper.relationships:
+        target = call.site.view_of(relationship.mapper.class_)
+        if relationship.uselist or target is None or not target.is_partly_seen:
+            continue
+        key = relationship.key
+        loaded = [r for r in records if r.__dict__.get(key) is not None]
+        mapper = target.description.mapper
+        keys = {format_key(mapper, getattr(record, key)) for record in loaded}
+        if not keys:
+            continue
+        wanted = or_(*(and_(*key_condition(target, one)) for one in sorted(keys)))
+        seen = target.scope(select(target.model).where(wanted), call)
+        found = call.session.scalars(seen.options(lazyload("*"))).unique()
+        visible = {format_key(mapper, one) for one in found}
+        for record in loaded:
+            if format_key(mapper, getattr(record, key)) not in visible:
+                set_committed_value(record, key, None)

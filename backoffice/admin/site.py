@@ -175,6 +175,7 @@ class Site(sqladmin.Admin):
         self.admin.router.redirect_slashes = False
         self.admin.exception_handlers = {HTTPException: self.answering.refusal}
         self._menus: dict[str, tuple[MenuGroup, ...]] = {}
+        self._partly_seen: dict[str, tuple[ModelView, ...]] = {}
 
     def own_routes(self) -> Iterable[BaseRoute]:
         """Every address of the site; names as SQLAdmin's where it has one."""
@@ -289,10 +290,11 @@ class Site(sqladmin.Admin):
 
     def describe_views(self) -> None:
         """Work out every view's description; they need each other."""
-        for view in self.views:
-            if isinstance(view, ModelView):
-                view.description = describe(view, self.backoffice.settings)
-                view.actions = actions_of(view)
+        own = [view for view in self.views if isinstance(view, ModelView)]
+        seen_in_part = {view.model for view in own if view.is_partly_seen}
+        for view in own:
+            view.description = describe(view, self.backoffice.settings, seen_in_part)
+            view.actions = actions_of(view)
 
     def add_base_view(self, view: type[sqladmin.BaseView]) -> None:
         """Register a custom page, before the address that answers what is unknown."""
@@ -327,6 +329,21 @@ class Site(sqladmin.Admin):
                 return view
         return None
 
+    def scopes(self, call: Call, view: ModelView) -> dict[type, Callable[..., Any]]:
+        """What this person may see of the models that a view's list refers to.
+
+        Only those of which not everybody sees every row.
+        """
+        if view.identity not in self._partly_seen:
+            known = [self.view_of(one) for one in view.description.list_spec.referred()]
+            self._partly_seen[view.identity] = tuple(
+                one for one in known if one is not None and one.is_partly_seen
+            )
+        return {
+            one.model: functools.partial(_scoped, one, call)
+            for one in self._partly_seen[view.identity]
+        }
+
     def view_of_table(self, table_name: str) -> ModelView | None:
         """The first view of a table, or None: the history knows tables."""
         for view in self.views:
@@ -346,6 +363,11 @@ class Site(sqladmin.Admin):
         if role not in self._menus:
             self._menus[role] = menu_of(self, role)
         return self._menus[role]
+
+
+def _scoped(view: ModelView, call: Call, select: Any) -> Any:
+    """What a person may see of a view, as a function of a select alone."""
+    return view.scope(select, call)
 
 
 __all__ = ["Call", "Handler", "Site"]

@@ -128,7 +128,9 @@ def _filled_in(case: "_Case", key: str, message: str) -> str:
     if not isinstance(prop, RelationshipProperty):
         return ""
     pairs = [
-        (remote, case.value(local)) for local, remote in prop.local_remote_pairs or ()
+        (remote, case.value(local))
+        for local, remote in prop.local_remote_pairs or ()
+        if isinstance(local, Column)
     ]
     known = prop.mapper.columns
     columns = [known[name] for name in gaps if name in known]

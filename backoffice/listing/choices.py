@@ -108,7 +108,7 @@ _selects: WeakKeyDictionary[Paths, list[FoundSelect]] = WeakKeyDictionary()
 
 def _select_offered(spec: ListSpec) -> list[FoundSelect]:
     """What is the same for every query; kept, unless it depends on who asks."""
-    if spec.scope is None and spec.paths in _selects:
+    if spec.is_for_everybody and spec.paths in _selects:
         return _selects[spec.paths]
     selects: list[FoundSelect] = []
     for each in spec.filters:
@@ -116,7 +116,7 @@ def _select_offered(spec: ListSpec) -> list[FoundSelect]:
             selects.append(_select_references(spec, each, None))
         elif each.kind is FilterKind.CHOICE and _is_distinct(spec, each):
             selects.append(_select_distinct(spec, each))
-    if spec.scope is None:
+    if spec.is_for_everybody:
         _selects[spec.paths] = selects
     return selects
 
@@ -144,8 +144,9 @@ def _select_references(
         getattr(entity, mapper.get_property_by_column(key).key).label("value"),
         label.label("label"),
     )
-    if declared.scope is not None:
-        rows = declared.scope(rows)
+    for scope in (declared.scope, spec.reference_scopes.get(entity)):
+        if scope is not None:
+            rows = scope(rows)
     if keys is None:
         rows = rows.limit(MOST_CHOICES + 1)
     else:
@@ -209,7 +210,7 @@ def _is_distinct(spec: ListSpec, declared: FilterField) -> bool:
         column.type, String | Integer | Date
     ):
         return False
-    is_seen = spec.scope is None or not place.prefix
+    is_seen = spec.is_for_everybody or not place.prefix
     return is_seen and is_distinct_by_index(column)
 
 

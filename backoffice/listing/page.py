@@ -236,7 +236,7 @@ def _kept(of: tuple[ListSpec, ListQuery, str, str], make: Callable[[], Any]) -> 
     spec, query, dialect, name = of
     is_first = query.page == 1 and not (query.after or query.before)
     is_plain = is_first and not (query.is_narrowed or query.problems)
-    if not is_plain or spec.scope is not None:
+    if not is_plain or not spec.is_for_everybody:
         return make()
     kept = _statements.setdefault(spec.paths, {})
     key = (name, dialect, query.order, query.page_size)

@@ -1,11 +1,11 @@
 """Which columns a list's paths lead to, and which joins they need."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, inspect
+from sqlalchemy import Column, ColumnElement, Select, inspect, select, tuple_
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import (
     Mapper,
@@ -16,6 +16,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.types import JSON, LargeBinary, String, Text
 
 Entity = Any  # a mapped class, or an alias of one
+Scope = Callable[[Select[Any]], Select[Any]]
 
 # How many relationships a path goes through at most.
 DEEPEST = 6
@@ -60,10 +61,15 @@ class Paths:
     """The paths of one list, each resolved once; a relation has one alias in it."""
 
     def __init__(
-        self, model: type[Any], reference_labels: Mapping[str, str] | None = None
+        self,
+        model: type[Any],
+        reference_labels: Mapping[str, str] | None = None,
+        partly_seen: Collection[type[Any]] = (),
     ) -> None:
         self.model = model
         self.reference_labels = dict(reference_labels or {})
+        # Models of which a person may not see every row.
+        self.partly_seen = frozenset(partly_seen)
         self._places: dict[str, Place] = {}
         self._entities: dict[str, Entity] = {"": model}
 
@@ -105,21 +111,29 @@ class Paths:
         return found
 
     def join(
-        self, select: Select[Any], prefixes: Iterable[str], *, inner: bool = False
+        self,
+        rows: Select[Any],
+        prefixes: Iterable[str],
+        *,
+        inner: bool = False,
+        scopes: Mapping[type[Any], Scope] | None = None,
     ) -> Select[Any]:
         """Join each relation by an outer join, those on the way to it before it.
 
         With `inner`, a relation that every row has is joined as such: it hides no
-        row, and the planner may start from it.
+        row, and the planner may start from it. A record outside of its model's scope
+        is joined as if there were none.
         """
         for prefix in prefixes:
             place = self.place(prefix)
-            attribute = getattr(self.entity(place.prefix), place.key)
+            entity = self.entity(prefix)
+            joined = getattr(self.entity(place.prefix), place.key).of_type(entity)
             is_outer = not inner or place.is_nullable
-            select = select.join(
-                attribute.of_type(self.entity(prefix)), isouter=is_outer
-            )
-        return select
+            scope = (scopes or {}).get(entity_class(entity))
+            if scope is not None:
+                joined = joined.and_(within(scope, entity))
+            rows = rows.join(joined, isouter=is_outer)
+        return rows
 
     def label_path(self, path: str) -> str:
         """The path of the column by which a relationship's records are called."""
@@ -212,7 +226,9 @@ class Paths:
             column,
             expression,
             relationship,
-            is_nullable=may_miss or not is_enforced,
+            is_nullable=may_miss
+            or not is_enforced
+            or relationship.mapper.class_ in self.partly_seen,
         )
 
     def _value(self, path: str, mapper: Mapper[Any], *, may_miss: bool) -> Place:
@@ -234,6 +250,26 @@ class Paths:
             expression,
             is_nullable=is_nullable,
         )
+
+
+def entity_class(entity: Entity) -> type[Any]:
+    """The mapped class of an entity."""
+    found: type[Any] = inspect(entity).mapper.class_
+    return found
+
+
+def within(scope: Scope, entity: Entity) -> ColumnElement[bool]:
+    """Whether an entity's record is one of those that its model's scope leaves."""
+    mapper: Mapper[Any] = inspect(entity).mapper
+    names = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
+    seen = scope(select(mapper.class_)).with_only_columns(
+        *(getattr(mapper.class_, name) for name in names),
+        maintain_column_froms=True,
+    )
+    own = [getattr(entity, name) for name in names]
+    key = own[0] if len(own) == 1 else tuple_(*own)
+    condition: ColumnElement[bool] = key.in_(seen)
+    return condition
 
 
 def prefixes_of(paths: Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Which rows a search finds: every word somewhere, each word in any declared field."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,23 +29,42 @@ from backoffice.database.textsearch import (
     starts_words,
 )
 from backoffice.database.values import parse_value
-from backoffice.listing.paths import Entity, PathKind, Paths, ways
+from backoffice.listing.paths import (
+    Entity,
+    PathKind,
+    Paths,
+    Scope,
+    entity_class,
+    ways,
+    within,
+)
 from backoffice.listing.query import Term
 from backoffice.listing.spec import SearchField, SearchMode
 
 POSTGRESQL = "postgresql"
 
 
+Scopes = Mapping[type[Any], Scope]
+
+
 def search_condition(
-    paths: Paths, fields: Sequence[SearchField], terms: Iterable[Term], dialect: str
+    paths: Paths,
+    fields: Sequence[SearchField],
+    terms: Iterable[Term],
+    dialect: str,
+    scopes: Scopes | None = None,
 ) -> ColumnElement[bool]:
-    """Which rows have every term in some field; needs no join, doubles no row."""
+    """Which rows have every term in some field; needs no join, doubles no row.
+
+    Records that are referred to are searched within their models' `scopes`.
+    """
     by_way = _by_way(fields)
+    scopes = scopes or {}
     way = next(iter(by_way), ())
     if len(by_way) == 1 and _is_to_one(paths, way):
         # One record is behind it: it is looked for once, with all the words.
-        return _found(paths, by_way, tuple(terms), dialect)
-    return and_(*(_found(paths, by_way, (term,), dialect) for term in terms))
+        return _found(paths, by_way, tuple(terms), dialect, scopes)
+    return and_(*(_found(paths, by_way, (term,), dialect, scopes) for term in terms))
 
 
 def _by_way(fields: Sequence[SearchField]) -> dict[tuple[str, ...], list[SearchField]]:
@@ -69,9 +88,10 @@ def _found(
     by_way: dict[tuple[str, ...], list[SearchField]],
     terms: Sequence[Term],
     dialect: str,
+    scopes: Scopes,
 ) -> ColumnElement[bool]:
     conditions = [
-        _reached(paths, "", paths.model, way, fields, terms, dialect)
+        _reached(paths, "", paths.model, way, fields, terms, dialect, scopes)
         for way, fields in by_way.items()
     ]
     return or_(*conditions) if conditions else false()
@@ -85,6 +105,7 @@ def _reached(
     fields: Sequence[SearchField],
     terms: Sequence[Term],
     dialect: str,
+    scopes: Scopes,
 ) -> ColumnElement[bool]:
     """The condition on what the way leads to, as one on where it begins.
 
@@ -98,7 +119,12 @@ def _reached(
     place = paths.place(path)
     attribute = getattr(entity, key)
     target = paths.searched(path, attribute.property.mapper.class_)
-    condition = _reached(paths, path, target, tuple(rest), fields, terms, dialect)
+    condition = _reached(
+        paths, path, target, tuple(rest), fields, terms, dialect, scopes
+    )
+    scope = scopes.get(entity_class(target))
+    if scope is not None:
+        condition = and_(condition, within(scope, target))
     if place.kind is PathKind.RELATIONSHIP and place.column is not None:
         relationship = attribute.property
         (local, remote), *_ = relationship.local_remote_pairs

@@ -5,17 +5,14 @@ A path is an attribute's key, dotted through to-one relationships: `full_name`,
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select
 from sqlalchemy.orm import DeclarativeBase
 
-from backoffice.listing.paths import Paths
-
-Scope = Callable[[Select[Any]], Select[Any]]
+from backoffice.listing.paths import Paths, Scope, ways
 
 
 class SearchMode(StrEnum):
@@ -87,7 +84,9 @@ class ListSpec:
     row later. `reference_labels` names the column by which a relationship's records
     are called, by the relationship's path: what it is exported and ordered by.
     Without a `default_order` the highest key comes first. `scope` adds the conditions
-    of what may be seen; joins in it must not multiply rows.
+    of what may be seen; joins in it must not multiply rows. `reference_scopes` does so
+    for records that are referred to, by their model: who may not see one is shown none.
+    `partly_seen` are all models for which there can be such a scope.
     """
 
     model: type[DeclarativeBase] | type[Any]
@@ -104,23 +103,46 @@ class ListSpec:
     loads: tuple[str, ...] = ()
     exact_count_limit: int = 10_000
     reference_labels: Mapping[str, str] = field(default_factory=dict)
+    partly_seen: frozenset[type[Any]] = frozenset()
+    reference_scopes: Mapping[type[Any], Scope] = field(default_factory=dict)
     paths: Paths = field(init=False, repr=False)
     by_path: Mapping[str, FilterField] = field(init=False, repr=False)
     known: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what is the same for every request."""
-        object.__setattr__(self, "paths", Paths(self.model, self.reference_labels))
+        paths = Paths(self.model, self.reference_labels, self.partly_seen)
+        object.__setattr__(self, "paths", paths)
         object.__setattr__(self, "by_path", {f.path: f for f in self.filters})
         declared = (*self.columns, *self.sortable, *self.loads, *self.by_path)
         searched = (f.path for f in self.search)
         object.__setattr__(self, "known", frozenset((*declared, *searched)))
 
-    def scoped(self, scope: Scope | None) -> "ListSpec":
+    def scoped(
+        self,
+        scope: Scope | None,
+        references: Mapping[type[Any], Scope] | None = None,
+    ) -> "ListSpec":
         """The same list for what one person may see; costs next to nothing."""
         scoped = copy.copy(self)
         object.__setattr__(scoped, "scope", scope)
+        object.__setattr__(scoped, "reference_scopes", dict(references or {}))
         return scoped
+
+    def referred(self) -> frozenset[type[Any]]:
+        """The models of the records that its rows, filters and search refer to."""
+        found = set()
+        for path in self.known:
+            for way in ways(path):
+                relationship = self.paths.place(way).relationship
+                if relationship is not None:
+                    found.add(relationship.mapper.class_)
+        return frozenset(found)
+
+    @property
+    def is_for_everybody(self) -> bool:
+        """Whether its statements do not depend on who asks."""
+        return self.scope is None and not self.reference_scopes
 
     def label(self, path: str) -> str:
         """The path in words, as heads, filters and messages say it."""

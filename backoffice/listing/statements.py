@@ -47,11 +47,14 @@ def select_rows(spec: ListSpec, query: ListQuery, dialect: str) -> Select[Any]:
     rows: Select[Any] = select(paths.model)
     if spec.scope is not None:
         rows = spec.scope(rows)
-    rows = paths.join(rows, _filter_prefixes(query))
+    rows = paths.join(rows, _filter_prefixes(query), scopes=spec.reference_scopes)
     if query.problems:
         return rows.where(false())
     if query.terms:
-        rows = rows.where(search_condition(paths, spec.search, query.terms, dialect))
+        found = search_condition(
+            paths, spec.search, query.terms, dialect, spec.reference_scopes
+        )
+        rows = rows.where(found)
     for each in query.filters:
         rows = rows.where(filter_condition(paths, each))
     return rows
@@ -239,7 +242,7 @@ def _with_records(
     same = _same_keys(spec, page)
     values = [page.c[name] for name in names]
     rows: Select[Any] = select(entity, *values).select_from(page).join(entity, same)
-    rows = spec.paths.join(rows, eager_prefixes(spec))
+    rows = spec.paths.join(rows, eager_prefixes(spec), scopes=spec.reference_scopes)
     return rows.options(*loading_options(spec)).order_by(*order_by(columns))
 
 
@@ -267,7 +270,12 @@ def _joined_for_order(
     """
     joined = _filter_prefixes(query)
     missing = [p for p in prefixes_of(o.path for o in order) if p not in joined]
-    return spec.paths.join(rows, missing, inner=dialect == "postgresql")
+    return spec.paths.join(
+        rows,
+        missing,
+        inner=dialect == "postgresql",
+        scopes=spec.reference_scopes,
+    )
 
 
 def _filter_prefixes(query: ListQuery) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def list_table(spec: ListSpec, query: ListQuery, dialect: str) -> ListTable:
     filtered = () if query.problems else (f.path for f in query.filters)
     joined = prefixes_of((*filtered, *(o.path for o in order)))
     missing = [p for p in prefixes_of(columns.values()) if p not in joined]
-    rows = paths.join(rows, missing)
+    rows = paths.join(rows, missing, scopes=spec.reference_scopes)
     values = [paths.place(path).expression for path in columns.values()]
     named = [
         value.label(f"c{index}")

@@ -135,6 +135,27 @@ def test_s5_nobody_gives_themselves_rights(site: Office) -> None:
     assert (seen.status, list(seen.errors)) == (400, ["role"])
 
 
+def test_s6_what_a_scope_hides_is_not_named_by_others(lab: Office) -> None:
+    """A record that refers to a hidden one says so, and no page tells its name."""
+    secret = add(lab, name="Secret Sam", is_hidden=True)
+    worker = add(lab, name="Openly", manager_id=secret.id)
+    browser, base = lab.browser("admin"), "/admin/lab-worker"
+    listed = browser.get(f"{base}/list?pageSize=200&sortBy=manager.name")
+    row = next(row for row in listed.rows if "OPENLY" in row)
+    assert row[row.index("OPENLY") + 1] == "hidden"
+    details = browser.get(f"{base}/details/{worker.id}")
+    assert "hidden" in details.text
+    form = browser.get(f"{base}/edit/{worker.id}")
+    exported = browser.get(f"{base}/export/csv").response.text
+    chosen = browser.get(f"{base}/list?manager={secret.id}")
+    for seen in (listed.html, details.html, form.html, exported, chosen.html):
+        assert "Secret Sam" not in seen
+    assert "OPENLY" not in browser.get(f"{base}/list?search=Secret").html
+    # It can be saved, and goes on referring to the same one.
+    assert browser.submit(form, {"balance": "5"}).status == 303
+    assert raw(lab, worker.id)["manager_id"] == secret.id
+
+
 def test_s6_a_scope_holds_everywhere(lab: Office) -> None:
     """A hidden row is not listed, opened, edited, deleted, exported, or looked up."""
     hidden = add(lab, name="Hidden One", is_hidden=True)

@@ -64,7 +64,7 @@ def delete(call: Call) -> Reply:
     url = address(call.site.base_url, view.identity, "list") + list_query(call, view)
     history = address(call.site.base_url, view.identity, "history", call.key)
     # A scope that leaves the record out leaves its history out as well.
-    has_history = type(view).scope is ModelView.scope
+    has_history = not view.is_partly_seen
     link = Link("Its history", history) if has_history else None
     return Redirect(url, Message("ok", f"{view.name} {name} is deleted.", link))
 

@@ -24,7 +24,7 @@ from backoffice.admin.presentation import (
     RelatedList,
     Row,
 )
-from backoffice.admin.record import load_record
+from backoffice.admin.record import hide_references, load_record
 from backoffice.admin.words import row_count
 from backoffice.audit.history import history_of
 from backoffice.database.keys import format_key
@@ -191,6 +191,7 @@ def related_list(
         .options(*options)
     ).unique()
     records = list(rows)
+    hide_references(call, target, records)
     total = len(records)
     count = row_count(total)
     if total == RELATED_LIMIT:

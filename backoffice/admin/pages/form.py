@@ -7,7 +7,7 @@ from typing import Any
 from itsdangerous import BadData, URLSafeSerializer
 
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
-from backoffice.admin.cells import record_name
+from backoffice.admin.cells import HIDDEN, record_name
 from backoffice.admin.chronicle import entries_of
 from backoffice.admin.conflict import Unchosen, conflict_page, merged_choices
 from backoffice.admin.fields import (
@@ -358,6 +358,8 @@ def present(call: Call, view: ModelView, record: Any) -> Filled:
         if one.kind is FieldKind.REFERENCE and one.target is not None:
             target = getattr(record, one.key)
             label = label_of_target(call, one.target, target) if target else ""
+            if not target and texts[one.key]:
+                label = f"{HIDDEN.text} ({texts[one.key]})"
             filled.labels[one.key] = filled.shown_labels[one.key] = label
             filled.keys[one.key] = texts[one.key]
     return filled

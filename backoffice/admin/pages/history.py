@@ -25,7 +25,7 @@ def show_record(call: Call) -> Reply:
         here = Link(name, address(base, view.identity, "details", call.key))
     except RecordNotFound:
         # A scope that hides the row hides its history; without one it was deleted.
-        if type(view).scope is not _default_scope():
+        if view.is_partly_seen:
             raise
         name, here = f"{view.name} {call.key}", Link(f"{view.name} {call.key}", "")
     before = _before(call)
@@ -91,9 +91,3 @@ def _older(url: str, found: Sequence[object]) -> str:
         return ""
     last = found[PAGE - 1]
     return f"{url}?" + urlencode({"before": getattr(last, "id")})  # noqa: B009
-
-
-def _default_scope() -> object:
-    from backoffice.admin.model_view import ModelView
-
-    return ModelView.scope

@@ -39,6 +39,7 @@ from backoffice.admin.presentation import (
     stacked,
 )
 from backoffice.admin.presentation_bulk import PickBar
+from backoffice.admin.record import records_by_key
 from backoffice.admin.words import shortened
 from backoffice.auth.permissions import may
 from backoffice.database.keys import format_key, parse_key
@@ -72,9 +73,11 @@ def show(call: Call) -> Reply:
 def spec_for(call: Call, view: ModelView) -> ListSpec:
     """The view's list within what this person may see."""
     spec = view.description.list_spec
-    if type(view).scope is ModelView.scope:
+    scopes = call.site.scopes(call, view)
+    own = (lambda select: view.scope(select, call)) if view.is_partly_seen else None
+    if own is None and not scopes:
         return spec
-    return spec.scoped(lambda select: view.scope(select, call))
+    return spec.scoped(own, scopes)
 
 
 def with_keys(
@@ -427,15 +430,14 @@ class Shown:
         place = self.spec.paths.place(field.path)
         if place.relationship is None:
             return text
-        mapper = place.relationship.mapper
+        target = self.call.site.view_of(place.relationship.mapper.class_)
+        if target is None:
+            return text
         try:
-            record = self.call.session.get(mapper.class_, parse_key(mapper, text))
+            record = records_by_key(self.call, target, [text]).get(text)
         except BackofficeError:
             return text
-        target = self.call.site.view_of(mapper.class_)
-        if record is None or target is None:
-            return text
-        return record_name(target, record)
+        return record_name(target, record) if record is not None else text
 
     def chips(self) -> Iterable[Chip]:
         """Each filter in use, the order, and each mistake, with the way out of it."""

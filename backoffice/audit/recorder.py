@@ -5,7 +5,9 @@ inserts, updates or deletes is described by one entry, written by the same flush
 entry that cannot be written fails the flush, so neither stays without the other.
 
 A table is left out by `Table.info["audit"] = False`; a column with
-`Column.info["secret"]` is recorded as changed, without its values. Statements that
+`Column.info["secret"]` is recorded as changed, without its values. What a record is
+linked to by a table of pairs is recorded as that record's: who left and who joined.
+Statements that
 go around the unit of work (`session.execute(update(…))`) are their writer's to record,
 with `add_entry`.
 """
@@ -147,6 +149,37 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
+_Links = dict[str, tuple[list[Any], list[Any]]]
+
+
+def _changed_links(state: InstanceState[Any]) -> _Links:
+    """Whom a record was parted from and joined with, by relationship.
+
+    What was not loaded is not loaded for this: only what is about to be written counts.
+    """
+    found: _Links = {}
+    for relationship in state.mapper.relationships:
+        if relationship.secondary is None or relationship.viewonly:
+            continue
+        history = state.get_history(
+            relationship.key,
+            PassiveFlag.PASSIVE_NO_INITIALIZE | PassiveFlag.INCLUDE_PENDING_MUTATIONS,
+        )
+        if history.added or history.deleted:
+            found[relationship.key] = (list(history.deleted), list(history.added))
+    return found
+
+
+def _told(links: _Links) -> Changes:
+    """Links as an entry keeps them: who left as what was, who joined as what is."""
+
+    def names(records: list[Any]) -> str | None:
+        labels = sorted(_label(_state(one)) for one in records if one is not None)
+        return ", ".join(labels) or None
+
+    return {key: [names(left), names(joined)] for key, (left, joined) in links.items()}
+
+
 @dataclass(slots=True)
 class _Recorder:
     """What has to be remembered between the two ends of a flush."""
@@ -156,6 +189,8 @@ class _Recorder:
     labels: dict[InstanceState[Any], str] = field(default_factory=dict)
     # Attributes whose new value only the database will know.
     expressions: dict[InstanceState[Any], list[str]] = field(default_factory=dict)
+    # By relationship through a table of pairs: who left, and who joined.
+    links: dict[InstanceState[Any], _Links] = field(default_factory=dict)
 
     def before_flush(
         self, session: Session, _context: UOWTransaction, _instances: object
@@ -169,6 +204,9 @@ class _Recorder:
         for record in session.deleted:
             if _is_audited(record):
                 self._keep(_state(record), missing, is_deleted=True)
+        for record in (*session.new, *session.dirty):
+            if _is_audited(record) and (links := _changed_links(_state(record))):
+                self.links[_state(record)] = links
         for state, keys in missing:
             self.before[state].update(_stored(session, state, keys))
 
@@ -205,6 +243,7 @@ class _Recorder:
     def after_flush(self, session: Session, context: UOWTransaction) -> None:
         """Write the entries of what this flush wrote."""
         entries = []
+        linked = dict(self.links)
         for state, (is_delete, is_list_only) in list(context.states.items()):
             record = state.obj()
             if is_list_only or record is None or not _is_audited(record):
@@ -212,9 +251,15 @@ class _Recorder:
             if is_delete:
                 entries.append(self._deleted(state))
             elif state.key is None:
-                entries.append(self._created(session, state))
+                entry = self._created(session, state)
+                entry["changes"].update(_told(linked.pop(state, {})))
+                entries.append(entry)
             elif (changes := self._updated(session, state)) is not None:
+                changes["changes"].update(_told(linked.pop(state, {})))
                 entries.append(changes)
+        for state, links in linked.items():
+            if state.key is not None and state not in session.deleted:
+                entries.append(_entry(state, "update", _told(links), _label(state)))
         self._forget()
         _write(session, entries)
 
@@ -222,6 +267,7 @@ class _Recorder:
         self.before.clear()
         self.labels.clear()
         self.expressions.clear()
+        self.links.clear()
 
     def _created(self, session: Session, state: InstanceState[Any]) -> dict[str, Any]:
         values = {

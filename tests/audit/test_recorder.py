@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import (
     JSON,
     URL,
+    Column,
     Computed,
     Engine,
     ForeignKey,
     String,
+    Table,
     event,
     func,
     select,
@@ -48,6 +50,25 @@ class Size(enum.Enum):
     LARGE = 2
 
 
+sent_by = Table(
+    "sent_by",
+    Base.metadata,
+    Column("parcel_id", ForeignKey("parcels.id"), primary_key=True),
+    Column("courier_id", ForeignKey("couriers.id"), primary_key=True),
+)
+
+
+class Courier(Base):
+    """Carries many parcels, each with others."""
+
+    __tablename__ = "couriers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Owner(Base):
     """Has parcels."""
 
@@ -77,6 +98,7 @@ class Parcel(Base):
     extra: Mapped[Any] = mapped_column(JSON, nullable=True)
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
     owner: Mapped[Owner | None] = relationship(back_populates="parcels")
+    couriers: Mapped[list[Courier]] = relationship(secondary=sent_by, backref="parcels")
     touched_at: Mapped[datetime] = mapped_column(
         server_default=func.now(),
         onupdate=func.now(),
@@ -239,6 +261,27 @@ def test_reference_is_recorded_by_its_key(recorded: Session) -> None:
     recorded.commit()
 
     assert changes(recorded)[1] == ("update", {"owner_id": [None, 1]})
+
+
+def test_links_are_recorded_by_who_left_and_joined(recorded: Session) -> None:
+    """A table of pairs has no entries of its own: both records have theirs."""
+    ann, ben = Courier(id=1, name="Ann"), Courier(id=2, name="Ben")
+    parcel = Parcel(id=1, weight=1, couriers=[ann])
+    recorded.add_all([parcel, ben])
+    recorded.commit()
+    parcel.couriers = [ben]
+    recorded.commit()
+    parcel.weight = 2
+    parcel.couriers.append(ann)
+    recorded.commit()
+
+    created, swapped, joined = (found for _, found in changes(recorded))
+    assert created["couriers"] == [None, "Ann"]
+    assert swapped == {"couriers": ["Ann", "Ben"]}
+    assert joined["couriers"] == [None, "Ann"]
+    assert joined["weight"] == [1, 2]
+    of_ann = [found for _, found in changes(recorded, "couriers", "1")]
+    assert of_ann[1] == {"parcels": ["Parcel 1", None]}
 
 
 def test_secret_is_masked(recorded: Session) -> None:

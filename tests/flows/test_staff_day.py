@@ -80,6 +80,26 @@ def test_a_history_says_no_more_than_it_knows(site: Office) -> None:
     assert "became" not in told
 
 
+def test_a_history_speaks_the_words_of_its_pages(site: Office) -> None:
+    """A school by its name, a status by its label, a time as times are told."""
+    old, new = (
+        site.add(make_school, name="Oldham"),
+        site.add(make_school, name="Newton"),
+    )
+    student = site.add(make_student, school_id=old.id)
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/student/edit/{student.id}")
+    changes = {"school": str(new.id), "status": "on_leave"}
+    assert browser.submit(form, changes).status == 303
+    preview = browser.get(f"/admin/student/delete/{student.id}")
+    browser.post(preview.form().action, preview.form().data({}))
+    told = browser.get(f"/admin/student/history/{student.id}").text
+    assert "School Oldham became Newton" in told
+    assert "Status Active became On leave" in told
+    assert "T00:" not in told
+    assert "+00:00" not in told
+
+
 def test_a_password_changed_is_no_pair_of_dots(site: Office) -> None:
     """Of a secret the history says that it changed, and nothing else."""
     site.run(

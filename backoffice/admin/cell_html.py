@@ -5,11 +5,17 @@ comes from the database is escaped, here as there.
 """
 
 from collections.abc import Callable, Sequence
-from html import escape  # several times as quick as markupsafe's, which makes Markup
 
 from markupsafe import Markup
 
 from backoffice.admin.presentation import Cell
+
+try:
+    # What `markupsafe.escape` calls, without making an object of every text: a tenth
+    # of the time, hundreds of times a page.
+    from markupsafe._speedups import _escape_inner as escape
+except ImportError:  # built without its C part
+    from html import escape
 
 
 def row_html(openings: Sequence[str], cells: Sequence[Cell]) -> Markup:

@@ -6,7 +6,7 @@ it: `BACKOFFICE_<SECTION>__<NAME>`, for example `BACKOFFICE_WEB__PORT=8001`.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -234,10 +234,13 @@ def overlay_environment(
     origin: dict[tuple[str, str], str],
 ) -> list[str]:
     """Put the environment's settings over the file's; problems as sentences."""
-    problems = []
+    problems: list[str] = []
     sections = Settings.model_fields
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or DELIMITER not in name:
+        if not name.startswith(PREFIX):
+            continue
+        if DELIMITER not in name:
+            problems.extend(_misspelt(name))
             continue
         section, _, key = name.removeprefix(PREFIX).lower().partition(DELIMITER)
         if section not in sections or key not in field_names(section):
@@ -253,6 +256,22 @@ def overlay_environment(
         table[key] = raw
         origin[section, key] = name
     return problems
+
+
+def _misspelt(name: str) -> Iterator[str]:
+    """What is wrong with a name of one underscore, if it is meant for a section."""
+    section, _, key = name.removeprefix(PREFIX).lower().partition("_")
+    if section not in Settings.model_fields:
+        return  # for something else: the superuser's e-mail, the tests' server
+    right = f"{PREFIX}{section.upper()}{DELIMITER}"
+    if key in field_names(section):
+        yield f"{name} is set in the environment; {right}{key.upper()} is the setting."
+    else:
+        known = f"{right}{next(iter(field_names(section))).upper()}"
+        yield (
+            f"{name} is set in the environment and is not a setting; "
+            f"a setting of {section} reads like {known}."
+        )
 
 
 def section_model(section: str) -> type[Section]:

@@ -94,6 +94,22 @@ def test_other_variables_are_left_alone(tmp_path: Path) -> None:
     assert load_settings(tmp_path, environ=environ) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("BACKOFFICE_WEB_PORT", "BACKOFFICE_WEB__PORT is the setting"),
+        ("BACKOFFICE_DATABASE_URL", "BACKOFFICE_DATABASE__URL is the setting"),
+        ("BACKOFFICE_WEB", "reads like BACKOFFICE_WEB__"),
+    ],
+)
+def test_one_underscore_is_not_passed_over(
+    tmp_path: Path, name: str, right: str
+) -> None:
+    """A name that was meant for a setting is said to be none, and which is."""
+    with pytest.raises(SettingsError, match=right):
+        load_settings(tmp_path, {name: "5"})
+
+
 def test_all_problems_at_once(tmp_path: Path) -> None:
     """One run names every mistake, in the file and in the environment."""
     root = write(tmp_path, "[web]\nport = 'soon'\nprot = 1\n[databse]\nurl = ''\n")

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from backoffice.auth.users import has_admin
 from backoffice.bootstrap import Backoffice
 from backoffice.checks import CheckMessage, Level
+from backoffice.cli.terminal import typed
 from backoffice.database.autogenerate import make_revision
 from backoffice.database.migrations import pending
 from backoffice.errors import BackofficeError
@@ -140,7 +141,7 @@ def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
         yield CheckMessage(
             Level.ERROR,
             f"Migrations are due: {', '.join(one.id for one in due)}.",
-            "manage.py migrate applies them.",
+            f"{typed('migrate')} applies them.",
             "database.E002",
         )
         return
@@ -153,7 +154,7 @@ def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
             yield CheckMessage(
                 Level.WARNING,
                 f"The models differ from the tables: {'; '.join(found.changes)}.",
-                "manage.py makemigrations writes the revision.",
+                f"{typed('makemigrations')} writes the revision.",
                 "database.W001",
             )
     with backoffice.sessions() as session:
@@ -161,7 +162,7 @@ def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
             yield CheckMessage(
                 Level.WARNING,
                 "Nobody can log in and manage accounts.",
-                "manage.py createsuperuser makes an account.",
+                f"{typed('createsuperuser')} makes an account.",
                 "database.W002",
             )
 

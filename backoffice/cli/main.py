@@ -3,6 +3,7 @@
 Nothing but the command's own file is imported, so that help is there at once.
 """
 
+import errno
 import importlib
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
+from backoffice.cli import terminal
 from backoffice.cli.catalogue import (
     Command,
     commands,
@@ -45,6 +47,7 @@ def find_root(start: Path) -> Path:
 def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
     """Run a command in the project in `root`; 0 done, 1 failed, 2 not understood."""
     _end_cleanly_when_told()
+    terminal.program.set(program)
     _have_somewhere_to_write()
     given, show_traceback = _without_common(arguments)
     try:
@@ -61,7 +64,9 @@ def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
     except Exception as error:
         if show_traceback:
             raise
-        sentence = in_words(error)
+        if _is_of_output(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sentence = in_words(error, root)
         if sentence is None:
             traceback.print_exc()
         else:
@@ -70,10 +75,28 @@ def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
     return code
 
 
-def in_words(error: Exception) -> str | None:
+def _is_of_output(error: Exception) -> bool:
+    """Whether it is what we print that cannot be written: a full disk behind `>`."""
+    return (
+        isinstance(error, OSError)
+        and error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT)
+        and error.filename is None
+    )
+
+
+def in_words(error: Exception, root: Path | None = None) -> str | None:
     """What an operator is told; None for what can only be a mistake in the program."""
     if isinstance(error, BackofficeError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").isidentifier():
+        if root is not None and (root / "Makefile").is_file():
+            return (
+                f"The package {error.name} is not installed here; `make install` in "
+                f"{root} makes .venv with all of them."
+            )
+        return f"The package {error.name} is not installed here."
+    if isinstance(error, OSError) and _is_of_output(error):
+        return f"What this prints cannot be written: {error.strerror}."
     # Only where SQLAlchemy is imported can it have raised anything.
     exceptions: Any = sys.modules.get("sqlalchemy.exc")
     if exceptions is None or not isinstance(error, exceptions.DBAPIError):
@@ -82,7 +105,8 @@ def in_words(error: Exception) -> str | None:
     said = str(cause).strip().partition("\n")[0]
     state = getattr(cause, "sqlstate", None)
     if state in (UNDEFINED_TABLE, UNDEFINED_COLUMN) or "no such table" in said:
-        return f"The database lacks something: {said}. `manage.py migrate` makes it."
+        do = terminal.typed("migrate")
+        return f"The database lacks something: {said}. `{do}` makes it."
     if isinstance(error, exceptions.OperationalError):
         return f"The database does not do it: {said}"
     return None

@@ -1,6 +1,7 @@
 """The site as a command needs it: built to be looked at, or built to be served."""
 
 import atexit
+import errno
 import gc
 import os
 import socket
@@ -79,8 +80,19 @@ def take_port(web: WebSettings) -> socket.socket:
     try:
         found.bind((web.host, web.port))
         found.listen(2048)
+    except socket.gaierror as error:
+        found.close()
+        raise EnvironmentProblem(
+            f"web.host is {web.host!r}, which is no address ({error.strerror}); "
+            "127.0.0.1 is this machine, 0.0.0.0 all of its addresses."
+        ) from error
     except OSError as error:
         found.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise EnvironmentProblem(
+                f"web.host is {web.host!r}, which is no address of this machine; "
+                "127.0.0.1 is, 0.0.0.0 are all of them."
+            ) from error
         other = web.port + 1 if web.port < 65535 else 8000  # noqa: PLR2004
         reason = error.strerror or error
         raise EnvironmentProblem(

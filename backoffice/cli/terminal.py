@@ -4,7 +4,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any, TextIO
+
+# How a command of this project is typed: `manage.py`, or `backoffice` elsewhere.
+program: ContextVar[str] = ContextVar("program", default="manage.py")
+
+
+def typed(command: str) -> str:
+    """How one of our commands is typed here, as in: ./manage.py migrate."""
+    name = program.get()
+    return f"./{name} {command}" if name.endswith(".py") else f"{name} {command}"
+
 
 BOLD, RED, GREEN, YELLOW, DIM = "1", "31", "32", "33", "2"
 

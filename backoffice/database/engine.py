@@ -1,13 +1,15 @@
 """An engine as the settings describe it: pool, time limits, and its name."""
 
+import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from backoffice.database.liveness import ping_seldom_psycopg
-from backoffice.errors import SettingsError
+from backoffice.errors import EnvironmentProblem, SettingsError
 from backoffice.settings import DatabaseSettings
 
 SUPPORTED = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
@@ -68,6 +70,7 @@ def make_engine(
             **options.get("connect_args", {}),
         }
     else:
+        _check_file(url)
         # SQLite has no lock timeout of its own but this one, in seconds.
         options["connect_args"] = {"timeout": settings.lock_timeout or 3600}
     engine = create_engine(url, **options)
@@ -77,6 +80,22 @@ def make_engine(
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _check_file(url: URL) -> None:
+    """Raise a sentence where SQLite could not open or make its file."""
+    if not url.database or url.database == ":memory:" or url.query.get("uri"):
+        return
+    path = Path(url.database)
+    if not path.parent.is_dir():
+        raise EnvironmentProblem(
+            f"database.url names the file {path}; there is no directory {path.parent}."
+        )
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not os.access(place, os.R_OK | os.W_OK):
+        raise EnvironmentProblem(
+            f"database.url names the file {path}, which cannot be read and written."
+        )
 
 
 def pool_options(settings: DatabaseSettings) -> dict[str, Any]:

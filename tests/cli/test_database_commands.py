@@ -234,6 +234,36 @@ def test_flush_on_sqlite(
     engine.dispose()
 
 
+def test_a_sqlite_file_that_cannot_be_is_named(
+    manage: Manage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which file, and what is in the way."""
+    place = tmp_path / "nowhere" / "office.db"
+    monkeypatch.setenv("BACKOFFICE_DATABASE__URL", f"sqlite:///{place}")
+
+    said = manage("migrate")
+
+    assert said.code == 1
+    assert f"there is no directory {place.parent}" in said.err
+
+
+def test_seed_that_is_interrupted_says_so(
+    migrated: Manage, root: Path, empty_database: URL
+) -> None:
+    """Nothing is written, and that is said."""
+    seeding = root / "tiny_seeding.py"
+    made = 'yield number + 1, f"Thing {number + 1}"'
+    stopped = f"{made}\n            if number == 2: raise KeyboardInterrupt"
+    seeding.write_text(seeding.read_text().replace(made, stopped))
+    sys.modules.pop("tiny_seeding", None)  # read anew
+
+    said = migrated("seed")
+
+    assert said.code != 0
+    assert "nothing is written, the tables are as they were" in said.err
+    assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+
+
 def test_dbshell_runs_psql(migrated: Manage) -> None:
     """What stands after `--` goes to psql, and its answer to the output."""
     said = migrated("dbshell", "--", "-At", "-c", "SELECT 6 * 7")

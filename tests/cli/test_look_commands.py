@@ -110,6 +110,26 @@ def test_shell_has_the_models(migrated: Manage) -> None:
     assert (said.code, said.out, said.err) == (0, "0 postgresql\n", "")
 
 
+def test_shell_shows_errors_of_the_code_alone(migrated: Manage) -> None:
+    """What went wrong begins at the code's own first line; the return code is 1."""
+    said = migrated("shell", "-c", "def half(n):\n    return n / 0\nhalf(1)")
+
+    assert said.code == 1
+    assert said.err.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert 'File "-c", line 3' in said.err.splitlines()[1]
+    assert "typer" not in said.err
+
+
+def test_shell_takes_models_that_import_everything(
+    migrated: Manage, root: Path
+) -> None:
+    """A module of models may hold names that only look like bases."""
+    with (root / "tiny_models.py").open("a") as file:
+        file.write("\nfrom sqlalchemy.orm import *\n")
+
+    assert migrated("shell", "-c", "print(Thing.__name__)").out == "Thing\n"
+
+
 def test_shell_reads_the_input(migrated: Manage) -> None:
     """Code can be piped in."""
     said = migrated("shell", stdin="print(6 * 7)\n")

@@ -1,5 +1,6 @@
 """How commands are found, and what a mistake looks like."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backoffice.cli.catalogue import GROUPS, commands
-from backoffice.cli.main import find_root
+from backoffice.cli.main import find_root, run_command_line
 from tests.cli.conftest import Manage
 
 ROOT = Path(__file__).parent.parent.parent
@@ -173,6 +174,49 @@ def test_script_without_packages_names_the_command() -> None:
     assert done.returncode == 1
     assert "`make install`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_clone_without_packages_names_the_command(tmp_path: Path) -> None:
+    """The same where our own package is there and those that it needs are not."""
+    (tmp_path / "backoffice").symlink_to(ROOT / "backoffice")
+    for name in ("manage.py", "Makefile", "settings.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-S", str(tmp_path / "manage.py"), "migrate"],
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "is not installed here; `make install`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_an_output_that_is_full_is_a_sentence() -> None:
+    """`config > file` on a full disk ends with 1 and says why."""
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} {ROOT}/manage.py config > /dev/full"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: What this prints cannot be written")
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_are_named_as_they_are_typed(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is no `manage.py`, no message names one."""
+    assert run_command_line(["run"], root, "backoffice") == 1
+    said = capfd.readouterr().err
+    assert "`backoffice migrate`" in said
+    assert "manage.py" not in said
 
 
 _WITHOUT_PACKAGES = """

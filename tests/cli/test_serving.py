@@ -164,6 +164,17 @@ def test_run_leaves_a_database_of_ones_own_alone(manage: Manage) -> None:
     assert "[ ] 0001_things" in manage("showmigrations").out
 
 
+def test_a_host_that_is_none(manage: Manage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another port would not help."""
+    monkeypatch.setenv("BACKOFFICE_WEB__HOST", "no such host")
+
+    said = manage("runserver")
+
+    assert said.code == 1
+    assert "web.host is 'no such host', which is no address" in said.err
+    assert "port" not in said.err
+
+
 def test_port_in_use(manage: Manage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that is taken is one sentence with a way out."""
     with socket.socket() as taken:
@@ -232,7 +243,7 @@ def test_runserver_warns_of_migrations(
     url = empty_database.render_as_string(hide_password=False)
     with serving(root, port, "runserver", url=url) as process:
         said = said_until(process, "Ctrl-C")
-        assert "`manage.py migrate` applies them" in said
+        assert "`./manage.py migrate` applies them" in said
         # Stopped while it still starts, it says so in the shell's own way.
         assert stopped(process) in (0, 1, 130)
 

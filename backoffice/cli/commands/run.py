@@ -14,7 +14,7 @@ from backoffice.bootstrap import Backoffice
 from backoffice.cli.accounts import DEMO_EMAIL, EMAIL_VARIABLE, make_first_accounts
 from backoffice.cli.project import opened, root_of, transaction
 from backoffice.cli.site import address_of, serve, take_port
-from backoffice.cli.terminal import BOLD, print_columns, styled
+from backoffice.cli.terminal import BOLD, print_columns, styled, typed
 from backoffice.database.migrations import pending, upgrade
 from backoffice.errors import Refused
 from backoffice.seeding.plan import load_project
@@ -62,7 +62,7 @@ def _prepare(context: typer.Context, backoffice: Backoffice) -> list[str]:
         email = os.environ.get(EMAIL_VARIABLE, "") or DEMO_EMAIL
         return [
             "Log in with the account you have; the passwords were shown once.",
-            f"A new one: ./manage.py changepassword {email}",
+            f"A new one: {typed(f'changepassword {email}')}",
             *steps,
         ]
     print("\nAccounts (the passwords are shown this once):")
@@ -86,13 +86,13 @@ def _look(context: typer.Context, backoffice: Backoffice) -> list[str]:
         raise Refused(
             message=f"This database is yours, so nothing was changed in it, and "
             f"{len(due)} migration{'s are' if len(due) > 1 else ' is'} due. "
-            "`./manage.py migrate` makes the tables, `./manage.py createsuperuser` an "
-            "account, `./manage.py seed` fills in the demo; then run this again."
+            f"`{typed('migrate')}` makes the tables, `{typed('createsuperuser')}` an "
+            f"account, `{typed('seed')}` fills in the demo; then run this again."
         )
     with transaction(context, backoffice) as session:
         if not has_admin(session):
             return [
-                "Nobody can log in yet: `./manage.py createsuperuser` makes an account."
+                f"Nobody can log in yet: `{typed('createsuperuser')}` makes an account."
             ]
     return []
 

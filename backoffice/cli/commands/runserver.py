@@ -7,7 +7,7 @@ import typer
 
 from backoffice.cli.project import opened, root_of
 from backoffice.cli.site import address_of, serve, take_port
-from backoffice.cli.terminal import YELLOW, styled
+from backoffice.cli.terminal import YELLOW, styled, typed
 from backoffice.database.migrations import pending
 from backoffice.settings import Settings, load_settings
 
@@ -43,7 +43,7 @@ def run(
         if due:
             warning = (
                 f"{len(due)} migration{'s are' if len(due) > 1 else ' is'} due "
-                f"({', '.join(one.id for one in due)}); `manage.py migrate` applies "
+                f"({', '.join(one.id for one in due)}); `{typed('migrate')}` applies "
                 f"{'them' if len(due) > 1 else 'it'}."
             )
             print(styled(warning, YELLOW, sys.stderr), file=sys.stderr)

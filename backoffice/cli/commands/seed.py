@@ -7,7 +7,8 @@ nothing is done; --reset replaces them, and never touches accounts or the audit.
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from backoffice.bootstrap import import_project_module
 from backoffice.cli.progress import ProgressBar
 from backoffice.cli.project import opened
 from backoffice.cli.prompts import confirm
+from backoffice.cli.terminal import typed
 from backoffice.database.migrations import pending
 from backoffice.errors import Refused
 from backoffice.seeding import seeder
@@ -100,7 +102,7 @@ def _run(
     with opened(context) as backoffice:
         if pending(backoffice.engine, backoffice.project):
             raise Refused(
-                message="Migrations are due; `manage.py migrate` makes the tables."
+                message=f"Migrations are due; `{typed('migrate')}` makes the tables."
             )
         if reset and not backoffice.is_embedded:
             names = ", ".join(table.name for table in plan.resets)
@@ -110,11 +112,23 @@ def _run(
                 word="replace",
                 yes=yes,
             )
-        with ProgressBar(sys.stderr) as bar:
+        with _taken_back_if_ended(), ProgressBar(sys.stderr) as bar:
             report = seeder.seed(
                 backoffice.engine, plan, reset=reset, progress=bar.show
             )
     _print(report)
+
+
+@contextmanager
+def _taken_back_if_ended() -> Iterator[None]:
+    """Who ends the command in the middle is told what became of the rows."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        print(
+            "Ended: nothing is written, the tables are as they were.", file=sys.stderr
+        )
+        raise
 
 
 def _plan(project: Project, number: int, given: dict[str, Any]) -> Plan:

@@ -6,13 +6,14 @@ also come from -c or from the standard input; its return code is ours.
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Engine, event, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, registry
 
 from backoffice.audit.recorder import record_changes
 from backoffice.bootstrap import Backoffice, import_project_module
@@ -81,18 +82,14 @@ def _names(backoffice: Backoffice, session: Session) -> dict[str, Any]:
         backoffice.root, backoffice.settings.app.models, "app.models"
     )
     # A project may have declarative bases of its own; ours comes last.
-    bases: list[Any] = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and hasattr(value, "registry")
-    ]
-    registries: dict[int, Any] = {
-        id(one.registry): one.registry for one in (Base, *bases)
+    found = [getattr(value, "registry", None) for value in vars(module).values()]
+    registries = {
+        id(one): one for one in (Base.registry, *found) if isinstance(one, registry)
     }
     models = {
         mapper.class_.__name__: mapper.class_
-        for registry in registries.values()
-        for mapper in registry.mappers
+        for one in registries.values()
+        for mapper in one.mappers
     }
     return {
         **models,
@@ -107,7 +104,19 @@ def _names(backoffice: Backoffice, session: Session) -> dict[str, Any]:
 
 
 def _execute(code: str, source: str, names: dict[str, Any]) -> None:
-    exec(compile(code, source, "exec"), names)  # noqa: S102 - that is what it is for
+    """Run code; what it raises is shown from the code's own first line on.
+
+    Raises:
+        SystemExit: 1 after an error.
+    """
+    try:
+        exec(compile(code, source, "exec"), names)  # noqa: S102 - that is what it is for
+    except Exception as error:
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename != source:
+            frames = frames.tb_next
+        traceback.print_exception(type(error), error, frames)
+        raise SystemExit(1) from error
 
 
 def _interact(names: dict[str, Any], *, is_sandbox: bool) -> None:

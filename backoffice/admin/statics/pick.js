@@ -5,6 +5,7 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
   const boxes = [...form.querySelectorAll("input[name=id]")];
   const all = form.querySelector("[data-tick-all]");
   const words = form.querySelector("[data-ticked]");
+  const told = form.querySelector("[data-told]");
   const these = form.querySelector("input[name=which][value=ticked]");
   let last = null;
   if (all) all.hidden = false;
@@ -12,6 +13,7 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
   const count = () => {
     const ticked = boxes.filter((box) => box.checked).length;
     words.textContent = ticked === 1 ? "the 1 ticked row" : `the ${ticked} ticked rows`;
+    if (told.textContent || ticked) told.textContent = `${ticked} ticked`;
     if (all) {
       all.checked = ticked === boxes.length;
       all.indeterminate = ticked > 0 && ticked < boxes.length;

@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 
 from backoffice.observability.request_log import RequestLog
 from backoffice.settings import Settings
+from backoffice.web.middleware.compression import Compression
 from backoffice.web.middleware.host_guard import HostGuard
 from backoffice.web.middleware.origin_guard import OriginGuard
 from backoffice.web.middleware.request_context import RequestContext
@@ -19,12 +20,14 @@ def pipeline(
     """The middleware from the outside in; `finished` is told of answered requests.
 
     The headers come first, so that even a fault has them; the number next, so that
-    every refusal has one; then what is refused, the cheapest check first.
+    every refusal has one, and all that is said is compressed; then what is refused,
+    the cheapest check first.
     """
     web = settings.web
     return [
         Middleware(SecurityHeaders, https_only=web.https_only),
         Middleware(RequestContext, finished=finished),
+        Middleware(Compression),
         Middleware(
             HostGuard,
             allowed_hosts=web.allowed_hosts,

@@ -1,4 +1,4 @@
-"""Can everybody use the site as it is served: axe-core, no sideways scrolling, no errors?
+"""Can everybody use the site as it is served? axe-core, sideways scrolling, errors.
 
 The browser's requests are answered by the application itself, on a real database.
 """

@@ -1,5 +1,6 @@
 """Tests of what every request passes before a page is asked."""
 
+import gzip
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
@@ -8,7 +9,13 @@ import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
@@ -406,3 +413,47 @@ def test_people_are_answered_with_a_page() -> None:
     text = client().get("/%ff", headers={"Accept": "text/html"}).text
     assert "<h1>This address cannot be read</h1>" in text
     assert "backoffice.css" in text
+
+
+# Compression
+
+
+async def page(request: Request) -> Response:
+    """A page in one piece or in several, or short, or packed already."""
+    name = request.path_params["rest"]
+    if name == "short":
+        return HTMLResponse("<p>Hello</p>")
+    if name == "packed":
+        return HTMLResponse(b"x" * 2_000, headers={"Content-Encoding": "br"})
+    if name == "rows":
+        return StreamingResponse(iter(["a,b\n"] * 1_000), media_type="text/csv")
+    return HTMLResponse("<p>Hello</p>" * 1_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted", "encoding"),
+    [
+        ("long", "gzip, br", "gzip"),
+        ("long", "br", None),
+        ("long", "", None),
+        ("short", "gzip", None),
+        ("rows", "gzip", None),
+        ("packed", "gzip", "br"),
+    ],
+)
+def test_a_whole_page_is_compressed(
+    name: str, accepted: str, encoding: str | None
+) -> None:
+    """For who reads gzip, where it is long, whole, and not encoded yet."""
+    app = Starlette(
+        routes=[Route("/{rest:path}", page)], middleware=pipeline(Settings())
+    )
+    with TestClient(app).stream(
+        "GET", f"/{name}", headers={"Accept-Encoding": accepted}
+    ) as answer:
+        sent = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == encoding
+    if encoding == "gzip":
+        assert gzip.decompress(sent) == b"<p>Hello</p>" * 1_000
+        assert answer.headers["content-length"] == str(len(sent))
+        assert "Accept-Encoding" in answer.headers["vary"]

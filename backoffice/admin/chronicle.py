@@ -64,7 +64,9 @@ def _entry_of(
     record = None
     if not is_own and entry.table_name:
         name = view.name if view is not None else words(entry.table_name)
-        label = f"{name} {entry.label or entry.key}"
+        label = entry.label or entry.key
+        if not label.lower().startswith(name.lower()):
+            label = f"{name} {label}"
         url = ""
         if may_see and view is not None and entry.action != "delete":
             url = address(call.site.base_url, view.identity, "details", entry.key)

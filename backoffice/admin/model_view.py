@@ -8,6 +8,8 @@ from sqladmin.models import ModelViewMeta
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
+from backoffice.database.words import plural
+
 if TYPE_CHECKING:
     from backoffice.admin.actions import ActionSpec
     from backoffice.admin.call import Call
@@ -18,7 +20,7 @@ Attribute = Any  # a mapped attribute, or its name; dotted through to-one relati
 
 
 class _KeepsIdentity(ModelViewMeta):
-    """SQLAdmin overwrites a declared `identity`; here it is kept.
+    """SQLAdmin overwrites a declared `identity`; here it is kept, and plurals are.
 
     So two views of one model, or of two models of the same name, can stand side by
     side.
@@ -30,6 +32,8 @@ class _KeepsIdentity(ModelViewMeta):
         made = super().__new__(cls, name, bases, attrs, **kwargs)
         if attrs.get("identity"):
             made.identity = attrs["identity"]
+        if not attrs.get("name_plural") and hasattr(made, "name"):
+            made.name_plural = plural(made.name)  # not Categorys and Addresss
         return made  # type: ignore[no-any-return]
 
 

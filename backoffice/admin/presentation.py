@@ -315,7 +315,8 @@ class Pager:
     """Where in the list we are, and the ways on.
 
     `hidden` is the list's canonical query string without page, pageSize, after and
-    before. `page` is None where the number is not known.
+    before. `page` is None where the number is not known. `order` is the list's own, in
+    words, where none was asked for.
     """
 
     first: str
@@ -327,6 +328,7 @@ class Pager:
     previous_url: str = ""
     next_url: str = ""
     hidden: tuple[Hidden, ...] = ()
+    order: str = ""
 
 
 class Suggestion(NamedTuple):

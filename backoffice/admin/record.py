@@ -16,6 +16,7 @@ from backoffice.database.keys import (
     no_such_record,
     parse_key,
 )
+from backoffice.errors import RecordNotFound
 
 
 def key_condition(view: ModelView, text: str) -> list[Any]:
@@ -25,14 +26,22 @@ def key_condition(view: ModelView, text: str) -> list[Any]:
         RecordNotFound: the text cannot be a key of this model.
     """
     mapper = view.description.mapper
-    values = parse_key(mapper, text)
+    try:
+        values = parse_key(mapper, text)
+    except RecordNotFound:
+        raise no_such_record(mapper, text, word_of(view)) from None
     if format_key_values(mapper, values) != text:
         # Another spelling of a key is no address: the history knows only one.
-        raise no_such_record(mapper, text)
+        raise no_such_record(mapper, text, word_of(view))
     return [
         getattr(view.model, mapper.get_property_by_column(column).key) == value
         for column, value in zip(mapper.primary_key, values, strict=True)
     ]
+
+
+def word_of(view: ModelView) -> str:
+    """What the view calls a record, within a sentence."""
+    return f"{view.name[:1].lower()}{view.name[1:]}"
 
 
 def select_record(call: Call, view: ModelView, text: str) -> Select[Any]:
@@ -58,7 +67,7 @@ def load_record(call: Call, view: ModelView, text: str) -> Any:
     statement = select_record(call, view, text).options(*single_references(view))
     record = call.session.scalars(statement).unique().one_or_none()
     if record is None:
-        raise no_such_record(view.description.mapper, text)
+        raise no_such_record(view.description.mapper, text, word_of(view))
     hide_references(call, view, [record])
     return record
 

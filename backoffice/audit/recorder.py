@@ -38,7 +38,7 @@ from backoffice.audit.models import LABEL_LENGTH, AuditEntry
 from backoffice.database.keys import format_key_values
 from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, RUN_ID, Actor, Place
 from backoffice.database.values import format_value
-from backoffice.database.words import record_word, sentence
+from backoffice.database.words import LABEL_NAMES, record_word, sentence
 
 MASK = "…"
 LONGEST_BINARY = 1024
@@ -128,14 +128,27 @@ def audit_value(column: Column[Any], value: Any) -> Any:
 
 
 def label_of(mapper: Mapper[Any], record: object, key: str) -> str:
-    """What a record calls itself, else its kind and key."""
-    label = ""
+    """What a record calls itself, else its name, else its kind and key."""
+    label = _name_of(mapper, record)
     if type(record).__str__ is not object.__str__:
         # A name that cannot be told (a relation that may not be loaded, a value that
         # is missing) is no reason not to save.
         with suppress(Exception):
             label = str(record)
     return (label or f"{sentence(record_word(mapper))} {key}")[:LABEL_LENGTH]
+
+
+def _name_of(mapper: Mapper[Any], record: object) -> str:
+    """The first of the usual columns for a name that is loaded and filled; else ""."""
+    loaded = instance_state(record).dict
+    for key in LABEL_NAMES:
+        prop = mapper.column_attrs.get(key)
+        if prop is None or prop.columns[0].info.get("secret"):
+            continue
+        value = loaded.get(key)
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""
 
 
 def _plain(value: Any) -> Any:

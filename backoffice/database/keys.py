@@ -59,10 +59,10 @@ def format_key_values(mapper: Mapper[Any], values: Sequence[Any]) -> str:
     return ";".join(re.sub(r"([\\;])", r"\\\1", text) for text in texts)
 
 
-def no_such_record(mapper: Mapper[Any], text: str) -> RecordNotFound:
-    """The error that says which record there is not."""
+def no_such_record(mapper: Mapper[Any], text: str, word: str = "") -> RecordNotFound:
+    """The error that says which record there is not; `word` is what it is called."""
     key = shown("".join(c if c.isprintable() else " " for c in text))
-    word = record_word(mapper)
+    word = word or record_word(mapper)
     return RecordNotFound(
         f"There is no {word} with the key {key}."
         if key

@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Column, String, Table
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
+# By these names a record is called, if no label column is declared.
+LABEL_NAMES = ("full_name", "name", "title", "label", "username", "code", "email")
 _AS_THEY_ARE = frozenset({"series", "news", "data", "equipment", "staff", "media"})
 
 
@@ -46,6 +48,25 @@ def records_word(mapper: Mapper[Any]) -> str:
     table = mapper.local_table
     label = table.info.get("labels") if isinstance(table, Table) else None
     return str(label) if label else plural(record_word(mapper))
+
+
+def label_key(mapper: Mapper[Any]) -> str:
+    """The column by which a model's records are called, where none is declared.
+
+    A column with one of the usual names, else the first text that is no secret, else
+    the key.
+    """
+    keys = [
+        attribute.key
+        for attribute in mapper.column_attrs
+        if isinstance(column := attribute.columns[0], Column)
+        and isinstance(column.type, String)
+        and not column.info.get("secret")
+        and not column.foreign_keys
+    ]
+    named = [name for name in LABEL_NAMES if name in keys]
+    first = mapper.get_property_by_column(mapper.primary_key[0]).key
+    return (named or keys or [first])[0]
 
 
 def table_word(table: Table) -> str:

@@ -22,8 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapper, aliased
 
 from backoffice.database.values import format_value, parse_value
+from backoffice.database.words import label_key
 from backoffice.listing.filters import declared_choices
-from backoffice.listing.paths import PathKind, Paths, label_key
+from backoffice.listing.paths import PathKind, Paths
 from backoffice.listing.query import ListQuery
 from backoffice.listing.sorting import is_distinct_by_index
 from backoffice.listing.spec import FilterField, FilterKind, ListSpec

@@ -1,6 +1,7 @@
 """How many rows a list has: counted while that is cheap, estimated after."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,15 @@ from sqlalchemy import (
     Float,
     Select,
     Table,
+    Text,
     func,
     inspect,
     literal,
+    literal_column,
     null,
     select,
     type_coerce,
+    union_all,
 )
 from sqlalchemy.orm import Mapper, Session
 
@@ -73,6 +77,31 @@ def row_count(
         return RowCount(limit, is_exact=False)
     # Stale statistics can put the estimate below what was just counted.
     return RowCount(max(int(known), capped), is_exact=False, is_estimate=True)
+
+
+def count_each(
+    session: Session, selects: Mapping[str, Select[Any]], limit: int
+) -> dict[str, RowCount]:
+    """Count up to `limit` rows of several selects, by name, with one statement."""
+    parts = [
+        select(
+            literal(name, Text).label("name"),
+            capped_count(_of_nothing(each), limit).label("rows"),
+        )
+        for name, each in selects.items()
+    ]
+    if not parts:
+        return {}
+    found = session.execute(union_all(*parts)).all()
+    return {
+        name: RowCount(min(rows, limit), is_exact=rows <= limit) for name, rows in found
+    }
+
+
+def _of_nothing(select_: Select[Any]) -> Select[Any]:
+    """The same rows without their columns, which nobody counts."""
+    one: ColumnElement[int] = literal_column("1")
+    return select_.with_only_columns(one, maintain_column_froms=True)
 
 
 def capped_count(select_: Select[Any], limit: int) -> ColumnElement[int]:

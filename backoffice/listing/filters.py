@@ -164,7 +164,8 @@ def _read_value(declared: FilterField, place: Place, text: str) -> Any:
     choices = declared_choices(declared, place)
     known = [value for value, _ in choices]
     if declared.kind is FilterKind.CHOICE and known and text not in known:
-        listed = ", ".join(known[:12]) + (", …" if known[12:] else "")
+        labels = [label for _, label in choices]
+        listed = ", ".join(labels[:12]) + (", …" if labels[12:] else "")
         raise ValueError(f"{shown(text)} is not one of: {listed}.")
     if place.column is not None and isinstance(place.column.type, DateTime):
         return _day_or_instant(place.column, text)

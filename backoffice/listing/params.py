@@ -182,11 +182,16 @@ def _order_problem(
     spec: ListSpec, paths: Sequence[str], directions: Sequence[str]
 ) -> str | None:
     for path in paths:
+        if not path:
+            return "sortBy has nothing between two of its commas."
         if path not in spec.sortable:
-            listed = ", ".join(spec.sortable) or "nothing"
-            return f"sortBy names {shown(path)!r}; this list is ordered by {listed}."
+            listed = ", ".join(spec.label(one) for one in spec.sortable)
+            return (
+                f"This list cannot be ordered by {shown(path)}; "
+                f"it can by {listed or 'nothing'}."
+            )
     if len(paths) > MOST_COLUMNS:
-        return f"sortBy names {len(paths)} columns; {MOST_COLUMNS} are the most."
+        return f"A list is ordered by {MOST_COLUMNS} columns at most, not {len(paths)}."
     for word in directions:
         if word not in ("asc", "desc"):
             return f"sort is {shown(word)!r}; asc and desc are the directions."

@@ -13,16 +13,15 @@ from sqlalchemy.orm import (
     RelationshipProperty,
     aliased,
 )
-from sqlalchemy.types import JSON, LargeBinary, String, Text
+from sqlalchemy.types import JSON, LargeBinary, Text
+
+from backoffice.database.words import label_key
 
 Entity = Any  # a mapped class, or an alias of one
 Scope = Callable[[Select[Any]], Select[Any]]
 
 # How many relationships a path goes through at most.
 DEEPEST = 6
-
-# By these names a record is called, if no label column is declared.
-LABEL_NAMES = ("full_name", "name", "title", "label", "username", "code", "email")
 
 
 class PathKind(Enum):
@@ -285,25 +284,6 @@ def ways(prefix: str) -> Iterator[str]:
     parts = prefix.split(".") if prefix else []
     for end in range(1, len(parts) + 1):
         yield ".".join(parts[:end])
-
-
-def label_key(mapper: Mapper[Any]) -> str:
-    """The column by which a model's records are called, where none is declared.
-
-    A column with one of the usual names, else the first text that is no secret, else
-    the key.
-    """
-    keys = [
-        attribute.key
-        for attribute in mapper.column_attrs
-        if isinstance(column := attribute.columns[0], Column)
-        and isinstance(column.type, String)
-        and not column.info.get("secret")
-        and not column.foreign_keys
-    ]
-    named = [name for name in LABEL_NAMES if name in keys]
-    first = mapper.get_property_by_column(mapper.primary_key[0]).key
-    return (named or keys or [first])[0]
 
 
 def is_heavy(column: Column[Any]) -> bool:

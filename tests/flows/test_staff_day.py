@@ -112,6 +112,44 @@ def test_a_password_changed_is_no_pair_of_dots(site: Office) -> None:
     assert "Password hash changed" in told
 
 
+def test_an_empty_list_says_what_to_leave_out(site: Office) -> None:
+    """Each condition with what would be found without it, and the way there."""
+    site.add(make_student, full_name="Only Once", class_name="3Z")
+    path = "/admin/student/list?search=only+once&class_name=3Z&status=graduated"
+    seen = site.browser("viewer").get(path)
+    assert "Without status Graduated 1 Show them" in seen.text
+    assert "Without class 3Z 0 Without “only once” 0" in seen.text
+    found = site.browser("viewer").get(seen.link("Show them"))
+    assert [row[1] for row in found.rows] == ["Only Once"]
+    # One condition alone has nothing to leave out.
+    alone = site.browser("viewer").get("/admin/student/list?search=zzqxv")
+    assert "Without" not in alone.text
+
+
+def test_a_list_says_in_which_order_it_stands(site: Office) -> None:
+    """Also where nobody asked for one."""
+    site.add(make_student)
+    browser = site.browser("viewer")
+    assert "newest first" in browser.get("/admin/student/list").text
+    asked = browser.get("/admin/student/list?sortBy=full_name&sort=asc")
+    assert "newest first" not in asked.text
+
+
+def test_the_start_page_counts_what_is_small(site: Office) -> None:
+    """Four schools are 4, not about 4."""
+    number = site.value("SELECT count(*) FROM schools")
+    seen = site.browser("viewer").get("/admin/")
+    assert f"Schools {number:,} " in f"{seen.text} "
+    assert f"about {number} " not in seen.text
+
+
+def test_a_mistake_in_a_filter_is_said_in_its_words(site: Office) -> None:
+    """The filter is named once, its values by their labels."""
+    seen = site.browser("viewer").get("/admin/student/list?status=zz")
+    assert "Status zz is not one of: Active, On leave" in seen.text
+    assert "Status Status" not in seen.text
+
+
 def test_no_filter_is_offered_that_would_show_every_row(site: Office) -> None:
     """A class that was left empty is no box without a word that filters nothing."""
     site.add(make_student, class_name="")

@@ -64,11 +64,13 @@ def parse(*items: tuple[str, str]) -> ListQuery:
         pytest.param("pageSize", "9999", "1 to 200 rows", id="too many rows"),
         pytest.param("pageSize", "ten", "pageSize is 'ten'", id="size in letters"),
         pytest.param(
-            "sortBy", "password", "'password'; this list", id="undeclared sort"
+            "sortBy", "password", "by password; it can by Name", id="undeclared sort"
         ),
-        pytest.param("sortBy", "name,,rank", "sortBy names ''", id="sort with a gap"),
+        pytest.param(
+            "sortBy", "name,,rank", "between two of its commas", id="sort with a gap"
+        ),
         pytest.param("sort", "desc", "1 directions for the 0", id="sort of nothing"),
-        pytest.param("kind", "c", "Kind: c is not one of: a, b.", id="unknown choice"),
+        pytest.param("kind", "c", "Kind: c is not one of: A, B.", id="unknown choice"),
         pytest.param("level", "tiny", "Level: tiny is not one of", id="unknown enum"),
         pytest.param("is_active", "maybe", "neither yes nor no", id="no boolean"),
         pytest.param("rank", "abc", "Rank: abc is not a whole", id="no number"),

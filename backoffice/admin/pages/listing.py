@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 
 from backoffice.admin.actions import Where, offered
@@ -35,6 +36,7 @@ from backoffice.admin.presentation import (
     Pager,
     Row,
     SearchBox,
+    Suggestion,
     hidden_items,
     stacked,
 )
@@ -43,9 +45,11 @@ from backoffice.admin.record import records_by_key
 from backoffice.admin.words import shortened
 from backoffice.auth.permissions import may
 from backoffice.database.keys import format_key, parse_key
+from backoffice.editing.fields import is_counted
 from backoffice.editing.references import candidates_for
 from backoffice.errors import BackofficeError, RecordNotFound
 from backoffice.listing.counting import RowCount
+from backoffice.listing.leaving_out import without_each
 from backoffice.listing.page import ListPage, read_page
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import FilterValue, ListQuery
@@ -250,7 +254,8 @@ class Shown:
         """Every column's head, with the order that a click asks for."""
         columns = self.model_view.description.columns
         stacks = stacked(tuple(self.kinds()))
-        in_use = {o.path: (at, o) for at, o in enumerate(self.query.order, 1)}
+        order = self.query.order or self.spec.default_order
+        in_use = {o.path: (at, o) for at, o in enumerate(order, 1)}
         return tuple(
             self.head(column, stack, in_use)
             for column, stack in zip(columns, stacks, strict=True)
@@ -344,6 +349,23 @@ class Shown:
             previous_url=self.to(earlier) if earlier is not None else "",
             next_url=self.to(later) if later is not None else "",
             hidden=hidden_items(tuple(plain)),
+            order="" if query.order else self.own_order(),
+        )
+
+    def own_order(self) -> str:
+        """The order of a list that was asked for none, as in: newest first."""
+        mapper = self.model_view.description.mapper
+        if not self.spec.default_order:
+            own = [c for c in mapper.primary_key if isinstance(c, Column)]
+            if own and all(map(is_counted, own)):
+                return "newest first"
+            keys = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
+            names = ", ".join(self.spec.paths.label(key).lower() for key in keys)
+            return f"by {names}, last first"
+        return "by " + ", then ".join(
+            self.spec.label(one.path).lower()
+            + (", last first" if one.descending else "")
+            for one in self.spec.default_order
         )
 
     # Filters
@@ -450,14 +472,17 @@ class Shown:
             url = self.url + ("?" + urlencode(items) if items else "")
             name = problem.parameter.partition("__")[0]
             label = self.spec.label(name)
-            if problem.message.startswith(f"{label} "):
+            message = problem.message
+            if message.startswith(f"{label} "):
                 # Of a name that the list does not know the sentence says it already.
                 label = "Filter"
+            elif message.startswith(f"{label}: "):
+                message = message.removeprefix(f"{label}: ")
             if problem.parameter in {"search", "sortBy", "sort", "page", "pageSize"}:
                 label = {"search": "Search", "page": "Page", "pageSize": "Page"}.get(
                     problem.parameter, "Order"
                 )
-            yield Chip(label, problem.message, url, "error")
+            yield Chip(label, message, url, "error")
         for used in query.filters:
             if used.path not in bad:
                 text = self.words_of(used)
@@ -492,6 +517,20 @@ class Shown:
 
     # Nothing there
 
+    def suggestions(self) -> Iterable[Suggestion]:
+        """What to leave out, with what would be found then."""
+        for one in without_each(self.call.session, self.spec, self.query):
+            used = self.query.filter(one.path)
+            what = f"“{self.query.search}”"
+            if used is not None:
+                what = f"{self.spec.label(used.path).lower()} {self.words_of(used)}"
+            is_none = one.count is not None and not one.count.value
+            yield Suggestion(
+                what,
+                one.count.words() if one.count is not None else "",
+                "" if is_none else self.to(one.query),
+            )
+
     def empty(self) -> Empty:
         """Why there are no rows, and what to do."""
         view, query = self.model_view, self.query
@@ -512,7 +551,11 @@ class Shown:
                 actions=(first,),
             )
         if query.is_narrowed:
-            return Empty(f"No {one} matches all of this", actions=(clear,))
+            return Empty(
+                f"No {one} matches all of this",
+                suggestions=tuple(self.suggestions()),
+                actions=(clear,),
+            )
         actions: tuple[Action, ...] = ()
         if self.call.may("create"):
             url = address(base, view.identity, "create")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -39,10 +40,22 @@ LONGEST = 200
 
 
 def entries_of(
-    call: "Call", found: Iterable[Entry], *, of: "ModelView | None" = None
+    call: "Call",
+    found: Iterable[Entry],
+    *,
+    of: "ModelView | None" = None,
+    is_brief: bool = False,
 ) -> tuple[HistoryEntry, ...]:
-    """Entries as pages draw them; `of` one view's record, or each with its record."""
+    """Entries as pages draw them; `of` one view's record, or each with its record.
+
+    In brief, of what was created or deleted the values are left out.
+    """
     entries = list(found)
+    if is_brief:
+        entries = [
+            replace(one, changes={}) if one.action in {"create", "delete"} else one
+            for one in entries
+        ]
     views = [of or call.site.view_of_table(entry.table_name) for entry in entries]
     names = _Names(call, zip(entries, views, strict=True))
     return tuple(

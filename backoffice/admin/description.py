@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from backoffice.admin.model_view import ModelView
+from backoffice.editing.fields import is_counted
 from backoffice.errors import SettingsError
 from backoffice.listing.spec import (
     FilterField,
@@ -68,6 +69,8 @@ class Description:
     readonly: frozenset[str]
     form_widths: Mapping[str, str]
     related: tuple[str, ...]
+    # As another record's page lists them.
+    related_columns: tuple[ListColumn, ...]
     label_keys: tuple[str, ...]
     labels: Mapping[str, str]
     search_label: str
@@ -119,6 +122,7 @@ def describe(
         readonly=frozenset(key_of(one) for one in view.form_readonly_columns),
         form_widths={key_of(k): width for k, width in view.form_widths.items()},
         related=_related(view, mapper),
+        related_columns=_related_columns(view, mapper, columns, labels),
         label_keys=label_keys,
         labels={c.key: labels[c.key] for c in mapper.attrs},
         search_label=_sentence(list(dict.fromkeys(labels[f.path] for f in search))),
@@ -509,6 +513,22 @@ def _details(
         for key in keys
         if (found := column_at(mapper, key)) is None or not found.info.get("secret")
     )
+
+
+def _related_columns(
+    view: ModelView,
+    mapper: Mapper[Any],
+    columns: tuple[ListColumn, ...],
+    labels: _Labels,
+) -> tuple[ListColumn, ...]:
+    """The columns by which records are listed on another record's page."""
+    if view.column_related_list:
+        paths = [key_of(one) for one in view.column_related_list]
+        return tuple(_column(view, mapper, path, labels) for path in paths)
+    first = column_at(mapper, columns[0].path) if columns else None
+    if len(columns) > 1 and first is not None and is_counted(first):
+        return columns[1:]  # a number that the database counted up says nothing
+    return columns
 
 
 def _related(view: ModelView, mapper: Mapper[Any]) -> tuple[str, ...]:

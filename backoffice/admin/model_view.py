@@ -85,6 +85,10 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     details_related: ClassVar[Sequence[Attribute] | None] = None
     """The to-many relationships that details list; None for all, bounded each."""
 
+    column_related_list: ClassVar[Sequence[Attribute]] = ()
+    """The columns of its records on the page of a record that they belong to; the first
+    leads there. Default: the list's first six without the counted key."""
+
     disabled_actions: ClassVar[Sequence[str]] = ()
     """Actions that this view does not have: `edit-selected`, `delete-selected`, own."""
 

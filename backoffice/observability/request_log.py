@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from backoffice.observability.fingerprints import Fingerprint
 from backoffice.observability.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -136,8 +137,9 @@ class RequestLog:
         self.execute += measured.execute
         self.fetch += measured.fetch
         self.commit += measured.commit
-        # A commit asks nothing: its time counts, it is no statement of the page's.
-        self.number += measured.fingerprint.operation != "COMMIT"
+        # A commit, a savepoint or a limit asks nothing: its time counts, it is no
+        # statement of the page's.
+        self.number += not asks_nothing(measured.fingerprint)
         if measured.parameters is not None:
             seen = (measured.fingerprint.id, measured.parameters)
             if seen in self._seen:
@@ -191,6 +193,16 @@ class RequestLog:
         if not reasons:
             return None
         return OverBudget(self.view, self.action, "; ".join(reasons))
+
+
+_ASK_NOTHING = frozenset({"COMMIT", "SAVEPOINT", "ROLLBACK", "RELEASE", "SET"})
+
+
+def asks_nothing(fingerprint: Fingerprint) -> bool:
+    """Whether a statement only begins, ends or limits others."""
+    return (
+        fingerprint.operation in _ASK_NOTHING or "set_config(" in fingerprint.text[:40]
+    )
 
 
 current_request: ContextVar[RequestLog | None] = ContextVar(

@@ -74,6 +74,13 @@ class ReportCardAdmin(ModelView, model=ReportCard):
         ReportCard.average,
         "passed",
     ]
+    column_related_list = [
+        ReportCard.academic_year,
+        ReportCard.semester,
+        *(getattr(ReportCard, subject) for subject in SUBJECTS),
+        ReportCard.average,
+        "passed",
+    ]
     column_searchable_list = ["student.full_name", "student.code"]
     column_search_modes = {
         "student.full_name": "word_start",

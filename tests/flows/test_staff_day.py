@@ -121,6 +121,7 @@ def test_an_empty_list_says_what_to_leave_out(site: Office) -> None:
     assert "Without class 3Z 0 Without “only once” 0" in seen.text
     found = site.browser("viewer").get(seen.link("Show them"))
     assert [row[1] for row in found.rows] == ["Only Once"]
+    assert "Over its budget" not in site.browser("admin").get(path).text
     # One condition alone has nothing to leave out.
     alone = site.browser("viewer").get("/admin/student/list?search=zzqxv")
     assert "Without" not in alone.text
@@ -133,6 +134,15 @@ def test_a_list_says_in_which_order_it_stands(site: Office) -> None:
     assert "newest first" in browser.get("/admin/student/list").text
     asked = browser.get("/admin/student/list?sortBy=full_name&sort=asc")
     assert "newest first" not in asked.text
+
+
+def test_a_record_lists_what_belongs_to_it_by_what_it_says(site: Office) -> None:
+    """Not by numbers that the database has counted up."""
+    card = site.add(make_report_card, mathematics=80)
+    seen = site.browser("viewer").get(f"/admin/student/details/{card.student_id}")
+    heads = ["Academic year", "Semester", "Mathematics", "Average", "Passed"]
+    assert [head for head in heads if head in seen.text] == heads
+    assert seen.link(str(card.academic_year)) == f"/admin/report-card/details/{card.id}"
 
 
 def test_the_start_page_counts_what_is_small(site: Office) -> None:

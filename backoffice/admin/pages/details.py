@@ -168,9 +168,11 @@ def related_list(
     }
     columns = [
         column
-        for column in target.description.columns
+        for column in target.description.related_columns
         if column.reference.partition(".")[0] not in back
-    ][:RELATED_COLUMNS]
+    ]
+    if not target.column_related_list:
+        columns = columns[:RELATED_COLUMNS]
     attribute = getattr(view.model, key)
     belonging = target.scope(
         select(target.model).where(with_parent(record, attribute)), call

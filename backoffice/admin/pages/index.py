@@ -53,7 +53,9 @@ def show(call: Call) -> Reply:
         groups.setdefault(view.category or "", []).append(entry)
     may_see_history = call.login.role in {"admin", "ops"}
     latest = (
-        entries_of(call, recent(call.session, limit=RECENT)) if may_see_history else ()
+        entries_of(call, recent(call.session, limit=RECENT), is_brief=True)
+        if may_see_history
+        else ()
     )
     shown = IndexView(
         groups=tuple(IndexGroup(k, tuple(entries)) for k, entries in groups.items()),

@@ -118,6 +118,16 @@ def _driver_problem(
     unreachable = error.connection_invalidated or state[:2] in {"08", "57"}
     if unreachable or _could_not_connect(error):
         return unavailable(back, kept)
+    if state == "53100":
+        return Problem(
+            503,
+            "The database's disk is full",
+            "Nothing can be written until an operator makes room. "
+            "What is there can still be read.",
+            NOTHING_CHANGED,
+            is_fault=True,
+            headers={"Retry-After": "60"},
+        )
     if state[:2] == "22":
         return Problem(
             400, "That is no value for this", "A value does not fit its column.", kept

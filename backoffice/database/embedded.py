@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 
 from backoffice.database.embedded_locks import Use, is_used, turn
 from backoffice.database.embedded_place import Place, find_place
@@ -20,6 +22,9 @@ from backoffice.database.embedded_process import (
     SUPERUSER,
     Postmaster,
     find,
+    full_disk,
+    log_since,
+    log_size,
     make_cluster,
     start,
     stop,
@@ -67,6 +72,7 @@ def embedded_postgres(
     """
     place = find_place(root.resolve(), version)
     use: Use | None = None
+    begin = log_size(place)
     try:
         with turn(place):
             use = Use(place)
@@ -80,6 +86,12 @@ def embedded_postgres(
                     "data there."
                 ) from error
         yield _server(place, postmaster, passwords, version)
+    except (DBAPIError, psycopg.Error) as error:
+        # A connection that broke off says nothing of why; the server's log does.
+        problem = full_disk(place, "go on", log_since(place, begin))
+        if problem is None:
+            raise
+        raise problem from error
     finally:
         if use is not None:
             _leave(place, use)

@@ -29,6 +29,8 @@ STOP_SECONDS = 120
 ORPHAN_SECONDS = 5
 LONGEST_LOG = 10_000_000
 
+FULL_DISK = ("No space left on device", "Disk quota exceeded")
+
 SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
@@ -131,12 +133,52 @@ def start(place: Place, *, durable: bool, port: int = 0) -> Postmaster:
 
 
 def stop(place: Place) -> None:
-    """Stop PostgreSQL if it runs, ending what its clients still do."""
-    for mode in ("fast", "immediate"):
+    """Stop PostgreSQL if it runs, ending what its clients still do.
+
+    One that recovers from a crash of its own is stopped at once: told to be fast, it
+    can wait for its own reading processes without end, and the next start recovers
+    from the same place.
+    """
+    for mode in ("immediate",) if _is_recovering(place) else ("fast", "immediate"):
         if find(place) is None:
             return
         limits = ("--silent", "--wait", f"--timeout={STOP_SECONDS}")
         _run(place, "pg_ctl", "stop", f"--mode={mode}", *limits)
+
+
+READY = "database system is ready to accept connections"
+CRASHED = ("terminating any other active server processes", "was interrupted")
+READ_BACK = 64 * 1024
+
+
+def _is_recovering(place: Place) -> bool:
+    """Whether the last that the log tells of is a crash, and not that it is over."""
+    said = log_since(place, max(0, log_size(place) - READ_BACK))
+    return max(said.rfind(sign) for sign in CRASHED) > said.rfind(READY)
+
+
+def log_size(place: Place) -> int:
+    """How long PostgreSQL's log is, in bytes."""
+    try:
+        return place.log.stat().st_size
+    except OSError:
+        return 0
+
+
+def log_since(place: Place, begin: int) -> str:
+    """What PostgreSQL has said since its log was this long."""
+    try:
+        with place.log.open("rb") as file:
+            file.seek(begin)
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def full_disk(place: Place, task: str, said: str) -> EnvironmentProblem | None:
+    """The error for what PostgreSQL has said, where it is that its disk is full."""
+    is_full = any(sign in said for sign in FULL_DISK)
+    return EnvironmentProblem(_reason(place, task, said)) if is_full else None
 
 
 def find(place: Place) -> Postmaster | None:
@@ -338,7 +380,7 @@ def _open_log(place: Place) -> int:
 
 def _reason(place: Place, task: str, said: str) -> str:
     """Why PostgreSQL failed, in one sentence, from what it said."""
-    if "No space left on device" in said or "Disk quota exceeded" in said:
+    if any(sign in said for sign in FULL_DISK):
         return (
             f"The disk of {place.home} is full: PostgreSQL could not {task}. "
             "Make room (100 MB at least) and start again; the data are unharmed."

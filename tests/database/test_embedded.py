@@ -19,6 +19,8 @@ from sqlalchemy import URL
 
 import backoffice
 from backoffice.database.embedded import EmbeddedServer, embedded_postgres
+from backoffice.database.embedded_place import find_place
+from backoffice.database.embedded_process import find
 from backoffice.errors import EnvironmentProblem
 
 SOURCE = Path(backoffice.__file__).parent.parent
@@ -514,6 +516,38 @@ def test_full_disk(top: Path) -> None:
         ):
             pass
         assert not (top / "var/postgres").exists()
+    finally:
+        subprocess.run(["umount", "--lazy", str(top)], check=True)
+
+
+def fill_up(url: URL) -> None:
+    """Write until nothing can be written any more."""
+    execute(url, "CREATE TABLE filler (id int, text text)")
+    while True:
+        execute(
+            url,
+            "INSERT INTO filler SELECT n, repeat(md5(n::text), 100)"
+            " FROM generate_series(1, 1000) AS n",
+        )
+
+
+@needs_root
+def test_a_disk_that_fills_up_meanwhile(top: Path) -> None:
+    """Said as what it is, though the server broke off; and the server is stopped."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=60m,mode=755", "tmpfs", str(top)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with (
+            pytest.raises(EnvironmentProblem, match=r"disk of .* is full"),
+            embedded_postgres(top, durable=True) as server,
+        ):
+            fill_up(server.url)
+        assert find(find_place(top, 18)) is None
     finally:
         subprocess.run(["umount", "--lazy", str(top)], check=True)
 

@@ -164,7 +164,8 @@ def value_drawer(mapper: Mapper[Any], column: ListColumn) -> Callable[[Any], Cel
                 moment = words.moment(value)
                 return Cell(moment.text, "date", title=moment.full, iso=moment.iso)
             case date():
-                return Cell(value.isoformat(), "date", iso=value.isoformat())
+                iso = value.isoformat()
+                return Cell(words.day(value), "date", title=iso, iso=iso)
             case str():
                 return _text(value, column.kind)
             case dict() | list():
@@ -242,6 +243,11 @@ def record_name(view: "ModelView", record: Any) -> str:
     return label_of(record, view.description.label_keys)
 
 
+def primary_keys(mapper: Mapper[Any]) -> set[str]:
+    """The attributes of the primary key."""
+    return {mapper.get_property_by_column(c).key for c in mapper.primary_key}
+
+
 def label_of(record: Any, keys: Sequence[str]) -> str:
     """As in: Okafor, Amara (S-099002, 9B)."""
     mapper: Mapper[Any] = inspect(type(record))
@@ -256,4 +262,6 @@ def label_of(record: Any, keys: Sequence[str]) -> str:
     if not values:
         return format_key(mapper, record)
     first, *rest = values
+    if rest and all(key in primary_keys(mapper) for key in keys):
+        return ", ".join(values)  # parts of one key: none is a remark on another
     return f"{first} ({', '.join(rest)})" if rest else first

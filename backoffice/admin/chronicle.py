@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, DateTime
+from sqlalchemy import Column, Date, DateTime
 
 from backoffice.admin.call import address
 from backoffice.admin.cells import record_name
 from backoffice.admin.description import choices_of, column_at
 from backoffice.admin.presentation import Change, HistoryEntry, Link
 from backoffice.admin.record import records_by_key
-from backoffice.admin.words import moment
+from backoffice.admin.words import day, moment
 from backoffice.audit.history import HistoryEntry as Entry
 from backoffice.database.keys import parse_key
 from backoffice.database.words import words
@@ -178,10 +178,12 @@ class _Names:
 
 
 def _time_in_words(column: Column[Any], value: str) -> str:
-    """A recorded time as pages say times; any other text as it stands."""
-    if isinstance(column.type, DateTime):
-        with suppress(ValueError):
+    """A recorded time or day as pages say it; any other text as it stands."""
+    with suppress(ValueError):
+        if isinstance(column.type, DateTime):
             return moment(datetime.fromisoformat(value), with_time=True).text
+        if isinstance(column.type, Date):
+            return day(date.fromisoformat(value))
     return text_of(value)
 
 

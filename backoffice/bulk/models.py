@@ -87,7 +87,7 @@ class Selection(Base):
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        # What has expired is deleted in passing.
+        # What has expired is deleted, now and then.
         Index(None, "expires_at"),
         {"info": NOT_AUDITED},
     )
@@ -136,6 +136,8 @@ class Run(Base):
     )
     started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # When the rows that only served walking were deleted.
+    cleared_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         CheckConstraint(
@@ -155,6 +157,13 @@ class Run(Base):
             "undone_run_id",
             postgresql_where=text("undone_run_id IS NOT NULL"),
             sqlite_where=text("undone_run_id IS NOT NULL"),
+        ),
+        # Runs whose rows are still to be cleared, the oldest first.
+        Index(
+            "ix_backoffice_runs_uncleared",
+            "finished_at",
+            postgresql_where=text("cleared_at IS NULL AND finished_at IS NOT NULL"),
+            sqlite_where=text("cleared_at IS NULL AND finished_at IS NOT NULL"),
         ),
         # One person's runs, newest first.
         Index(None, "actor_id", "id"),

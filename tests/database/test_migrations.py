@@ -51,6 +51,12 @@ OWN = sorted(path.stem for path in (OWN_DIRECTORY / "versions").glob("*.py"))
 OURS = OWN[-1]
 DEMOS = sorted(path.stem for path in (ROOT / "migrations/versions").glob("*.py"))
 DEMO = DEMOS[-1]
+QUEUE = "procrastinate_"
+# Tables, their row types and sequences, types of their own, and functions.
+NAMED = """
+SELECT relname FROM pg_class UNION ALL SELECT typname FROM pg_type
+UNION ALL SELECT proname FROM pg_proc UNION ALL SELECT tgname FROM pg_trigger
+"""
 
 
 def _quiet(_line: str) -> None:
@@ -114,7 +120,68 @@ def test_migrated_is_as_the_models_say(database: Engine) -> None:
 
     upgrade(database, demo_project(), report=_quiet)
 
-    assert differences(declared, _catalog(database)) == []
+    # The job queue's tables are made by its own SQL, and stand in no metadata.
+    migrated = {k: v for k, v in _catalog(database).items() if QUEUE not in k}
+    assert differences(declared, migrated) == []
+
+
+def _queue_names(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        names = connection.scalars(text(NAMED))
+        return {str(name) for name in names if QUEUE in str(name)}
+
+
+@pytest.mark.parametrize("database", ["postgresql", "postgresql 16"], indirect=True)
+def test_the_job_queue_is_made_and_taken_away_whole(database: Engine) -> None:
+    """Down to before it, nothing that bears its name is left in the catalogue."""
+    upgrade(database, demo_project(), report=_quiet)
+    made = _queue_names(database)
+    assert {"procrastinate_jobs", "procrastinate_job_to_defer_v1"} <= made
+
+    downgrade(
+        database,
+        demo_project(),
+        target="backoffice_0004_explain_reports",
+        report=_quiet,
+    )
+
+    assert _queue_names(database) == set()
+
+
+def test_the_job_queue_needs_no_superuser(server: Engine, empty_database: URL) -> None:
+    """Who owns the database makes its tables, and takes them away."""
+    name = f"owner_of_{empty_database.database}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'own'"))
+        connection.execute(
+            text(f"ALTER DATABASE {empty_database.database} OWNER TO {name}")
+        )
+    engine = create_engine(empty_database.set(username=name, password="own"))
+    upgrade(engine, demo_project(), report=_quiet)
+    made = _queue_names(engine)
+    downgrade(engine, demo_project(), target="zero", report=_quiet)
+    left = _queue_names(engine)
+    engine.dispose()
+    with server.connect() as connection:
+        connection.execute(
+            text(f"ALTER DATABASE {empty_database.database} OWNER TO CURRENT_USER")
+        )
+        connection.execute(text(f"DROP ROLE {name}"))
+
+    assert made
+    assert left == set()
+
+
+def test_a_job_queue_of_somebody_else_is_left_alone(engine: Engine) -> None:
+    """It is not taken for ours: the revision refuses, and nothing of theirs goes."""
+    upgrade(engine, demo_project(), target=OWN[3], report=_quiet)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE procrastinate_jobs (id int)"))
+
+    with pytest.raises(MigrationProblem, match="belong to another program"):
+        upgrade(engine, demo_project(), report=_quiet)
+
+    assert inspect(engine).has_table("procrastinate_jobs")
 
 
 def test_each_revision_is_reported(engine: Engine) -> None:
@@ -190,7 +257,7 @@ def test_project_alone_is_undone(demo_engine: Engine) -> None:
 
     left = set(inspect(demo_engine).get_table_names())
     assert left
-    assert {name.startswith(OWN_PREFIX) for name in left} == {True}
+    assert {name.startswith((OWN_PREFIX, QUEUE)) for name in left} == {True}
 
 
 def test_upgrade_never_goes_down(demo_engine: Engine) -> None:
@@ -484,7 +551,7 @@ def test_other_project_gets_our_tables_only(
         if name.startswith("table ")
     }
     assert new
-    assert {name.startswith(OWN_PREFIX) for name in new} == {True}
+    assert {name.startswith((OWN_PREFIX, QUEUE)) for name in new} == {True}
 
     downgrade(database, project_of(metadata, directory), target="zero", report=_quiet)
     assert _catalog(database) == before

@@ -36,16 +36,17 @@ from backoffice.settings import Settings, load_settings
 class Backoffice:
     """Settings, engine and sessions of one project, in one process.
 
-    `exports` is an engine of its own without a pool: what an export holds, no page
-    waits for. `keeper` observes both; `ops` asks the database over a connection of its
-    own, also while all others are in use. `notice` is what the embedded server has to
-    say at its start, or "".
+    `exports` and `jobs` are engines of their own without a pool: for what an export or
+    a worker holds, no page waits. `keeper` observes all three; `ops` asks the database
+    over a connection of its own, also while all others are in use. `notice` is what
+    the embedded server has to say at its start, or "".
     """
 
     root: Path
     settings: Settings
     engine: Engine
     exports: Engine
+    jobs: Engine
     sessions: sessionmaker[Session]
     secret_key: str
     project: ProjectMigrations
@@ -150,6 +151,13 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         statement_timeout=database.export_timeout,
         poolclass=observed_pool(NullPool),
     )
+    jobs = make_engine(
+        url,
+        database.model_copy(update={"pool": "null"}),
+        application_name="backoffice jobs",
+        statement_timeout=database.export_timeout,
+        poolclass=observed_pool(NullPool),
+    )
     keeper = Keeper(
         settings.observability,
         root / settings.observability.metrics_directory,
@@ -159,12 +167,14 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
     )
     keeper.observe(engine)
     keeper.observe(exports, name="exports")
+    keeper.observe(jobs, name="jobs")
     ops = OpsReader(make_ops_engine(url, database))
     return Backoffice(
         root=root,
         settings=settings,
         engine=engine,
         exports=exports,
+        jobs=jobs,
         sessions=make_sessions(engine),
         secret_key=secret_key(root, settings),
         project=project,
@@ -179,7 +189,7 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
 def close(opened: Backoffice) -> None:
     """Report for the last time, and give every connection back."""
     opened.keeper.stop()
-    for engine in (opened.engine, opened.exports, opened.ops.engine):
+    for engine in (opened.engine, opened.exports, opened.jobs, opened.ops.engine):
         engine.dispose()
 
 

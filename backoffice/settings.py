@@ -183,6 +183,12 @@ class BulkSettings(Section):
     tried_seconds: float = Field(
         2, gt=0, le=60, description="Seconds that trying an action out may take."
     )
+    keep_days: int = Field(
+        30,
+        ge=1,
+        le=4000,
+        description="Days after its end that a run's list of rows is kept.",
+    )
 
 
 class Settings(Section):

@@ -32,16 +32,21 @@ class FootLine:
         """The line, as of this second for this process."""
         now = monotonic()
         if self._kept is None or now - self._kept[0] > KEPT_FOR:
-            self._kept = (now, self._line(now))
+            self._kept = (now, self._line())
         return self._kept[1]
 
-    def _line(self, now: float) -> Foot:
+    def fullest(self) -> PoolStatus | None:
+        """The pool that is used most, of all processes of this machine."""
+        now = monotonic()
         keeper = self.site.backoffice.keeper
         if now - self._read_at > READ_EVERY:
             self._read_at = now
             snapshots = keeper.snapshots
             self._others = read_pools(snapshots.directory, but=snapshots.path.name)
-        status = fullest([*keeper.pools(), *self._others])
+        return fullest([*keeper.pools(), *self._others])
+
+    def _line(self) -> Foot:
+        status = self.fullest()
         url = address(self.site.base_url, "metrics")
         if status is None or status.max is None:
             return Foot("Metrics", "none", url)

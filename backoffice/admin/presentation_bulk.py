@@ -190,4 +190,5 @@ class RunsView:
     runs: tuple[RunLine, ...]
     older_url: str = ""
     newest_url: str = ""
+    notes: tuple[Message, ...] = ()
     empty: str = "Nothing was run yet."

@@ -44,13 +44,13 @@ from backoffice.admin.pages import (
     statement,
     theme,
 )
-from backoffice.admin.pages.chosen import pool_trouble, resolved
+from backoffice.admin.pages.chosen import resolved, trouble
 from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
 from backoffice.errors import SettingsError
 from backoffice.explain.memory import Memory
-from backoffice.jobs.worker import Worker
+from backoffice.jobs.making import make_worker
 from backoffice.listing.cursor import CursorCodec
 from backoffice.observability.judgement import Judge
 
@@ -146,12 +146,14 @@ class Site(sqladmin.Admin):
         self.foot = FootLine(self)
         # What came of ending sessions, for /metrics: (signal, outcome) to number.
         self.cancels: dict[tuple[str, str], int] = {}
-        # Its connections are the exports': no page waits for what it holds.
-        self.worker = Worker(
-            backoffice.exports,
+        # Not started by this: by who serves, or works beside who serves.
+        self.worker = make_worker(
+            backoffice.jobs,
             functools.partial(resolved, self),
-            trouble=functools.partial(pool_trouble, self),
+            trouble=functools.partial(trouble, self),
+            keep_days=backoffice.settings.bulk.keep_days,
         )
+        backoffice.keeper.count_beside(backoffice.jobs, self.worker.pool_status)
         super().__init__(
             app,
             # SQLAdmin changes the maker it is given (autoflush): it gets its own.

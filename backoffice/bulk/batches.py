@@ -9,6 +9,7 @@ run is; whoever dies leaves the run where its last batch was.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backoffice.bulk.careful import apply_carefully
@@ -48,10 +50,16 @@ from backoffice.database.session import (
     Actor,
     Place,
     Work,
+    begin_writing,
     limit_statements,
     working,
 )
-from backoffice.errors import BackofficeError, Refused
+from backoffice.errors import (
+    BackofficeError,
+    DatabaseUnavailable,
+    LockNotAvailable,
+    Refused,
+)
 
 # What a run's rows are and what is done with them, told by who knows the views.
 Resolve = Callable[[Session, Run], tuple[Target, Change]]
@@ -63,6 +71,7 @@ FIRST_SIZE, LEAST, MOST = 1_000, 50, 20_000
 BATCH_SECONDS = 0.7
 WRITING_SECONDS = 120
 TWICE = "Somebody else held it, the second time as well."
+UNPREPARED = "The run met something it was not prepared for."
 UNFINISHED = (RunState.WAITING, RunState.RUNNING)
 
 
@@ -75,7 +84,7 @@ def enqueue(
     expected: Digest | None,
     left_out: Sequence[tuple[str, RowState, str]] = (),
 ) -> Run:
-    """Write a run with all its keys and versions; a worker takes it up.
+    """Write a run with all its keys and versions; who calls it queues it for a worker.
 
     `left_out` are keys with why they are.
 
@@ -148,58 +157,105 @@ def _write_rows(session: Session, run: Run, target: Target) -> Digest:
 # Walking
 
 
+class Step(Enum):
+    """What came of a step of a run."""
+
+    # There is more to do.
+    ON = "on"
+    # Nothing was done, for a reason that stands on the run; later again.
+    HELD = "held"
+    # Another worker is at it.
+    TAKEN = "taken"
+    # It has ended, or rests until somebody wants it to go on, or is not there.
+    OVER = "over"
+
+
 def step(
     sessions: sessionmaker[Session],
     resolve: Resolve,
+    number: int,
     *,
     worker: str = "",
     trouble: Trouble | None = None,
-) -> bool:
-    """Do one batch of the oldest run that nobody else is at; False where there is none.
+) -> Step:
+    """Do one batch of a run, if it is still to be done and nobody else is at it.
 
     A run is held by the lock on its row, for as long as the batch takes: if the worker
     dies the lock dies with it, and any other worker goes on from the last batch.
+
+    Raises:
+        DatabaseUnavailable: the run stands where it stood; the same step can be tried
+            again.
     """
     with working(Work(Place("runs", "batch"))), sessions() as session:
+        begin_writing(session)
         limit_statements(session, statement=0, lock=2)
-        run = session.scalars(
-            select(Run)
-            .where(Run.finished_at.is_(None), Run.state.in_(UNFINISHED))
-            .order_by(Run.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        ).one_or_none()
+        run = session.get(Run, number, with_for_update={"skip_locked": True})
         if run is None:
-            return False
-        number = run.id
+            return Step.TAKEN if is_unfinished(session, number) else Step.OVER
+        if not is_walked(run):
+            return Step.OVER
         try:
-            _do_batch(session, run, resolve, worker, trouble)
+            found = _do_batch(session, run, resolve, worker, trouble)
             session.commit()
+        except LockNotAvailable:
+            # A row that the rows of the batch hang on; nobody's mistake.
+            session.rollback()
+            found = _hold(session, number, "Somebody else holds what it needs.")
+        except DatabaseUnavailable:
+            raise
         except BackofficeError as problem:
             session.rollback()
-            _fail(session, number, str(problem))
+            found = _fail(session, number, str(problem))
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable("The database was lost.") from error
+            session.rollback()
+            _fail(session, number, UNPREPARED)
+            raise
         except Exception:
             session.rollback()
-            _fail(session, number, "The run met something it was not prepared for.")
+            _fail(session, number, UNPREPARED)
             raise
-    return True
+    return found
+
+
+def is_walked(run: Run) -> bool:
+    """Whether a worker has something to do for a run."""
+    return run.finished_at is None and run.state in UNFINISHED
+
+
+def is_unfinished(session: Session, number: int) -> bool:
+    """Whether there is such a run, and something to do for it; waits for no lock."""
+    return number in unfinished(session, number)
+
+
+def unfinished(session: Session, number: int | None = None) -> list[int]:
+    """The runs that a worker has something to do for, the oldest first."""
+    found = (
+        select(Run.id)
+        .where(Run.finished_at.is_(None), Run.state.in_(UNFINISHED))
+        .order_by(Run.id)
+    )
+    if number is not None:
+        found = found.where(Run.id == number)
+    return list(session.scalars(found))
 
 
 def _do_batch(
     session: Session, run: Run, resolve: Resolve, worker: str, trouble: Trouble | None
-) -> None:
+) -> Step:
     now = datetime.now(UTC)
     if run.wish == "cancel":
-        _finish(run, RunState.CANCELLED)
-        return
+        return _finish(run, RunState.CANCELLED)
     if run.wish == "pause":
         run.state, run.wish, run.reason = RunState.PAUSED, "", "Paused by hand."
-        return
+        return Step.OVER
     reason = trouble() if trouble is not None else ""
     if reason:
         run.reason = reason
         run.seen_at = now
-        return
+        return Step.HELD
     run.state, run.reason = RunState.RUNNING, ""
     run.started_at = run.started_at or now
     run.seen_at, run.worker = now, worker[:100]
@@ -214,9 +270,7 @@ def _do_batch(
     target, change = resolve(session, run)
     positions = _next(session, run, target)
     if not positions:
-        if not _again(session, run):
-            _finish(run, RunState.DONE)
-        return
+        return Step.ON if _again(session, run) else _finish(run, RunState.DONE)
     began = time.monotonic()
     outcome = apply_carefully(session, target, change, list(positions.values()))
     _keep(session, run, positions, outcome)
@@ -226,6 +280,7 @@ def _do_batch(
     ideal = len(positions) * BATCH_SECONDS / max(spent, 0.001)
     ideal = min(ideal, run.batch_size * 2)
     run.batch_size = int(max(LEAST, min(MOST, ideal)))
+    return Step.ON
 
 
 def _next(session: Session, run: Run, target: Target) -> dict[int, Chosen]:
@@ -305,33 +360,48 @@ def retry(session: Session, run: Run, positions: Iterable[int] | None = None) ->
             .values(position=(last or 0) + index, state=RowState.WAITING, reason="")
         )
     run.left -= len(found)
-    run.state, run.finished_at = RunState.RUNNING, None
+    run.state, run.finished_at, run.cleared_at = RunState.RUNNING, None, None
     return len(found)
 
 
-def _finish(run: Run, state: RunState) -> None:
+def _finish(run: Run, state: RunState) -> Step:
     run.state, run.wish, run.reason = state, "", ""
     run.finished_at = datetime.now(UTC)
+    return Step.OVER
 
 
-def _fail(session: Session, number: int, reason: str) -> None:
+def _hold(session: Session, number: int, reason: str) -> Step:
+    run = session.get(Run, number, with_for_update=True)
+    if run is not None and is_walked(run):
+        run.reason, run.seen_at = reason, datetime.now(UTC)
+    session.commit()
+    return Step.HELD
+
+
+def _fail(session: Session, number: int, reason: str) -> Step:
     run = session.get(Run, number, with_for_update=True)
     if run is not None and run.finished_at is None:
         run.state, run.reason = RunState.FAILED, reason
         run.finished_at = datetime.now(UTC)
     session.commit()
+    return Step.OVER
 
 
-def wish(session: Session, run: Run, asked: str) -> None:
-    """Ask a run to pause, to go on, to stop, or to try what was locked once more."""
+def wish(session: Session, run: Run, asked: str) -> bool:
+    """Ask a run to pause, to go on, to stop, or to try what was locked once more.
+
+    Whether there is something to do for a worker again: then it is to be queued.
+    """
     if asked == "retry" and run.finished_at is not None:
-        retry(session, run)
-    elif run.finished_at is not None:
-        return
-    elif asked in {"pause", "cancel"}:
+        return bool(retry(session, run))
+    if run.finished_at is not None:
+        return False
+    if asked in {"pause", "cancel"}:
         if run.state == RunState.PAUSED and asked == "cancel":
             _finish(run, RunState.CANCELLED)
         elif run.state != RunState.PAUSED:
             run.wish = asked
     elif asked == "resume" and run.state == RunState.PAUSED:
         run.state, run.wish, run.reason = RunState.WAITING, "", ""
+        return True
+    return False

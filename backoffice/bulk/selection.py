@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backoffice.bulk.models import Selection
@@ -26,7 +26,6 @@ def keep_selection(
 ) -> str:
     """Keep what was chosen, by keys or by the list's query; its token."""
     now = datetime.now(UTC)
-    session.execute(delete(Selection).where(Selection.expires_at < now))
     token = secrets.token_urlsafe(24)
     session.add(
         Selection(

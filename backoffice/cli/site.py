@@ -14,9 +14,16 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
-from backoffice.bootstrap import assemble, close, load_project, open_backoffice
+from backoffice.bootstrap import (
+    Backoffice,
+    assemble,
+    close,
+    load_project,
+    open_backoffice,
+)
 from backoffice.database.engine import database_url
 from backoffice.errors import EnvironmentProblem
+from backoffice.jobs.worker import Worker
 from backoffice.settings import Settings, WebSettings, load_settings
 from backoffice.web.app import create_app
 
@@ -35,6 +42,13 @@ def application_without_database(root: Path) -> Iterator[Starlette]:
         yield create_app(backoffice)
     finally:
         close(backoffice)
+
+
+def worker_of(backoffice: Backoffice, *, is_alone: bool = False) -> Worker:
+    """A worker for this process, not started; the views know what actions do."""
+    worker: Worker = create_app(backoffice).state.site.worker
+    worker.is_alone = is_alone
+    return worker
 
 
 def application() -> Starlette:

@@ -98,3 +98,12 @@ def limit_statements(session: Session, *, statement: float, lock: float) -> None
         ),
         {"statement": f"{int(statement * 1000)}", "lock": f"{int(lock * 1000)}"},
     )
+
+
+def begin_writing(session: Session) -> None:
+    """Begin a transaction that is sure to write, before it reads.
+
+    On SQLite one writes at a time: who has read before may find that too late.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})

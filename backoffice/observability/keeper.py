@@ -85,6 +85,14 @@ class Keeper:
         watch_loads()
         return observation
 
+    def count_beside(
+        self, engine: Engine, beside: Callable[[PoolStatus], PoolStatus]
+    ) -> None:
+        """Count connections into an engine's pool that are held past the engine."""
+        for one in self.observations:
+            if one.engine is engine:
+                one.beside = beside
+
     def pools(self) -> tuple[PoolStatus, ...]:
         """The pools of this process, now."""
         return tuple(one.status() for one in self.observations)

@@ -192,6 +192,12 @@ class PoolMeter:
                 self.on_timeout(waited, waiter.work)
         return waited
 
+    def waited(self, nanoseconds: int) -> None:
+        """Note a wait that had its place in the queue and ended with a connection."""
+        with self._lock:
+            self.wait.add(nanoseconds)
+            self.recent_waits.append((self.clock(), nanoseconds))
+
     def stopped_waiting(self, *, timed_out: bool = False) -> None:
         """Note that this thread's wait is over, and how long it was."""
         now = self.clock()

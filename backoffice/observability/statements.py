@@ -7,6 +7,7 @@ nothing.
 
 import re
 import time
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
@@ -66,10 +67,13 @@ class Observation:
         self._is_postgresql = engine.dialect.name == "postgresql"
         self._commit = recorder.fingerprints.of_text("COMMIT")
         self._no_connection = recorder.fingerprints.of_text("CONNECT")
+        # Counts connections into the pool that its owner holds past the engine.
+        self.beside: Callable[[PoolStatus], PoolStatus] | None = None
 
     def status(self) -> PoolStatus:
         """The engine's pool, now."""
-        return read_pool(self.engine, self.meter)
+        found = read_pool(self.engine, self.meter)
+        return found if self.beside is None else self.beside(found)
 
     # -- connections
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from backoffice.audit.models import AuditEntry
+from backoffice.bulk import batches
 from backoffice.bulk.models import Run, RunRow
 from models.publishing import Author
 from models.school import ReportCard, Student
@@ -350,8 +351,10 @@ def test_runs_are_listed_and_seen_by_who_may(site: Office) -> None:
 
 
 @pytest.fixture
-def few_at_once(site: Office) -> Iterator[None]:
+def few_at_once(site: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Three rows at once are the most here."""
+    for name in ("FIRST_SIZE", "LEAST", "MOST"):
+        monkeypatch.setattr(batches, name, 3)
     before = site.backoffice.settings
     bulk = before.bulk.model_copy(update={"at_once": 3})
     object.__setattr__(
@@ -359,6 +362,15 @@ def few_at_once(site: Office) -> Iterator[None]:
     )
     yield
     object.__setattr__(site.backoffice, "settings", before)
+
+
+def queued(site: Office) -> list[str]:
+    """The runs that jobs in the queue lead to."""
+    found = site.values(
+        "SELECT args ->> 'run_id' FROM procrastinate_jobs "
+        "WHERE task_name = 'backoffice.walk' ORDER BY id"
+    )
+    return [row[0] for row in found]
 
 
 @pytest.mark.usefixtures("few_at_once")
@@ -369,9 +381,9 @@ def test_a_large_selection_is_run_by_the_worker(site: Office) -> None:
     page = raised(browser, None, "category=Many")
     ran = browser.submit(page, button="Change 7 products")
     waiting = browser.follow(ran)
-    assert "Waits" in waiting.text
+    assert "Waiting for a worker: 0 products were changed." in waiting.text
     assert price(site, keys[0]) == Decimal("10.00")
-    assert site.site.worker.run_all() > 1
+    assert site.site.worker.run_all() == 3
     assert {price(site, key) for key in keys} == {Decimal("11.00")}
     done = browser.get(f"/admin/runs/{run_of(ran)}")
     assert "7 products were changed." in done.text
@@ -421,7 +433,9 @@ def test_a_run_is_paused_resumed_and_cancelled(site: Office) -> None:
     site.site.worker.run_all()
     paused = browser.get(url)
     assert "Paused: 0 products were changed." in paused.text
+    assert queued(site) == []
     browser.submit(paused, button="Go on")
+    assert queued(site) == [str(run_of(ran))]
     browser.submit(browser.get(url), button="Cancel the rest")
     site.site.worker.run_all()
     with site.session() as session:
@@ -429,3 +443,104 @@ def test_a_run_is_paused_resumed_and_cancelled(site: Office) -> None:
         assert run is not None
         assert run.state == "cancelled"
     assert site.value("SELECT sum(price) FROM products WHERE category = 'Slow'") == 50
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_the_same_confirmation_twice_is_one_run_and_one_job(site: Office) -> None:
+    """A double click on what is run later queues it once."""
+    keys = products(site, *["10.00"] * 5, category="Double")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Double")
+    first = browser.submit(page, button="Change 5 products")
+    second = browser.submit(page, button="Change 5 products")
+    assert run_of(first) == run_of(second)
+    assert queued(site) == [str(run_of(first))]
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("11.00")}
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_run_that_is_refused_queues_nothing(site: Office) -> None:
+    """Neither run nor job is left of a confirmation that came too late."""
+    products(site, *["10.00"] * 5, category="Refused")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Refused")
+    products(site, "10.00", category="Refused")
+    assert browser.submit(page, button="Change 5 products").status == 409
+    assert queued(site) == []
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_large_run_is_taken_back_by_the_worker(site: Office) -> None:
+    """Its undo is queued as any other run."""
+    keys = products(site, *["10.00"] * 5, category="Back")
+    browser = site.browser("editor")
+    ran = browser.submit(
+        raised(browser, None, "category=Back"), button="Change 5 products"
+    )
+    site.site.worker.run_all()
+    page = browser.follow(browser.submit(browser.follow(ran), button="Undo…"))
+    undone = browser.submit(page, button="Give back 5 products")
+    assert queued(site) == [str(run_of(undone))]
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("10.00")}
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_locked_rows_are_tried_again_by_the_worker(site: Office) -> None:
+    """Who held them has let go; the run is queued once more for them."""
+    keys = products(site, *["10.00"] * 5, category="Held")
+    browser = site.browser("editor")
+    ran = browser.submit(
+        raised(browser, None, "category=Held"), button="Change 5 products"
+    )
+    with site.engine.connect() as other:
+        other.exec_driver_sql(f"SELECT 1 FROM products WHERE id = {keys[1]} FOR UPDATE")
+        site.site.worker.run_all()
+    assert price(site, keys[1]) == Decimal("10.00")
+    browser.submit(browser.get(ran.location), button="Try the locked rows again")
+    assert queued(site) == [str(run_of(ran))]
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("11.00")}
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_run_says_who_is_missing(site: Office) -> None:
+    """Without a worker it waits for one, and how to start it is said; with one not."""
+    products(site, *["10.00"] * 5, category="Alone")
+    browser = site.browser("editor")
+    ran = browser.submit(
+        raised(browser, None, "category=Alone"), button="Change 5 products"
+    )
+    url = ran.location
+    for page in (browser.get(url), browser.get("/admin/runs")):
+        assert "No worker is there." in page.text
+        assert "manage.py runworker" in page.text
+    site.run("UPDATE backoffice_runs SET state = 'running' WHERE finished_at IS NULL")
+    assert "Interrupted: 0 products were changed." in browser.get(url).text
+    assert "interrupted" in browser.get("/admin/runs").text
+
+    site.run("INSERT INTO procrastinate_workers DEFAULT VALUES")
+    assert "Running: 0 products were changed." in browser.get(url).text
+    assert "No worker is there." not in browser.get("/admin/runs").text
+    site.run("DELETE FROM procrastinate_workers")
+    site.site.worker.run_all()
+    assert "No worker is there." not in browser.get("/admin/runs").text
+
+
+def test_a_run_says_that_its_rows_were_cleared(site: Office) -> None:
+    """Long after its end its list of rows is gone; its undo is still offered."""
+    keys = products(site, "10.00")
+    browser = site.browser("editor")
+    ran = browser.submit(raised(browser, keys), button="Change 1 product")
+    assert "was cleared" not in browser.get(ran.location).text
+    site.run(
+        "UPDATE backoffice_runs SET finished_at = now() - interval '31 days' "
+        f"WHERE id = {run_of(ran)}"
+    )
+    site.site.worker.clear()
+    page = browser.get(ran.location)
+    assert "The list of its rows was cleared" in page.text
+    undo = browser.follow(browser.submit(page, button="Undo…"))
+    browser.submit(undo, button="Give back 1 product")
+    assert price(site, keys[0]) == Decimal("10.00")

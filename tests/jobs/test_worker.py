@@ -1,152 +1,69 @@
-"""Runs that are done batch by batch, whatever comes between."""
+"""Workers as they run: in threads and processes, alone, side by side, and killed."""
 
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from backoffice.audit.models import AuditEntry
-from backoffice.bulk import batches
-from backoffice.bulk.batches import enqueue, step
-from backoffice.bulk.careful import apply_carefully
 from backoffice.bulk.change import Change
-from backoffice.bulk.models import Run, RunRow
-from backoffice.bulk.run import Order
-from backoffice.bulk.target import Target, read_chosen, take_digest
-from backoffice.errors import Refused
+from backoffice.bulk.models import Run
+from backoffice.bulk.target import Target
+from backoffice.jobs.making import make_worker
 from backoffice.jobs.worker import Worker
-from tests.bulk.rooms import Kind, all_of, prepare, session_on, setting
+from tests.jobs.orders import (
+    bury_workers,
+    entries_of,
+    jobs,
+    numbers_of,
+    ordered,
+    resolve,
+    state,
+    until,
+    write,
+)
+from tests.office import counted
+
+OURS = "application_name = 'backoffice jobs' AND datname = current_database()"
 
 
-def resolve(_session: Session, _run: Run) -> tuple[Target, Change]:
-    """What every run of these tests does."""
-    return all_of(Kind), setting(Kind, number=Kind.number + 1)
+@contextmanager
+def at_work(engine: Engine, **options: object) -> Iterator[Worker]:
+    """A worker in a thread, stopped at the end."""
+    clear = options.pop("clear", None)
+    worker = make_worker(engine, options.pop("resolve", resolve), **options)  # type: ignore[arg-type]
+    if clear is not None:  # what it does once an hour
+        vars(worker)["clear"] = clear
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
 
-def ordered(engine: Engine, numbers: list[int], size: int = 4) -> int:
-    """Rows with these numbers, and a run that adds one to each; its number."""
-    prepare(engine)
-    with session_on(engine) as session:
-        session.add_all(
-            Kind(id=key, number=number) for key, number in enumerate(numbers, 1)
-        )
-        session.commit()
-        target, change = resolve(session, Run())
-        digest = take_digest(session, target, read_chosen(session, target))
-        order = Order("token", "kind", "add", "Add one", "all", {})
-        run = enqueue(session, target, change, order, expected=digest)
-        run.batch_size = size
-        session.commit()
-        return run.id
+def is_done(engine: Engine, number: int) -> bool:
+    """Whether a run has ended well."""
+    return state(engine, number).state == "done"
 
 
-def state(engine: Engine, number: int) -> Run:
-    """A run as it stands."""
-    with Session(engine, expire_on_commit=False) as session:
-        found = session.get(Run, number)
-        assert found is not None
-        return found
-
-
-def numbers_of(engine: Engine) -> list[int | None]:
-    """What the rows hold, by key."""
-    with Session(engine) as session:
-        return list(session.scalars(select(Kind.number).order_by(Kind.id)))
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches stay as small as they were made."""
-    monkeypatch.setattr(batches, "LEAST", 4)
-    monkeypatch.setattr(batches, "MOST", 4)
-
-
-def test_every_row_is_met_once(demo_engine: Engine) -> None:
-    """After many batches each row has changed by one, with one entry each."""
-    number = ordered(demo_engine, list(range(30)))
-    assert Worker(demo_engine, resolve).run_all() >= 8
-    assert numbers_of(demo_engine) == list(range(1, 31))
-    run = state(demo_engine, number)
-    assert (run.state, run.changed, run.total) == ("done", 30, 30)
-    with Session(demo_engine) as session:
-        entries = select(func.count()).select_from(AuditEntry)
-        assert session.scalar(entries.where(AuditEntry.run_id == number)) == 30
-
-
-def test_rows_that_changed_before_their_turn_are_left_alone(
-    demo_engine: Engine,
-) -> None:
-    """Changed, deleted and added rows meanwhile: none of them is touched."""
-    number = ordered(demo_engine, [0] * 12)
-    with demo_engine.begin() as connection:
-        connection.execute(text("UPDATE kinds SET number = 50 WHERE id = 9"))
-        connection.execute(text("DELETE FROM kinds WHERE id = 10"))
-        connection.execute(text("INSERT INTO kinds (id, number) VALUES (99, 0)"))
-    Worker(demo_engine, resolve).run_all()
-    assert numbers_of(demo_engine) == [1] * 8 + [50, 1, 1, 0]
-    run = state(demo_engine, number)
-    assert (run.changed, run.left) == (10, 2)
-    with Session(demo_engine) as session:
-        left = session.scalars(select(RunRow.state).where(RunRow.state != "")).all()
-        assert sorted(left) == ["drifted", "gone"]
-
-
-def test_a_rule_that_refuses_the_last_row_costs_no_other(demo_engine: Engine) -> None:
-    """The refused row is listed with its reason; the rest of its batch is changed."""
-    number = ordered(demo_engine, [1, 1, 1, 1, 1, 1, 999])
-    Worker(demo_engine, resolve).run_all()
-    assert numbers_of(demo_engine) == [2, 2, 2, 2, 2, 2, 999]
-    assert (state(demo_engine, number).changed, state(demo_engine, number).refused) == (
-        6,
-        1,
-    )
-
-
-def test_a_locked_row_is_stepped_over_and_met_again(
-    demo_engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who holds it holds up nobody; at the end it is tried once more."""
-    number = ordered(demo_engine, [0] * 8)
-    sessions = Worker(demo_engine, resolve).sessions
-    monkeypatch.setattr(apply_carefully, "__kwdefaults__", {"patience": 0.05})
-    with demo_engine.connect() as other:
-        other.execute(text("SELECT 1 FROM kinds WHERE id = 2 FOR UPDATE"))
-        step(sessions, resolve)
-        step(sessions, resolve)
-        assert numbers_of(demo_engine) == [1, 0, 1, 1, 1, 1, 1, 1]
-    while step(sessions, resolve):
-        pass
-    assert numbers_of(demo_engine) == [1] * 8
-    run = state(demo_engine, number)
-    assert (run.changed, run.left, run.state) == (8, 0, "done")
-
-
-def test_a_digest_that_is_not_the_shown_one_stops_the_run(demo_engine: Engine) -> None:
-    """Nothing is written down for a worker."""
-    prepare(demo_engine)
-    with session_on(demo_engine) as session:
-        session.add(Kind(number=1))
-        session.commit()
-        target, change = resolve(session, Run())
-        digest = take_digest(session, target, read_chosen(session, target))
-        session.execute(text("UPDATE kinds SET number = 2"))
-        order = Order("token", "kind", "add", "Add one", "all", {})
-        with pytest.raises(Refused, match="not those that were shown"):
-            enqueue(session, target, change, order, expected=digest)
+def value(engine: Engine, statement: str) -> object:
+    """The one value that a statement gives."""
+    with engine.connect() as connection:
+        return connection.scalar(text(statement))
 
 
 KILLED = """
 import os, signal, sys
 from sqlalchemy import create_engine, event
 from backoffice.bulk import batches
-from backoffice.jobs.worker import Worker
-from tests.jobs.test_worker import resolve
+from backoffice.jobs.making import make_worker
+from tests.jobs.orders import resolve
 batches.LEAST = batches.MOST = 4
 engine = create_engine(sys.argv[1])
 left = [int(sys.argv[2])]
@@ -155,17 +72,17 @@ def count(c, cursor, statement, *rest):
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
-Worker(engine, resolve).run_all()
+make_worker(engine, resolve).run_all()
 """
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_any_other(
     demo_engine: Engine,
 ) -> None:
-    """Kill -9 in the middle of a batch: the next worker goes on from the last one."""
+    """Kill -9 of the worker's process, anywhere: the next goes on from there."""
     number = ordered(demo_engine, list(range(24)))
     url = demo_engine.url.render_as_string(hide_password=False)
-    for statements in (3, 8, 14, 19):
+    for statements in (1, 3, 8, 14, 19):
         ended = subprocess.run(
             [sys.executable, "-c", KILLED, url, str(statements)],
             check=False,
@@ -173,20 +90,170 @@ def test_a_run_that_is_killed_again_and_again_ends_as_any_other(
             capture_output=True,
         )
         assert ended.returncode == -9, ended.stderr
-    Worker(demo_engine, resolve).run_all()
+        assert jobs(demo_engine) == ["doing"]
+        bury_workers(demo_engine)
+    make_worker(demo_engine, resolve).run_all()
     assert numbers_of(demo_engine) == list(range(1, 25))
     run = state(demo_engine, number)
     assert (run.state, run.changed, run.met) == ("done", 24, 24)
-    with Session(demo_engine) as session:
-        keys: Any = session.scalars(select(AuditEntry.key)).all()
-        assert len(keys) == len(set(keys)) == 24
+    keys = entries_of(demo_engine, number)
+    assert len(keys) == len(set(keys)) == 24
+
+
+def test_a_worker_takes_what_is_queued_while_it_waits(demo_engine: Engine) -> None:
+    """It is told by the database, and does not wait for its next look."""
+    with at_work(demo_engine):
+        until(lambda: value(demo_engine, f"{LISTENING} AND {OURS}") == 1)
+        number = ordered(demo_engine, [0] * 8)
+        until(lambda: is_done(demo_engine, number))
+
+
+LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+
+
+def test_two_workers_do_two_runs_side_by_side(demo_engine: Engine) -> None:
+    """Each waits in its first batch for the other to be in its own."""
+    together = threading.Barrier(2)
+    met: set[int] = set()
+
+    def meeting(session: Session, run: Run) -> tuple[Target, Change]:
+        if run.id not in met:
+            met.add(run.id)
+            together.wait()
+        return resolve(session, run)
+
+    first = ordered(demo_engine, [0] * 8, name="first")
+    second = ordered(demo_engine, [0] * 8, name="second")
+    with (
+        at_work(demo_engine, resolve=meeting, is_alone=False),
+        at_work(demo_engine, resolve=meeting, is_alone=False),
+    ):
+        until(lambda: is_done(demo_engine, first) and is_done(demo_engine, second))
+    assert numbers_of(demo_engine, "first") == [1] * 8
+    assert numbers_of(demo_engine, "second") == [1] * 8
+
+
+LOCKS = "FROM pg_locks WHERE locktype = 'advisory' AND granted"
+
+
+def test_of_those_inside_servers_one_works_and_the_next_takes_over(
+    demo_engine: Engine,
+) -> None:
+    """A lock of the database decides; it goes with the connection that holds it."""
+    first, second = (make_worker(demo_engine, resolve) for _ in range(2))
+    first.name, second.name = "first", "second"
+    first.start()
+    until(lambda: value(demo_engine, f"SELECT count(*) {LOCKS}") == 1)
+    second.start()
+    number = ordered(demo_engine, [0] * 4, name="before")
+    until(lambda: is_done(demo_engine, number))
+    assert state(demo_engine, number).worker == "first"
+    # Who has lost its connection has lost the lock, whatever it believes.
+    write(demo_engine, f"SELECT pg_terminate_backend(pid) {LOCKS}")
+    first.stop()
+    number = ordered(demo_engine, [0] * 4, name="after")
+    until(lambda: is_done(demo_engine, number))
+    assert state(demo_engine, number).worker == "second"
+    second.stop()
+    assert value(demo_engine, "SELECT count(*) FROM procrastinate_workers") == 0
+    assert value(demo_engine, f"SELECT count(*) {LOCKS}") == 0
+
+
+def test_a_worker_that_is_stopped_gives_its_run_back(demo_engine: Engine) -> None:
+    """The batch is finished, the job waits again, and the worker is gone at once."""
+    number = ordered(demo_engine, [0] * 40)
+    in_batch, go_on = threading.Event(), threading.Event()
+
+    def slow(session: Session, run: Run) -> tuple[Target, Change]:
+        in_batch.set()
+        go_on.wait()
+        return resolve(session, run)
+
+    worker = make_worker(demo_engine, slow)
+    worker.start()
+    in_batch.wait()
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    until(worker.stopped.is_set)
+    go_on.set()
+    stopping.join()
+    assert numbers_of(demo_engine) == [1] * 4 + [0] * 36
+    assert jobs(demo_engine) == ["todo"]
+    assert value(demo_engine, "SELECT count(*) FROM procrastinate_workers") == 0
+    assert (
+        value(demo_engine, f"SELECT count(*) FROM pg_stat_activity WHERE {OURS}") == 0
+    )
+    make_worker(demo_engine, resolve).run_all()
+    assert is_done(demo_engine, number)
 
 
 def test_a_worker_that_rests_ends_when_told_to(demo_engine: Engine) -> None:
     """Nobody who stops the site waits for the end of a pause."""
-    worker = Worker(demo_engine, resolve, idle=3_600)
-    worker.start()
-    worker.stop(patience=30)
+    for _ in range(3):
+        worker = make_worker(demo_engine, resolve)
+        worker.start()
+        worker.stop(patience=30)
 
-    names = [thread.name for thread in threading.enumerate()]
-    assert "backoffice worker" not in names
+        names = [thread.name for thread in threading.enumerate()]
+        assert "backoffice worker" not in names
+
+
+def test_a_worker_outlives_the_loss_of_the_database(
+    demo_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All its connections are cut, in rest and at work; it says so once and goes on."""
+    number = ordered(demo_engine, [0] * 40, is_queued=False)
+    cuts = [3]
+
+    def cut(session: Session, run: Run) -> tuple[Target, Change]:
+        if cuts[0]:
+            cuts[0] -= 1
+            write(
+                demo_engine,
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}",
+            )
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return resolve(session, run)
+
+    with at_work(demo_engine, resolve=cut):
+        until(lambda: value(demo_engine, f"{LISTENING} AND {OURS}") == 1)
+        write(
+            demo_engine,
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}",
+        )
+        until(lambda: is_done(demo_engine, number))
+    assert numbers_of(demo_engine) == [1] * 40
+    assert len(entries_of(demo_engine, number)) == 40
+    said = [one for one in caplog.records if one.levelname in {"WARNING", "ERROR"}]
+    assert {one.name for one in said} <= {"backoffice.jobs.worker_postgresql"}
+    assert len([one for one in said if "has lost the database" in one.message]) <= 5
+
+
+def test_a_worker_waits_for_the_migrations(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a database without the queue it says so once, and asks for nothing else."""
+    with at_work(engine):
+        until(lambda: "waits for the migrations" in caplog.text)
+    assert caplog.text.count("waits for the migrations") == 1
+
+
+def test_a_worker_at_rest_asks_past_the_engine(demo_engine: Engine) -> None:
+    """Nothing of its queue stands among the site's statements."""
+    looked = "SELECT count(*) FROM procrastinate_periodic_defers"
+    with (
+        counted(demo_engine) as statements,
+        at_work(demo_engine, clear=lambda: None),
+    ):
+        until(lambda: value(demo_engine, looked) != 0)
+    assert set(statements) == {looked}
+
+
+def test_a_run_that_lost_its_job_is_found_while_the_worker_waits(
+    demo_engine: Engine,
+) -> None:
+    """By the clock it looks for such runs; nobody has to start it anew for that."""
+    with at_work(demo_engine):
+        until(lambda: value(demo_engine, f"{LISTENING} AND {OURS}") == 1)
+        number = ordered(demo_engine, [0] * 4, is_queued=False)
+        until(lambda: is_done(demo_engine, number))

@@ -383,6 +383,7 @@ def run_later(
     except (Refused, LockNotAvailable, StatementTimedOut) as refusal:
         return again(call, view, spec, f"{refusal} Nothing was run.")
     note_run(call, selection, made)
+    call.site.worker.queue(call.session, made.id)
     return Redirect(run_url(call, made.id))
 
 

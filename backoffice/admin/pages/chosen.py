@@ -12,7 +12,7 @@ from backoffice.admin.call import Call
 from backoffice.admin.fields import names_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.listing import selection_words, spec_for
-from backoffice.admin.panels import fullest, is_full
+from backoffice.admin.panels import is_full
 from backoffice.admin.words import share
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import Run, Selection
@@ -25,6 +25,7 @@ from backoffice.errors import NotPermitted, RecordNotFound, Refused
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import ListQuery
 from backoffice.listing.statements import select_rows
+from backoffice.observability.health import RECENT_TIMEOUT
 
 if TYPE_CHECKING:
     from backoffice.admin.site import Site
@@ -290,12 +291,20 @@ def resolved(site: "Site", session: Session, run: Run) -> tuple[Target, Change]:
     return target, spec.change(view, run.parameters)
 
 
-def pool_trouble(site: "Site") -> str:
-    """Why long work should wait: people need the connections; "" where they do not."""
-    status = fullest(site.backoffice.keeper.pools())
+def trouble(site: "Site") -> str:
+    """Why long work should wait: people need the database; "" where they do not.
+
+    Of all processes of this machine, for a worker may stand beside those that serve.
+    """
+    if not site.pulse.database().is_fresh:
+        return "the database answers too slowly; it goes on when that is over."
+    status = site.foot.fullest()
     if status is None or status.max is None:
         return ""
-    if is_full(status) or status.recent_timeouts:
+    is_turning_away = (
+        status.last_timeout is not None and status.last_timeout < RECENT_TIMEOUT
+    )
+    if is_full(status) or is_turning_away:
         used = share(status.checked_out, status.max)
         return f"the pool is at {used}; it goes on when there is room again."
     return ""

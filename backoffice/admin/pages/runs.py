@@ -1,6 +1,6 @@
 """Runs of actions: all of them, and one with what came of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +13,7 @@ from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.action import run_url, undo_selection
 from backoffice.admin.pages.preflight import parameters_of, records
-from backoffice.admin.presentation import Action, Cell, Choice, Fact, Link
+from backoffice.admin.presentation import Action, Cell, Choice, Fact, Link, Message
 from backoffice.admin.presentation_bulk import (
     Happening,
     LeftRow,
@@ -21,20 +21,32 @@ from backoffice.admin.presentation_bulk import (
     RunsView,
     RunView,
 )
-from backoffice.bulk.batches import wish
+from backoffice.bulk.batches import is_walked, wish
 from backoffice.bulk.models import RowState, Run, RunRow, RunState
 from backoffice.database.session import limit_statements
 from backoffice.errors import NotPermitted
+from backoffice.jobs.attendance import (
+    HELD,
+    INTERRUPTED,
+    NOBODY,
+    UNATTENDED,
+    Attendance,
+    attendance,
+    standing,
+)
 
 PAGE = 50
 LEFT_SHOWN = 100
-STATES = {
+STATES: dict[str, tuple[str, str]] = {
     RunState.WAITING: ("waits", "none"),
     RunState.RUNNING: ("running", "ok"),
     RunState.PAUSED: ("paused", "warn"),
     RunState.DONE: ("done", ""),
     RunState.CANCELLED: ("cancelled", "none"),
     RunState.FAILED: ("failed", "bad"),
+    UNATTENDED: (UNATTENDED, "warn"),
+    INTERRUPTED: (INTERRUPTED, "warn"),
+    HELD: (HELD, "warn"),
 }
 
 
@@ -56,18 +68,27 @@ def show_all(call: Call) -> Reply:
     older = ""
     if len(found) > PAGE:
         older = f"{base}?{urlencode({'before': found[PAGE - 1].id})}"
+    workers = attendance_of(call, found)
     shown = RunsView(
-        runs=tuple(line_of(call, run) for run in found[:PAGE]),
+        runs=tuple(line_of(call, run, workers) for run in found[:PAGE]),
         older_url=older,
         newest_url=base if before else "",
+        notes=(Message("warn", NOBODY),) if workers.is_missing else (),
     )
     sub = "" if sees_all(call) else "Yours; administrators see everybody's."
     return Page("runs", shown, frame(call, title="Runs", sub=sub))
 
 
-def line_of(call: Call, run: Run) -> RunLine:
+def attendance_of(call: Call, runs: Iterable[Run]) -> Attendance:
+    """Whether a worker is there; asked only where something is to be done."""
+    if any(is_walked(run) for run in runs):
+        return attendance(call.session)
+    return Attendance()
+
+
+def line_of(call: Call, run: Run, workers: Attendance) -> RunLine:
     """One run in one line."""
-    state, tone = STATES[RunState(run.state)]
+    state, tone = STATES[standing(run, workers)]
     return RunLine(
         name=Link(f"{run.id}: {run.label}", run_url(call, run.id)),
         who=run.actor_label,
@@ -111,9 +132,8 @@ def change(call: Call) -> Reply:
         raise NotPermitted("This run is somebody else's; administrators may stop it.")
     limit_statements(call.session, statement=10, lock=10)
     locked = call.session.get(Run, run.id, with_for_update=True, populate_existing=True)
-    if locked is not None:
-        wish(call.session, locked, asked)
-    call.site.worker.wake()
+    if locked is not None and wish(call.session, locked, asked):
+        call.site.worker.queue(call.session, run.id)
     return Redirect(run_url(call, run.id))
 
 
@@ -135,7 +155,8 @@ def may_undo(call: Call, run: Run, view: ModelView) -> bool:
 
 def run_page(call: Call, run: Run, view: ModelView) -> Page:
     """What came of a run."""
-    tone, icon, verdict, text = verdict_of(view, run)
+    workers = attendance_of(call, [run])
+    tone, icon, verdict, text = verdict_of(view, run, workers)
     left = list(
         call.session.scalars(
             select(RunRow)
@@ -250,7 +271,9 @@ def wish_words(run: Run) -> str:
     )
 
 
-def verdict_of(view: ModelView, run: Run) -> tuple[str, str, str, str]:
+def verdict_of(
+    view: ModelView, run: Run, workers: Attendance
+) -> tuple[str, str, str, str]:
     """Tone, icon, one sentence, and what proves it."""
     done = {"delete-selected": "were deleted"}.get(run.action, "were changed")
     if run.changed == 1:
@@ -271,13 +294,16 @@ def verdict_of(view: ModelView, run: Run) -> tuple[str, str, str, str]:
             sentence,
             "Each change stands in the history, with its old and its new value.",
         )
-    state, tone = STATES[RunState(run.state)]
-    told = run.reason
-    if run.state == RunState.WAITING:
-        told = told or "A worker takes it up within seconds."
-    if run.state == RunState.RUNNING and run.reason:
-        state, tone, told = "held back", "warn", f"It waits by itself: {run.reason}"
-    return tone, "info", f"{state.capitalize()}: {sentence}", told
+    now = standing(run, workers)
+    state, tone = STATES[now]
+    told = {
+        UNATTENDED: f"{NOBODY} The run begins when one is.",
+        INTERRUPTED: f"{NOBODY} The run goes on from its last batch when one is.",
+        HELD: f"It waits by itself: {run.reason}",
+        RunState.WAITING: run.reason or "A worker takes it up within seconds.",
+    }.get(now, run.reason)
+    icon = "info" if tone in {"ok", "none", ""} else "warn"
+    return tone, icon, f"{state.capitalize()}: {sentence}", told
 
 
 def numbers(call: Call, run: Run, undone: Any) -> Iterator[Fact]:
@@ -298,6 +324,11 @@ def numbers(call: Call, run: Run, undone: Any) -> Iterator[Fact]:
 
 def happenings(run: Run) -> Iterator[Happening]:
     """What happened, last first."""
+    if run.cleared_at is not None:
+        yield Happening(
+            "The list of its rows was cleared; its changes stay in the history",
+            words.moment(run.cleared_at, with_time=True),
+        )
     if run.finished_at is not None:
         state, _ = STATES[RunState(run.state)]
         yield Happening(

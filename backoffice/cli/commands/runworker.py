@@ -5,14 +5,17 @@ another run. With --once everything that waits is done, then the command ends.
 """
 
 import signal
+import sys
+import threading
 from typing import Annotated
 
 import typer
 
 from backoffice.admin.words import plural
 from backoffice.cli.project import opened
-from backoffice.jobs.worker import Worker
-from backoffice.web.app import create_app
+from backoffice.cli.site import worker_of
+from backoffice.cli.terminal import YELLOW, styled
+from backoffice.database.migrations import pending
 
 GROUP = "Serve"
 
@@ -24,17 +27,24 @@ def run(
         bool, typer.Option("--once", help="End when nothing waits any more.")
     ] = False,
 ) -> None:
-    """Work until nothing waits, or until Ctrl-C."""
-    with opened(context) as backoffice:
-        # The views know what their actions do.
-        site = create_app(backoffice).state.site
-        worker = Worker(backoffice.exports, site.worker.resolve, is_alone=False)
+    """Work until nothing waits, or until Ctrl-C; the batch under way is finished."""
+    with opened(context, kind="worker") as backoffice:
+        due = pending(backoffice.engine, backoffice.project)
+        if due:
+            names = ", ".join(one.id for one in due)
+            warning = f"Migrations are due ({names}); `manage.py migrate` applies them."
+            print(styled(warning, YELLOW, sys.stderr), file=sys.stderr)
+        worker = worker_of(backoffice)
         if once:
             print(f"Did {plural(worker.run_all(), 'batch', 'batches')}.")
             return
-        signal.signal(signal.SIGTERM, lambda *_: worker.stop(0))
+        told = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: told.set())
+        worker.start()
         print(f"Worker {worker.name} waits for work (Ctrl-C stops it)", flush=True)
         try:
-            worker.run()
-        except KeyboardInterrupt:
-            worker.stop(0)
+            told.wait()
+        finally:
+            worker.stop()
+        print(f"Stopped; {plural(worker.batches, 'batch', 'batches')} done.")

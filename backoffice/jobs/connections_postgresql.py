@@ -1,0 +1,170 @@
+"""Which connections does a worker hold for its queue, and how many of them are in use?
+
+They are psycopg's own, beside SQLAlchemy's engine: a small pool, one that listens for
+new jobs, and one that holds the place of the worker inside the server. All are counted
+with the pool of the engine that batches are done with.
+"""
+
+import threading
+from dataclasses import replace
+from time import perf_counter_ns
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+import psycopg
+from procrastinate.psycopg_connector import PsycopgConnector
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy import Engine
+
+from backoffice.observability.pool import Holding, PoolMeter, PoolStatus, meter_of
+
+APPLICATION = "backoffice jobs"
+LEAST, MOST = 1, 2
+# Seconds for a connection, for a statement and for a lock: nothing here takes long.
+PATIENCE, STATEMENT, LOCK = 5, 30, 10
+LISTENS, KEEPS = "listens", "keeps the place"
+ABOUT = (
+    f"The worker's: {LEAST} to {MOST} for its queue, besides those that listen, keep "
+    "its place and do batches. No page waits for them."
+)
+
+
+class QueueConnections:
+    """The worker's connections to the database of an engine, from making to end."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.meter: PoolMeter = meter_of(engine)
+        self.options = connection_options(engine)
+        self._open: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        # The page's thread reads what the worker's loop writes.
+        self._lock = threading.Lock()
+        self._keeper: Any = None
+        self._pool: AsyncConnectionPool[Any] | None = None
+        owner = self
+
+        class Counted(psycopg.AsyncConnection[Any]):
+            """A connection that is counted while it is open."""
+
+            @classmethod
+            async def connect(cls, *args: Any, **options: Any) -> Self:
+                """Connect, and be counted."""
+                made: Self = await owner.counted(super().connect, *args, **options)
+                return made
+
+        self.kind = Counted
+
+    async def counted(self, connect: Any, *args: Any, **options: Any) -> Any:
+        """Connect; note when, and how long it took."""
+        started, failed = perf_counter_ns(), True
+        try:
+            made = await connect(*args, **options)
+            failed = False
+        finally:
+            self.meter.connected(perf_counter_ns() - started, failed=failed)
+        with self._lock:
+            self._open[made] = perf_counter_ns()
+        return made
+
+    async def keeper(self) -> psycopg.AsyncConnection[Any]:
+        """A connection beside the pool, in no transaction; whoever asks closes it."""
+        made = await self.kind.connect(**self.options, autocommit=True)
+        self._keeper = made
+        return made
+
+    def connector(self) -> PsycopgConnector:
+        """What Procrastinate reaches the database by, not open yet."""
+        return PsycopgConnector(
+            pool_factory=self._make_pool,
+            kwargs=self.options,
+            connection_class=self.kind,
+            min_size=LEAST,
+            max_size=MOST,
+            timeout=PATIENCE,
+            num_workers=1,
+            name=APPLICATION,
+        )
+
+    def _make_pool(self, **options: Any) -> AsyncConnectionPool[Any]:
+        self._pool = _metered(self.meter, **options)
+        return self._pool
+
+    def added(self, status: PoolStatus) -> PoolStatus:
+        """The status of the engine's pool with these connections in it.
+
+        Asked by any thread; the server is not.
+        """
+        now = perf_counter_ns()
+        with self._lock:
+            every = list(self._open.items())
+        found = [(one, at) for one, at in every if not one.closed]
+        if not found:
+            return status
+        pool = self._pool
+        free = pool.get_stats().get("pool_available", 0) if pool is not None else 0
+        # Those of the pool are in a transaction whenever somebody has them.
+        lasting = tuple(
+            Holding(
+                backend_pid=one.info.backend_pid,
+                view="jobs",
+                action=KEEPS if one is self._keeper else LISTENS,
+                user="",
+                request_id="",
+                age=(now - at) / 1e9,
+                state="idle",
+                in_state=(now - at) / 1e9,
+                fingerprint="",
+            )
+            for one, at in found
+            if one.autocommit
+        )
+        return replace(
+            status,
+            kind="AsyncConnectionPool",
+            size=MOST,
+            checked_in=free,
+            checked_out=status.checked_out + max(0, len(found) - free),
+            holders=(*status.holders, *lasting),
+            cannot=(ABOUT,),
+        )
+
+
+def _metered(meter: PoolMeter, **options: Any) -> AsyncConnectionPool[Any]:
+    """A pool whose waits are measured."""
+
+    class Metered(AsyncConnectionPool[Any]):
+        async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+            """Time the wait."""
+            place, timed_out = object(), False
+            meter.joined_queue(place, None)
+            try:
+                return await super().getconn(timeout)
+            except PoolTimeout:
+                timed_out = True
+                raise
+            finally:
+                waited = meter.left_queue(place, timed_out=timed_out)
+                if not timed_out:
+                    meter.waited(waited)
+
+    return Metered(**options)
+
+
+def connection_options(engine: Engine) -> dict[str, Any]:
+    """How to connect where the engine does, under the worker's name and limits."""
+    _, options = engine.dialect.create_connect_args(engine.url)
+    limits = {
+        "statement_timeout": STATEMENT,
+        "lock_timeout": LOCK,
+        "idle_in_transaction_session_timeout": STATEMENT,
+    }
+    given = [f"-c {name}={seconds * 1000}" for name, seconds in limits.items()]
+    return {
+        **options,
+        "application_name": APPLICATION,
+        "connect_timeout": PATIENCE,
+        # A network that drops packets says nothing: the other side is asked.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "options": " ".join([str(options.get("options", "")), *given]).strip(),
+    }

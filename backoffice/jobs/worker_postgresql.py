@@ -1,0 +1,223 @@
+"""The worker on PostgreSQL: Procrastinate's, in an event loop and thread of its own.
+
+Inside a server process one works of all processes: a lock in the database lets one of
+them, and when that process ends, however it ends, another one has the lock within
+seconds. What the loop does to the database it does past SQLAlchemy, so that a site at
+rest has no statement of the worker's among its own.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import psycopg
+from procrastinate import App
+from procrastinate.exceptions import ConnectorException
+from sqlalchemy.orm import Session
+
+from backoffice.jobs.connections_postgresql import QueueConnections
+from backoffice.jobs.queue_postgresql import (
+    CHORES,
+    RUNS,
+    make_app,
+    queue_lost,
+    queue_run,
+)
+from backoffice.jobs.worker import Worker
+from backoffice.observability.pool import PoolStatus
+
+logger = logging.getLogger(__name__)
+
+# Two numbers that nobody else uses for a lock in this database.
+LOCK = (0x6261636B, 0x776F726B)
+# Seconds between two tries to get the lock, or to reach the database.
+TRY_AGAIN = 3.0
+# Seconds between two looks whether the lock's connection is still there.
+LOOK = 5.0
+
+
+class NotMigrated(Exception):
+    """The queue's tables are not there (yet)."""
+
+
+class PostgresWorker(Worker):
+    """Takes runs from the queue, one at a time; another takes over what it leaves."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.connections = QueueConnections(self.engine)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: asyncio.Event | None = None
+        self._said = ""
+
+    def queue(self, session: Session, number: int) -> None:
+        """Queue a run in the session's own transaction; once."""
+        queue_run(session, number)
+
+    def pool_status(self, status: PoolStatus) -> PoolStatus:
+        """The engine's pool with the connections of the queue."""
+        return self.connections.added(status)
+
+    def wake(self) -> None:
+        """Have the loop see that it was told to stop."""
+        loop, woken = self._loop, self._woken
+        if loop is not None and woken is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(woken.set)
+
+    def run(self) -> None:
+        """Work until told to stop; trouble with the database is waited out."""
+        _quieten()
+        asyncio.run(self._serve())
+
+    def run_all(self) -> int:
+        """Take up what was left, and do all that is queued; how many batches."""
+        _quieten()
+        before = self.batches
+        asyncio.run(self._do_all())
+        return self.batches - before
+
+    # -- the loop
+
+    async def _serve(self) -> None:
+        self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_note)
+        while not self.stopped.is_set():
+            try:
+                await self._serve_once()
+            except NotMigrated:
+                self._say("the worker waits for the migrations (`manage.py migrate`)")
+            except (psycopg.Error, ConnectorException, OSError) as error:
+                why = type(error.__cause__ or error).__name__
+                self._say(f"the worker has lost the database ({why}); it tries again")
+            except Exception:
+                logger.exception("the worker met something unexpected")
+            await self._rest(TRY_AGAIN)
+
+    async def _serve_once(self) -> None:
+        """Work until told to stop, or until the lock or the database is lost."""
+        async with self._place() as place:
+            if place is None:
+                return
+            async with self._opened(self._walk_patiently) as app:
+                if self._said:
+                    self._say("")
+                    logger.warning("the worker is at work again")
+                # What others have left: at once, and by the clock from here on.
+                await queue_lost(app)
+                working = [
+                    app.run_worker_async(name=self.name, queues=[RUNS]),
+                    app.run_worker_async(
+                        name=self.name, queues=[CHORES], listen_notify=False
+                    ),
+                ]
+                if self.is_alone:
+                    working.append(_watch(place))
+                await self._until_one_ends(working)
+
+    async def _until_one_ends(self, working: list[Any]) -> None:
+        """Run all of it until one ends, or until told to stop; then end the others.
+
+        A worker that is cancelled finishes what it is at.
+        """
+        assert self._woken is not None  # noqa: S101 - made before anything runs
+        tasks = [asyncio.create_task(one) for one in [*working, self._told()]]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _told(self) -> None:
+        """Ends when the worker is told to stop."""
+        while not self.stopped.is_set():
+            await self._rest(3600)
+
+    async def _rest(self, seconds: float) -> None:
+        assert self._woken is not None  # noqa: S101 - made before anything runs
+        if self.stopped.is_set():
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[psycopg.AsyncConnection[Any] | None]:
+        """The connection that holds the lock; None where another process has it.
+
+        A worker beside others needs no lock: for it, it is a look at the database.
+        """
+        connection = await self.connections.keeper()
+        try:
+            there = await connection.execute("SELECT to_regclass('procrastinate_jobs')")
+            if await there.fetchone() == (None,):
+                raise NotMigrated
+            got = (True,)
+            if self.is_alone:
+                asked = await connection.execute(
+                    "SELECT pg_try_advisory_lock(%s, %s)", LOCK
+                )
+                got = await asked.fetchone() or (False,)
+            else:
+                await connection.close()
+            yield connection if got[0] else None
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def _opened(
+        self, walk: Any, *, has_chores: bool = True
+    ) -> AsyncIterator[App]:
+        """The tasks, with a pool that is open meanwhile."""
+        connector = self.connections.connector()
+        app = make_app(connector, walk, self.clear, has_chores=has_chores)
+        async with app.open_async():
+            yield app
+
+    async def _do_all(self) -> None:
+        async with self._opened(self._walk_on, has_chores=False) as app:
+            await queue_lost(app)
+            await app.run_worker_async(name=self.name, queues=[RUNS], wait=False)
+
+    # -- its task, in a thread of the loop's pool
+
+    def _walk_patiently(self, number: int, should_stop: Callable[[], bool]) -> None:
+        self.walk(number, lambda: self.stopped.is_set() or should_stop())
+
+    def _walk_on(self, number: int, should_stop: Callable[[], bool]) -> None:
+        self.walk(number, should_stop, is_patient=False)
+
+    def _say(self, text: str) -> None:
+        """Say what is the matter once, and not each time that it is tried again."""
+        if text and text != self._said:
+            logger.warning(text)
+        self._said = text
+
+
+async def _watch(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Ends, with an error, when the connection does: it holds no lock any more."""
+    while True:
+        await asyncio.sleep(LOOK)
+        await asyncio.wait_for(connection.execute("SELECT 1"), LOOK)
+
+
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A job's end that could not be written is found by whoever takes up its run."""
+    logger.debug("in the worker's loop: %s", context.get("message", ""))
+
+
+def _quieten() -> None:
+    """What the libraries say of each failed attempt is said once, by the worker."""
+    for name, level in (
+        ("procrastinate", logging.CRITICAL),
+        ("psycopg.pool", logging.ERROR),
+    ):
+        library = logging.getLogger(name)
+        if library.level == logging.NOTSET:
+            library.setLevel(level)

@@ -1,4 +1,4 @@
-"""How far a seeding is: a bar on a terminal, a line per table elsewhere."""
+"""How far something is: a bar on a terminal, a line per step elsewhere."""
 
 import time
 from types import TracebackType
@@ -16,7 +16,7 @@ class ProgressBar:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._is_terminal = stream.isatty()
-        self._step = ("", "")
+        self._step: object = None
         self._drawn = 0.0
 
     def __enter__(self) -> Self:
@@ -32,19 +32,24 @@ class ProgressBar:
             self._write("\r\033[K")
 
     def show(self, progress: Progress) -> None:
-        """Draw the state, or say that another table's turn has come."""
+        """Draw how far a seeding is, or say that another table's turn has come."""
+        share = progress.done / max(1, progress.total)
         step = (progress.stage, progress.table)
+        self.draw(share, self._words(progress), step=step)
+
+    def draw(self, share: float, words: str, *, step: object) -> None:
+        """Draw the state, or say it when another step has begun."""
         is_new, self._step = step != self._step, step
         now = time.monotonic()
         if not self._is_terminal:
             if is_new:
-                self._write(f"{self._words(progress)}\n")
-        elif is_new or now - self._drawn > INTERVAL or progress.done >= progress.total:
+                self._write(f"{words}\n")
+        elif is_new or now - self._drawn > INTERVAL or share >= 1:
             self._drawn = now
-            self._write(f"\r{self._bar(progress)} {self._words(progress)}\033[K")
+            self._write(f"\r{self._bar(share)} {words}\033[K")
 
-    def _bar(self, progress: Progress) -> str:
-        share = min(1.0, progress.done / max(1, progress.total))
+    def _bar(self, share: float) -> str:
+        share = min(1.0, share)
         filled = int(share * WIDTH)
         return f"[{'#' * filled}{' ' * (WIDTH - filled)}] {share:4.0%}"
 

@@ -1,10 +1,8 @@
 """An action on chosen records: what it is told, what it would do, and its run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
-
-from sqlalchemy import update
+from urllib.parse import urlencode
 
 from backoffice.admin.actions import ActionSpec, Does
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
@@ -17,8 +15,8 @@ from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import (
     UNDO,
-    Task,
     action_of,
+    chosen_items,
     chosen_words,
     editable_fields,
     is_for_job,
@@ -26,21 +24,18 @@ from backoffice.admin.pages.chosen import (
     list_query,
     task_of,
 )
+from backoffice.admin.pages.confirming import NotRun, confirm, keep_shown, limits
 from backoffice.admin.pages.preflight import preflight_view
 from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
 from backoffice.admin.words import plural
-from backoffice.bulk.batches import enqueue
-from backoffice.bulk.models import RowState, Run, Selection
-from backoffice.bulk.outcome import Left
-from backoffice.bulk.preflight import Limits, Preflight, look
-from backoffice.bulk.run import Order, drift_of, run_at_once
+from backoffice.bulk.models import Run, Selection
+from backoffice.bulk.preflight import look
 from backoffice.bulk.selection import find_selection, keep_selection
-from backoffice.bulk.target import Chosen, Digest, read_chosen, take_digest
+from backoffice.bulk.target import read_chosen
 from backoffice.editing.fields import FormField
-from backoffice.errors import LockNotAvailable, Refused, StatementTimedOut
+from backoffice.errors import Refused
 
-MOVES = frozenset({"page", "after", "before", "pageSize"})
 TICKED, ALL = "ticked", "all"
 
 
@@ -57,8 +52,7 @@ def choose(call: Call) -> Reply:
     keys: list[str] | None = None
     items: list[tuple[str, str]] | None = None
     if call.posted("which") == ALL:
-        pairs = parse_qsl(query, keep_blank_values=True)
-        items = [(k, v) for k, v in pairs if k not in MOVES]
+        items = chosen_items(query)
         problems = list_query(call, view, items).problems
         if problems:
             return Redirect(back, Message("bad", problems[0].message))
@@ -243,16 +237,6 @@ def tell(call: Call, view: ModelView, selection: Selection, spec: ActionSpec) ->
 # What it would do
 
 
-def limits(call: Call) -> Limits:
-    """How much is tried, by the settings."""
-    settings = call.site.backoffice.settings.bulk
-    return Limits(
-        rows=max(settings.tried_rows, settings.at_once),
-        records=settings.at_once,
-        seconds=settings.tried_seconds,
-    )
-
-
 def preflight(
     call: Call,
     view: ModelView,
@@ -298,25 +282,6 @@ def preflight(
     )
 
 
-def keep_shown(call: Call, token: str, found: Preflight) -> None:
-    """Keep what this page shows: a confirmation is compared with it."""
-    settings = call.site.backoffice.settings.bulk
-    versions = found.versions if found.count <= settings.at_once else None
-    call.session.execute(
-        update(Selection)
-        .where(Selection.token == token)
-        .values(
-            shown={
-                "digest": str(found.digest) if found.digest else "",
-                "versions": dict(versions) if versions is not None else None,
-                "refused": {one.row.key: one.words for one in found.refused},
-                "statement": found.statement,
-            }
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
 def unticked(call: Call) -> list[str]:
     """Rows of the sample that were shown ticked and came back without."""
     if call.form is None:
@@ -333,116 +298,14 @@ def run(
     call: Call, view: ModelView, selection: Selection, spec: ActionSpec | None
 ) -> Reply:
     """Run what was shown, if the rows are still the same."""
-    task = task_of(call, view, selection, spec)
-    shown = selection.shown or {}
-    most = call.site.backoffice.settings.bulk.at_once
-    rows = read_chosen(call.session, task.target, most)
-    if len(rows) > most:
-        return run_later(call, view, selection, spec, task)
-    digest = str(take_digest(call.session, task.target, rows))
     expected = call.posted("expected") or ""
-    if digest != expected or digest != shown.get("digest"):
-        now = {row.key: row.version for row in rows}
-        drift = drift_of(shown.get("versions"), now)
-        text = f"{drift.sentence()} Nothing was run. This is what would happen now."
-        return again(call, view, spec, text)
     try:
-        made = start(call, view, selection, task, rows, shown)
-    except (Refused, LockNotAvailable, StatementTimedOut) as refused:
-        text = f"{refused} Nothing was changed."
-        return again(call, view, spec, text)
-    return Redirect(run_url(call, made.id))
-
-
-def run_later(
-    call: Call,
-    view: ModelView,
-    selection: Selection,
-    spec: ActionSpec | None,
-    task: Task,
-) -> Reply:
-    """Write down what was shown, for the worker to do batch by batch."""
-    shown = selection.shown or {}
-    digest = str(shown.get("digest") or "")
-    if digest != (call.posted("expected") or "") or not is_for_job(view, spec):
-        text = "This page was not the last that was shown. Nothing was run."
-        return again(call, view, spec, text)
-    count, _, hashed = digest.partition(":")
-    refused: Mapping[str, str] = shown.get("refused") or {}
-    left_out = [(key, RowState.REFUSED, why) for key, why in refused.items()]
-    left_out += [(key, RowState.EXCLUDED, "") for key in unticked(call)]
-    try:
-        made = enqueue(
-            call.session,
-            task.target,
-            task.change,
-            order_of(view, selection, task),
-            expected=Digest(int(count), hashed) if digest else None,
-            left_out=left_out,
+        made = confirm(
+            call, view, selection, spec, expected=expected, taken_out=unticked(call)
         )
-    except (Refused, LockNotAvailable, StatementTimedOut) as refusal:
-        return again(call, view, spec, f"{refusal} Nothing was run.")
-    note_run(call, selection, made)
-    call.site.worker.queue(call.session, made.id)
+    except NotRun as refused:
+        return again(call, view, spec, f"{refused} This is what would happen now.")
     return Redirect(run_url(call, made.id))
-
-
-def order_of(view: ModelView, selection: Selection, task: Task) -> Order:
-    """What the run is called, and where it comes from."""
-    return Order(
-        token=selection.token,
-        view=view.identity,
-        action=selection.action,
-        label=task.title,
-        words=selection.words,
-        parameters=selection.parameters or {},
-        statement=str((selection.shown or {}).get("statement") or ""),
-        undone_run_id=selection.undone_run_id,
-    )
-
-
-def note_run(call: Call, selection: Selection, made: Run) -> None:
-    """From now on the selection leads to its run."""
-    call.session.execute(
-        update(Selection)
-        .where(Selection.token == selection.token)
-        .values(run_id=made.id)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def start(
-    call: Call,
-    view: ModelView,
-    selection: Selection,
-    task: Task,
-    rows: Sequence[Chosen],
-    shown: Mapping[str, Any],
-) -> Run:
-    """Run it in this request's transaction."""
-    refused: Mapping[str, str] = shown.get("refused") or {}
-    taken_out = set(unticked(call))
-    left_out = [
-        Left(row, RowState.REFUSED, refused[row.key])
-        if row.key in refused
-        else Left(row, RowState.EXCLUDED)
-        for row in rows
-        if row.key in refused or row.key in taken_out
-    ]
-    out = {one.row.key for one in left_out}
-    if task.since is not None:
-        since = read_chosen(call.session, task.since, 1_000)
-        left_out += [Left(row, RowState.DRIFTED) for row in since]
-    made = run_at_once(
-        call.session,
-        task.target,
-        task.change,
-        [row for row in rows if row.key not in out],
-        order_of(view, selection, task),
-        left_out,
-    )
-    note_run(call, selection, made)
-    return made
 
 
 def again(call: Call, view: ModelView, spec: ActionSpec | None, text: str) -> Reply:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from sqlalchemy import Select, not_, select
 from sqlalchemy.orm import Session
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from backoffice.admin.site import Site
 
 UNDO = "undo"
+MOVES = frozenset({"page", "after", "before", "pageSize"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ def list_query(
     """The list's query that was chosen, read again."""
     pairs = [(item[0], item[1]) for item in items]
     return parse_list(spec_for(call, view), pairs, call.site.codec)
+
+
+def chosen_items(query_string: str) -> list[tuple[str, str]]:
+    """What of a list's query string says which rows it has; not which page."""
+    pairs = parse_qsl(query_string, keep_blank_values=True)
+    return [(key, value) for key, value in pairs if key not in MOVES]
 
 
 def chosen_words(

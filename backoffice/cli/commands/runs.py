@@ -5,9 +5,12 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import select
 
+from backoffice.bulk.batches import is_walked
 from backoffice.bulk.models import Run
 from backoffice.cli.project import opened, transaction
-from backoffice.cli.terminal import print_json
+from backoffice.cli.running import run_facts
+from backoffice.cli.terminal import YELLOW, print_json, styled
+from backoffice.jobs.attendance import NOBODY, Attendance, attendance
 
 GROUP = "Look"
 
@@ -20,36 +23,25 @@ def run(
 ) -> None:
     """Print the newest runs, newest first."""
     with opened(context) as backoffice, transaction(context, backoffice) as session:
-        newest = select(Run).order_by(Run.id.desc()).limit(limit)
-        found = [_facts(one) for one in session.scalars(newest)]
+        newest = session.scalars(select(Run).order_by(Run.id.desc()).limit(limit)).all()
+        is_any = any(is_walked(one) for one in newest)
+        workers = attendance(session) if is_any else Attendance()
+        found = [run_facts(one, workers) for one in newest]
     if json:
         print_json(found)
         return
     if not found:
         print("Nothing was run yet.")
+    if workers.is_missing:
+        print(styled(NOBODY, YELLOW) + "\n")
     for one in found:
-        print(
-            f"{one['run']:>6}  {one['at'][:16].replace('T', ' ')}  {one['state']:<9}  "
-            f"{one['changed']:,} of {one['total']:,}  {one['action']}"
-        )
-        print(f"        {one['by']}, {one['rows']}")
+        _print(one)
 
 
-def _facts(one: Run) -> dict[str, Any]:
-    return {
-        "run": one.id,
-        "at": one.created_at.isoformat(),
-        "by": one.actor_label,
-        "view": one.view,
-        "action": one.label,
-        "rows": one.words,
-        "state": one.state,
-        "total": one.total,
-        "met": one.met,
-        "changed": one.changed,
-        "same": one.same,
-        "left": one.left,
-        "refused": one.refused,
-        "seconds": one.busy_ms / 1000,
-        "reason": one.reason,
-    }
+def _print(one: dict[str, Any]) -> None:
+    changed = f"{one['changed']:,} of {one['total']:,}"
+    at = one["at"][:16].replace("T", " ")
+    print(f"{one['run']:>6}  {at}  {one['state']:<9}  {changed}  {one['action']}")
+    print(f"        {one['by']}, {one['rows']}")
+    if one["reason"]:
+        print(f"        {one['reason']}")

@@ -11,8 +11,8 @@ from backoffice.jobs.queue_postgresql import DEAD_AFTER
 
 UNATTENDED, INTERRUPTED, HELD = "waiting for a worker", "interrupted", "held back"
 NOBODY = (
-    "No worker is there. One stands inside the server (`manage.py runserver`); "
-    "`manage.py runworker` starts another, on any machine."
+    "No worker is there. One stands inside the server (manage.py runserver); "
+    "manage.py runworker starts another, on any machine."
 )
 
 

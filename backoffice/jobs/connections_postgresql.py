@@ -23,10 +23,8 @@ LEAST, MOST = 1, 2
 # Seconds for a connection, for a statement and for a lock: nothing here takes long.
 PATIENCE, STATEMENT, LOCK = 5, 30, 10
 LISTENS, KEEPS = "listens", "keeps the place"
-ABOUT = (
-    f"The worker's: {LEAST} to {MOST} for its queue, besides those that listen, keep "
-    "its place and do batches. No page waits for them."
-)
+# Two of the pool; one each that listens, keeps the place, and does batches.
+ABOUT = "The worker's own, five at most; no page waits for them."
 
 
 class QueueConnections:
@@ -35,7 +33,8 @@ class QueueConnections:
     def __init__(self, engine: Engine) -> None:
         self.meter: PoolMeter = meter_of(engine)
         self.options = connection_options(engine)
-        self._open: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        # Since when, and whether it is one beside the pool, which has its own use.
+        self._open: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()
         # The page's thread reads what the worker's loop writes.
         self._lock = threading.Lock()
         self._keeper: Any = None
@@ -62,7 +61,7 @@ class QueueConnections:
         finally:
             self.meter.connected(perf_counter_ns() - started, failed=failed)
         with self._lock:
-            self._open[made] = perf_counter_ns()
+            self._open[made] = perf_counter_ns(), bool(options.get("autocommit"))
         return made
 
     async def keeper(self) -> psycopg.AsyncConnection[Any]:
@@ -96,12 +95,11 @@ class QueueConnections:
         now = perf_counter_ns()
         with self._lock:
             every = list(self._open.items())
-        found = [(one, at) for one, at in every if not one.closed]
+        found = [(one, *known) for one, known in every if not one.closed]
         if not found:
             return status
         pool = self._pool
         free = pool.get_stats().get("pool_available", 0) if pool is not None else 0
-        # Those of the pool are in a transaction whenever somebody has them.
         lasting = tuple(
             Holding(
                 backend_pid=one.info.backend_pid,
@@ -114,14 +112,15 @@ class QueueConnections:
                 in_state=(now - at) / 1e9,
                 fingerprint="",
             )
-            for one, at in found
-            if one.autocommit
+            for one, at, is_beside in found
+            if is_beside
         )
         return replace(
             status,
             kind="AsyncConnectionPool",
             size=MOST,
             checked_in=free,
+            overflow=0,
             checked_out=status.checked_out + max(0, len(found) - free),
             holders=(*status.holders, *lasting),
             cannot=(ABOUT,),

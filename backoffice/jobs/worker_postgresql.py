@@ -90,8 +90,13 @@ class PostgresWorker(Worker):
             except NotMigrated:
                 self._say("the worker waits for the migrations (`manage.py migrate`)")
             except (psycopg.Error, ConnectorException, OSError) as error:
-                why = type(error.__cause__ or error).__name__
-                self._say(f"the worker has lost the database ({why}); it tries again")
+                cause = error.__cause__ or error
+                if isinstance(cause, psycopg.errors.ForeignKeyViolation):
+                    continue  # it stood still for so long that it was taken for dead
+                self._say(
+                    f"the worker has lost the database ({type(cause).__name__}); "
+                    "it tries again"
+                )
             except Exception:
                 logger.exception("the worker met something unexpected")
             await self._rest(TRY_AGAIN)

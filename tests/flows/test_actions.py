@@ -1,5 +1,7 @@
 """Many records at once, as staff meet it: chosen, tried, run, told of, taken back."""
 
+import json
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,10 @@ from sqlalchemy import select
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk import batches
 from backoffice.bulk.models import Run, RunRow
+from backoffice.observability.health import Pulse
+from backoffice.observability.ops_connection import OpsReader, make_ops_engine
+from backoffice.observability.snapshots import process_start
+from backoffice.settings import DatabaseSettings
 from models.publishing import Author
 from models.school import ReportCard, Student
 from models.shop import Order, Product
@@ -22,7 +28,7 @@ from tests.factories import (
     make_report_card,
     make_student,
 )
-from tests.office import Office
+from tests.office import Office, opened
 
 
 def choose(
@@ -544,3 +550,39 @@ def test_a_run_says_that_its_rows_were_cleared(site: Office) -> None:
     undo = browser.follow(browser.submit(page, button="Undo…"))
     browser.submit(undo, button="Give back 1 product")
     assert price(site, keys[0]) == Decimal("10.00")
+
+
+def test_a_run_waits_while_people_need_the_connections(site: Office) -> None:
+    """A full pool holds it back, of whichever process; and says so while it is full."""
+    with opened(site.engine.url, database={"pool_size": 1, "max_overflow": 0}) as small:
+        trouble = small.site.worker.trouble
+        assert trouble is not None
+        assert trouble() == ""
+        snapshots = small.backoffice.keeper.snapshots
+        with small.engine.connect():
+            assert trouble().startswith("the pool is at 100")
+            snapshots.write()
+            # As another process that serves has left it, seen by one that only works.
+            other = os.getppid()
+            name = f"{other}-{process_start(other)}.json"
+            left = {**json.loads(snapshots.path.read_text()), "pid": other}
+            (snapshots.directory / name).write_text(json.dumps(left))
+            snapshots.path.unlink()
+        with opened(
+            site.engine.url,
+            observability={"metrics_directory": str(snapshots.directory)},
+        ) as beside:
+            assert beside.site.worker.trouble is not None
+            assert beside.site.worker.trouble().startswith("the pool is at 100")
+
+
+def test_a_run_waits_while_the_database_does_not_answer(site: Office) -> None:
+    """Who looks after the database gets no answer: nothing more is asked of it."""
+    nowhere = make_ops_engine(
+        site.engine.url.set(port=1, query={}, host="127.0.0.1"), DatabaseSettings()
+    )
+    with opened(site.engine.url) as lost:
+        lost.site.pulse = Pulse(OpsReader(nowhere))
+        assert lost.site.worker.trouble is not None
+        assert "answers too slowly" in lost.site.worker.trouble()
+    nowhere.dispose()

@@ -13,6 +13,7 @@ from sqlalchemy import URL, create_engine, text
 from tests.cli.conftest import Manage
 from tests.cli.test_database_commands import rows_in
 from tests.cli.test_serving import RUN, SOURCE
+from tests.jobs.orders import until
 
 ADMIN = """
 from backoffice.admin.actions import Parameter, action
@@ -253,3 +254,28 @@ def test_editing_many_sets_what_is_named(things: Manage, empty_database: URL) ->
 
     assert said.code == 0
     assert rows_in(empty_database, NAMES)[:2] == [("e",), ("e",)]
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_of_its_own_works_until_it_is_told_to_stop(
+    things: Manage, root: Path, empty_database: URL, told: signal.Signals
+) -> None:
+    """It takes what is queued, and ends cleanly, leaving no word of itself."""
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, str(SOURCE), "runworker"],
+        cwd=root,
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "waits for work" in process.stdout.readline()
+        present = "SELECT count(*) FROM procrastinate_workers"
+        until(lambda: rows_in(empty_database, present) == [(2,)])
+        assert things("run", "thing", "number", "--query", "", "--yes").code == 0
+        process.send_signal(told)
+        assert process.stdout.read() == "Stopped; 1 batch done.\n"
+        assert process.wait() == 0
+    assert rows_in(empty_database, present) == [(0,)]
+    assert rows_in(empty_database, NAMES) == [("1",)] * 5

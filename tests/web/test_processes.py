@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, text
 
 from tests.office import PASSWORD, office_url  # noqa: F401 - a fixture
 from tests.projects import ROOT
@@ -95,3 +95,36 @@ def test_three_add_up_and_none_is_lost(served: str) -> None:
     found = re.search(r'backoffice_workers\{kind="server"\} (\d)', exposed)
     assert found is not None
     assert int(found[1]) >= 2
+
+
+def working(address: str) -> set[int]:
+    """The server processes whose worker is at work."""
+    try:
+        pools = httpx.get(f"{address}/healthz", timeout=5).json()["pools"]
+    except (httpx.HTTPError, KeyError, ValueError):
+        return set()
+    return {
+        pool["process"]
+        for pool in pools
+        if pool["name"] == "jobs" and pool["checked_out"]
+    }
+
+
+def test_one_of_three_works_and_another_when_it_is_killed(
+    served: str,
+    office_url: URL,  # noqa: F811 - a fixture
+) -> None:
+    """The lock goes with the process that has it; the queue's own sessions tell."""
+    while not working(served):
+        pass
+    (victim,) = working(served)
+    os.kill(victim, signal.SIGKILL)
+    while not working(served) - {victim}:
+        pass
+    (heir,) = working(served)
+    assert heir != victim
+    engine = create_engine(office_url)
+    with engine.connect() as connection:
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        assert connection.scalar(text(locks)) == 1
+    engine.dispose()

@@ -57,8 +57,15 @@ def upgrade() -> None:
         )
     if op.get_context().dialect.name == "postgresql":
         _refuse_another_queue()
-        # A script of Alembic's has no tabs; the functions are the same either way.
-        op.execute(sa.text(SchemaManager.get_schema().expandtabs(4)))
+        # As one statement, for there are connections that prepare each. A script of
+        # Alembic's has no tabs; so the functions are the same either way.
+        shipped = SchemaManager.get_schema().expandtabs(4)
+        op.execute(
+            sa.text(
+                f"DO $backoffice$ BEGIN EXECUTE $shipped$\n{shipped}\n$shipped$; END "
+                "$backoffice$"
+            )
+        )
 
 
 def _refuse_another_queue() -> None:

@@ -99,7 +99,8 @@ class QueueConnections:
         if not found:
             return status
         pool = self._pool
-        free = pool.get_stats().get("pool_available", 0) if pool is not None else 0
+        stats = pool.get_stats() if pool is not None else {}
+        free = stats.get("pool_available", 0)
         lasting = tuple(
             Holding(
                 backend_pid=one.info.backend_pid,
@@ -120,6 +121,10 @@ class QueueConnections:
             kind="AsyncConnectionPool",
             size=MOST,
             checked_in=free,
+            waiters=stats.get("requests_waiting", 0),
+            # Counted, but no reason to send no more pages here.
+            recent_timeouts=None,
+            last_timeout=None,
             overflow=0,
             checked_out=status.checked_out + max(0, len(found) - free),
             holders=(*status.holders, *lasting),
@@ -133,17 +138,14 @@ def _metered(meter: PoolMeter, **options: Any) -> AsyncConnectionPool[Any]:
     class Metered(AsyncConnectionPool[Any]):
         async def getconn(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109
             """Time the wait."""
-            place, timed_out = object(), False
-            meter.joined_queue(place, None)
+            started, timed_out = perf_counter_ns(), False
             try:
                 return await super().getconn(timeout)
             except PoolTimeout:
                 timed_out = True
                 raise
             finally:
-                waited = meter.left_queue(place, timed_out=timed_out)
-                if not timed_out:
-                    meter.waited(waited)
+                meter.waited(perf_counter_ns() - started, timed_out=timed_out)
 
     return Metered(**options)
 

@@ -192,11 +192,15 @@ class PoolMeter:
                 self.on_timeout(waited, waiter.work)
         return waited
 
-    def waited(self, nanoseconds: int) -> None:
-        """Note a wait that had its place in the queue and ended with a connection."""
+    def waited(self, nanoseconds: int, *, timed_out: bool = False) -> None:
+        """Note a wait at a pool beside, which has a queue of its own."""
+        now = self.clock()
         with self._lock:
             self.wait.add(nanoseconds)
-            self.recent_waits.append((self.clock(), nanoseconds))
+            self.recent_waits.append((now, nanoseconds))
+            if timed_out:
+                self.timeouts += 1
+                self.recent_timeouts.append(now)
 
     def stopped_waiting(self, *, timed_out: bool = False) -> None:
         """Note that this thread's wait is over, and how long it was."""

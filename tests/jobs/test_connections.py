@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from backoffice.observability.pool import PoolStatus
+from backoffice.observability.pool import PoolStatus, meter_of
 from tests.jobs.orders import until
 from tests.office import (  # noqa: F401 - fixtures
     Office,
@@ -59,6 +59,13 @@ def test_the_metrics_page_has_them_in_its_table_of_pools(working: Office) -> Non
     (row,) = [row for row in seen.rows if row and ", jobs, pid" in row[0]]
     assert "Jobs, keeps the place" in " ".join(row)
     assert working.site.foot.fullest() == working.backoffice.keeper.pools()[0]
+
+
+def test_a_worker_that_waits_in_vain_turns_no_page_away(working: Office) -> None:
+    """It is counted, and the process is as ready for requests as before."""
+    meter_of(working.backoffice.jobs).waited(1_000, timed_out=True)
+    assert pool_of(working).timeouts == 1
+    assert working.app.state.probes.ready().code == 200
 
 
 def test_they_are_gone_with_the_worker(site: Office) -> None:  # noqa: F811 - a fixture

@@ -4,6 +4,7 @@ import sys
 import threading
 from contextlib import suppress
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backoffice.admin.pages.runs import share_of, share_words
@@ -41,7 +42,13 @@ def follow(
     try:
         with ProgressBar(sys.stderr) as bar:
             while True:
-                run, workers = _look(sessions, number)
+                try:
+                    run, workers = _look(sessions, number)
+                except OperationalError:
+                    # So do the workers: the run goes on when it answers again.
+                    bar.draw(0, "The database does not answer; waiting.", step="lost")
+                    pause.wait(EVERY)
+                    continue
                 if not is_walked(run):
                     return run
                 if not is_quiet:

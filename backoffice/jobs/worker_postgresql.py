@@ -88,15 +88,12 @@ class PostgresWorker(Worker):
             try:
                 await self._serve_once()
             except NotMigrated:
-                self._say("the worker waits for the migrations (`manage.py migrate`)")
+                self._say("waits for the migrations (`manage.py migrate`)")
             except (psycopg.Error, ConnectorException, OSError) as error:
                 cause = error.__cause__ or error
                 if isinstance(cause, psycopg.errors.ForeignKeyViolation):
                     continue  # it stood still for so long that it was taken for dead
-                self._say(
-                    f"the worker has lost the database ({type(cause).__name__}); "
-                    "it tries again"
-                )
+                self._say("has lost the database and tries again", type(cause).__name__)
             except Exception:
                 logger.exception("the worker met something unexpected")
             await self._rest(TRY_AGAIN)
@@ -198,10 +195,10 @@ class PostgresWorker(Worker):
     def _walk_on(self, number: int, should_stop: Callable[[], bool]) -> None:
         self.walk(number, should_stop, is_patient=False)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, why: str = "") -> None:
         """Say what is the matter once, and not each time that it is tried again."""
         if text and text != self._said:
-            logger.warning(text)
+            logger.warning("the worker %s%s", text, f" ({why})" if why else "")
         self._said = text
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backoffice.bulk.careful import apply_carefully
@@ -188,9 +188,12 @@ def step(
             again.
     """
     with working(Work(Place("runs", "batch"))), sessions() as session:
-        begin_writing(session)
-        limit_statements(session, statement=0, lock=2)
-        run = session.get(Run, number, with_for_update={"skip_locked": True})
+        try:
+            begin_writing(session)
+            limit_statements(session, statement=0, lock=2)
+            run = session.get(Run, number, with_for_update={"skip_locked": True})
+        except OperationalError as error:
+            raise DatabaseUnavailable("The database cannot be reached.") from error
         if run is None:
             return Step.TAKEN if is_unfinished(session, number) else Step.OVER
         if not is_walked(run):

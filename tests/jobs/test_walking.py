@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.bulk.batches import Step, enqueue, step
@@ -23,6 +23,7 @@ from tests.jobs.orders import (
     ordered,
     resolve,
     state,
+    until,
 )
 
 
@@ -103,18 +104,26 @@ def test_a_digest_that_is_not_the_shown_one_stops_the_run(demo_engine: Engine) -
 def test_two_who_walk_one_run_do_no_batch_twice(demo_engine: Engine) -> None:
     """The lock on its row decides, also when both believe that the run is theirs."""
     number = ordered(demo_engine, list(range(40)))
-    sessions = make_sessions(demo_engine)
-    together = threading.Barrier(2)
+    turned_away = threading.Event()
+    at_once: list[int] = []
+    inside = [0]
+
+    def slow(session: Session, run: Run) -> tuple[Target, Change]:
+        """Stay in the batch until the other has been turned away, or is in it too."""
+        inside[0] += 1
+        until(lambda: turned_away.is_set() or inside[0] > 1)
+        at_once.append(inside[0])
+        inside[0] -= 1
+        return resolve(session, run)
 
     def work(name: str) -> None:
-        together.wait()
         walk(
-            sessions,
-            resolve,
+            make_sessions(demo_engine),
+            slow,
             number,
             worker=name,
             is_stopped=lambda: False,
-            rest=lambda _seconds: None,
+            rest=lambda _seconds: turned_away.set(),
         )
 
     both = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
@@ -124,8 +133,10 @@ def test_two_who_walk_one_run_do_no_batch_twice(demo_engine: Engine) -> None:
         thread.join()
     # Who found it taken has left it; what is left is walked by whoever comes.
     work_on(demo_engine, number)
+    assert set(at_once) == {1}
     assert numbers_of(demo_engine) == list(range(1, 41))
-    assert len(entries_of(demo_engine, number)) == 40
+    run = state(demo_engine, number)
+    assert (run.changed, run.left) == (40, 0)
 
 
 def work_on(engine: Engine, number: int) -> None:
@@ -237,3 +248,22 @@ def test_what_is_not_expected_ends_the_run_in_words(demo_engine: Engine) -> None
     run = state(demo_engine, number)
     assert (run.state, run.finished_at is None) == ("failed", False)
     assert "not prepared for" in run.reason
+
+
+def test_a_database_that_is_not_there_is_no_failure_either(demo_engine: Engine) -> None:
+    """Whoever walks lets go of the run, to come back to it in some seconds."""
+    nowhere = create_engine(
+        demo_engine.url.set(host="127.0.0.1", port=1, query={}),
+        connect_args={"connect_timeout": 2},
+    )
+    with pytest.raises(Interrupted) as left:
+        walk(
+            make_sessions(nowhere),
+            resolve,
+            1,
+            worker="one",
+            is_stopped=lambda: False,
+            rest=lambda _seconds: None,
+        )
+    nowhere.dispose()
+    assert left.value.seconds > 0

@@ -7,13 +7,18 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.batches import wish
+from backoffice.bulk.batches import Step, step, wish
+from backoffice.bulk.change import Change
 from backoffice.bulk.models import Run
+from backoffice.bulk.target import Target
+from backoffice.database.engine import make_engine
+from backoffice.database.session import make_sessions
+from backoffice.errors import DatabaseUnavailable
 from backoffice.jobs import worker_sqlite
 from backoffice.jobs.making import make_worker
+from backoffice.settings import DatabaseSettings
 from tests.bulk.rooms import on_sqlite
 from tests.jobs.orders import (
-    entries_of,
     numbers_of,
     ordered,
     resolve,
@@ -50,15 +55,26 @@ def test_it_walks_what_is_there_and_what_comes(
 
 def test_two_processes_do_no_batch_twice(lite: Engine) -> None:
     """One writes at a time, and reads how far the run is only then."""
-    number = ordered(lite, list(range(40)), is_queued=False)
-    workers = [make_worker(lite, resolve) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    until(lambda: state(lite, number).state == "done")
-    for worker in workers:
-        worker.stop()
-    assert numbers_of(lite) == list(range(1, 41))
-    assert len(entries_of(lite, number)) == 40
+    number = ordered(lite, list(range(8)), is_queued=False)
+    hasty = make_engine(
+        lite.url, DatabaseSettings(lock_timeout=0.01), application_name="tests"
+    )
+    refused: list[str] = []
+
+    def beside(session: Session, run: Run) -> tuple[Target, Change]:
+        """While the batch is done, another process tries to do one."""
+        with pytest.raises(DatabaseUnavailable) as locked:
+            step(make_sessions(hasty), resolve, number)
+        refused.append(str(locked.value))
+        return resolve(session, run)
+
+    while step(make_sessions(lite), beside, number) is Step.ON:
+        pass
+    hasty.dispose()
+    assert len(refused) == 3
+    run = state(lite, number)
+    assert (run.state, run.changed, run.left) == ("done", 8, 0)
+    assert numbers_of(lite) == list(range(1, 9))
 
 
 def test_a_run_that_rests_is_left_alone(lite: Engine) -> None:

@@ -49,7 +49,7 @@ class PostgresWorker(Worker):
         super().__init__(*args, **options)
         self.connections = QueueConnections(self.engine)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken: asyncio.Event | None = None
+        self._ended: asyncio.Event | None = None
         self._said = ""
 
     def queue(self, session: Session, number: int) -> None:
@@ -62,10 +62,10 @@ class PostgresWorker(Worker):
 
     def wake(self) -> None:
         """Have the loop see that it was told to stop."""
-        loop, woken = self._loop, self._woken
-        if loop is not None and woken is not None:
+        loop, ended = self._loop, self._ended
+        if loop is not None and ended is not None and self.stopped.is_set():
             with suppress(RuntimeError):  # it has ended by itself
-                loop.call_soon_threadsafe(woken.set)
+                loop.call_soon_threadsafe(ended.set)
 
     def run(self) -> None:
         """Work until told to stop; trouble with the database is waited out."""
@@ -82,11 +82,18 @@ class PostgresWorker(Worker):
     # -- the loop
 
     async def _serve(self) -> None:
-        self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_exception_handler(_note)
+        ended = asyncio.create_task(self._ended.wait())
         while not self.stopped.is_set():
+            once = asyncio.create_task(self._serve_once())
+            await asyncio.wait([once, ended], return_when=asyncio.FIRST_COMPLETED)
+            # Who is cancelled finishes what it is at.
+            once.cancel()
             try:
-                await self._serve_once()
+                await once
+            except asyncio.CancelledError:
+                break
             except NotMigrated:
                 self._say("waits for the migrations (`manage.py migrate`)")
             except (psycopg.Error, ConnectorException, OSError) as error:
@@ -96,7 +103,8 @@ class PostgresWorker(Worker):
                 self._say("has lost the database and tries again", type(cause).__name__)
             except Exception:
                 logger.exception("the worker met something unexpected")
-            await self._rest(TRY_AGAIN)
+            await asyncio.wait([ended], timeout=TRY_AGAIN)
+        ended.cancel()
 
     async def _serve_once(self) -> None:
         """Work until told to stop, or until the lock or the database is lost."""
@@ -117,37 +125,7 @@ class PostgresWorker(Worker):
                 ]
                 if self.is_alone:
                     working.append(_watch(place))
-                await self._until_one_ends(working)
-
-    async def _until_one_ends(self, working: list[Any]) -> None:
-        """Run all of it until one ends, or until told to stop; then end the others.
-
-        A worker that is cancelled finishes what it is at.
-        """
-        assert self._woken is not None  # noqa: S101 - made before anything runs
-        tasks = [asyncio.create_task(one) for one in [*working, self._told()]]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-
-    async def _told(self) -> None:
-        """Ends when the worker is told to stop."""
-        while not self.stopped.is_set():
-            await self._rest(3600)
-
-    async def _rest(self, seconds: float) -> None:
-        assert self._woken is not None  # noqa: S101 - made before anything runs
-        if self.stopped.is_set():
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        self._woken.clear()
+                await _until_one_ends(working)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[psycopg.AsyncConnection[Any] | None]:
@@ -200,6 +178,24 @@ class PostgresWorker(Worker):
         if text and text != self._said:
             logger.warning("the worker %s%s", text, f" ({why})" if why else "")
         self._said = text
+
+
+async def _until_one_ends(working: list[Any]) -> None:
+    """Run all of it until one ends, or until cancelled; then end the others.
+
+    Raises:
+        Exception: what one of them has ended with.
+    """
+    tasks = [asyncio.create_task(one) for one in working]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 async def _watch(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -31,13 +31,9 @@ from backoffice.admin.words import (
     size,
 )
 from backoffice.observability.activity import Backend, Live, LockNode
+from backoffice.observability.counters import FindingStats, StatementStats
 from backoffice.observability.ops_connection import Reading, State
-from backoffice.observability.picture import (
-    FindingSum,
-    Picture,
-    ProcessInfo,
-    StatementSum,
-)
+from backoffice.observability.picture import Picture, ProcessInfo
 from backoffice.observability.pool import HIGHEST_HEALTHY, Holding, PoolStatus, Waiting
 from backoffice.observability.pool_health import WAIT_P95_WARN_MS
 from backoffice.observability.slow_log import SlowEntry
@@ -139,7 +135,7 @@ def percentage(part: float, whole: float) -> str:
     return share(part, whole) if whole else f"0{NBSP}%"
 
 
-def statement_row(site: "Site", one: StatementSum, whole_ns: int) -> StatementRow:
+def statement_row(site: "Site", one: StatementStats, whole_ns: int) -> StatementRow:
     """A statement by a view."""
     part = percentage(one.histogram.total, whole_ns)
     return StatementRow(
@@ -390,7 +386,7 @@ def waiting_row(site: "Site", one: Waiting, name: str) -> LiveRow:
 # Findings --------------------------------------------------------------------------
 
 
-def finding_row(site: "Site", one: FindingSum, hours: float) -> FindingRow:
+def finding_row(site: "Site", one: FindingStats, hours: float) -> FindingRow:
     """A finding, with what it costs an hour and the evidence."""
     evidence = NO_LINK
     if one.fingerprint:

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from backoffice.observability.counters import STATEMENT_COUNTERS
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.models import PROCESS, VIEW, StatementHour
-from backoffice.observability.recorder import Recorder, StatementStats
+from backoffice.observability.recorder import Recorder, Tracked
 from backoffice.observability.statement_texts import (
     TextWriter,
     aware,
@@ -20,7 +21,6 @@ from backoffice.observability.statement_texts import (
     upsert,
 )
 
-COUNTERS = ("calls", "errors", "timeouts", "rows", "wait", "execute", "fetch", "commit")
 _COLUMNS = {
     "rows": "row_count",
     "wait": "wait_ns",
@@ -35,19 +35,24 @@ ROWS_AT_ONCE = 500
 class Totals:
     """The counters of one statement, to be added and taken apart."""
 
-    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    numbers: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(STATEMENT_COUNTERS, 0)
+    )
     histogram: Histogram = field(default_factory=Histogram)
 
     @classmethod
-    def of(cls, stats: StatementStats) -> "Totals":
+    def of(cls, stats: Tracked) -> "Totals":
         """A statement's counters as they are now."""
-        numbers = {name: int(getattr(stats, name)) for name in COUNTERS}
+        numbers = {name: int(getattr(stats, name)) for name in STATEMENT_COUNTERS}
         return cls(numbers, Histogram().merge(stats.histogram))
 
     def plus(self, other: "Totals", sign: int = 1) -> "Totals":
         """Both together; with `sign` -1 what is left without the other."""
         made = Totals(
-            {name: self.numbers[name] + sign * other.numbers[name] for name in COUNTERS}
+            {
+                name: self.numbers[name] + sign * other.numbers[name]
+                for name in STATEMENT_COUNTERS
+            }
         )
         made.histogram.merge(self.histogram)
         for bucket, number in other.histogram.counts.items():
@@ -77,7 +82,7 @@ class HourWriter:
             :PROCESS
         ]
         self._hour = -1
-        self._base: dict[tuple[str, str], tuple[StatementStats, Totals]] = {}
+        self._base: dict[tuple[str, str], tuple[Tracked, Totals]] = {}
         self._written: dict[tuple[str, str], tuple[int, int]] = {}
         self._carried: dict[tuple[str, str], Totals] = {}
 
@@ -94,7 +99,7 @@ class HourWriter:
             totals = self._hour_of(key, entry)
             if totals.numbers["calls"]:
                 rows.append((key, totals))
-                names.append((entry.fingerprint, entry.last_seen))
+                names.append((entry.name, entry.last_seen))
         at = datetime.fromtimestamp(hour * 3600, UTC)
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
@@ -110,13 +115,13 @@ class HourWriter:
                 self._written[key] = (id(stats[key]), stats[key].calls)
         return len(rows)
 
-    def _entries(self) -> dict[tuple[str, str], StatementStats]:
-        found: dict[tuple[str, str], StatementStats] = self.recorder.read(
+    def _entries(self) -> dict[tuple[str, str], Tracked]:
+        found: dict[tuple[str, str], Tracked] = self.recorder.read(
             lambda recorder: dict(recorder.statements)
         )
         return found
 
-    def _turn(self, hour: int, stats: dict[tuple[str, str], StatementStats]) -> None:
+    def _turn(self, hour: int, stats: dict[tuple[str, str], Tracked]) -> None:
         """Begin an hour: what was counted until now belongs to the one before.
 
         At the first write all of it belongs to the hour that runs.
@@ -130,7 +135,7 @@ class HourWriter:
             for key, entry in stats.items()
         }
 
-    def _hour_of(self, key: tuple[str, str], entry: StatementStats) -> Totals:
+    def _hour_of(self, key: tuple[str, str], entry: Tracked) -> Totals:
         """What belongs to this hour, of an entry that may have been evicted between."""
         known = self._base.get(key)
         if known is None:

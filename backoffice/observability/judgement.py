@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from backoffice.observability.activity import Backend, lock_tree
+from backoffice.observability.counters import Minute
 from backoffice.observability.housekeeping import HIT_SHARE, ServerFacts, TableFacts
 from backoffice.observability.live import LivePanels
 from backoffice.observability.ops_connection import Reading
-from backoffice.observability.picture import LIVE_AFTER, MinuteSum, Picture
+from backoffice.observability.picture import LIVE_AFTER, Picture
 from backoffice.observability.pool import PoolStatus
 from backoffice.observability.pool_health import Health, PoolHealth, Verdict
 
@@ -281,7 +282,7 @@ class Judge:
         return self._said("deadlocks", Health.HEALTHY, "none lately", number)
 
     def _errors(self, picture: Picture) -> Verdict:
-        minutes: list[MinuteSum] = picture.last_minutes(time.time(), ERRORS_MINUTES)
+        minutes: list[Minute] = picture.last_minutes(time.time(), ERRORS_MINUTES)
         calls = sum(one.calls for one in minutes)
         errors = sum(one.errors for one in minutes)
         share = errors / calls if calls else 0.0

@@ -7,24 +7,22 @@ the others from their files, and of those that are gone from one file for all.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from backoffice.observability.counters import (
+    FindingStats,
+    Minute,
+    StatementStats,
+    ViewStats,
+)
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.pool import Holding, PoolStatus, Waiting
 
-STATEMENT_COUNTERS = (
-    "calls",
-    "errors",
-    "timeouts",
-    "rows",
-    "wait",
-    "execute",
-    "fetch",
-    "commit",
-)
 POOL_COUNTERS = ("timeouts", "invalidated", "connect_errors", "created")
 POOL_HISTOGRAMS = ("wait", "create", "use")
 LIVE_AFTER = 30.0
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +37,6 @@ class ProcessInfo:
 
 
 @dataclass(slots=True)
-class StatementSum:
-    """One statement by one view, over all processes; nanoseconds."""
-
-    fingerprint: str
-    view: str
-    action: str = ""
-    text: str = ""
-    operation: str = ""
-    table: str = ""
-    first_seen: float = 0.0
-    last_seen: float = 0.0
-    calls: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    rows: int = 0
-    wait: int = 0
-    execute: int = 0
-    fetch: int = 0
-    commit: int = 0
-    histogram: Histogram = field(default_factory=Histogram)
-
-    @property
-    def total_ms(self) -> float:
-        """All of its time."""
-        return self.histogram.total / 1e6
-
-    @property
-    def mean_ms(self) -> float:
-        """The time of a call on average."""
-        return self.total_ms / self.calls if self.calls else 0.0
-
-    @property
-    def max_ms(self) -> float:
-        """The slowest call."""
-        return self.histogram.maximum / 1e6
-
-    def quantile_ms(self, share: float) -> float | None:
-        """The time below which that share of the calls stayed."""
-        found = self.histogram.quantile(share)
-        return None if found is None else found / 1e6
-
-    def add(self, other: "StatementSum") -> None:
-        """Count another process's calls."""
-        if not self.text or other.last_seen > self.last_seen:
-            self.action, self.text = other.action, other.text or self.text
-            self.operation, self.table = other.operation, other.table
-        known = [one for one in (self.first_seen, other.first_seen) if one]
-        self.first_seen = min(known, default=0.0)
-        self.last_seen = max(self.last_seen, other.last_seen)
-        for name in STATEMENT_COUNTERS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.histogram.merge(other.histogram)
-
-
-@dataclass(slots=True)
 class PoolSum:
     """The counters of one pool's name, over all processes, dead ones as well."""
 
@@ -105,51 +48,6 @@ class PoolSum:
     wait: Histogram = field(default_factory=Histogram)
     create: Histogram = field(default_factory=Histogram)
     use: Histogram = field(default_factory=Histogram)
-
-
-@dataclass(slots=True)
-class MinuteSum:
-    """One minute of all processes, for a sparkline."""
-
-    at: int
-    calls: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    requests: int = 0
-    pool_peak: float | None = None
-    waiting_peak: int = 0
-    latency: Histogram = field(default_factory=Histogram)
-
-
-@dataclass(slots=True)
-class ViewSum:
-    """The requests of one view and action."""
-
-    view: str
-    action: str
-    requests: int = 0
-    statements: int = 0
-    duplicates: int = 0
-    over_budget: int = 0
-    histogram: Histogram = field(default_factory=Histogram)
-
-
-@dataclass(slots=True)
-class FindingSum:
-    """A finding, how often it was met, and what mending it would have saved."""
-
-    kind: str
-    view: str
-    subject: str
-    action: str = ""
-    text: str = ""
-    fix: str = ""
-    request_id: str = ""
-    fingerprint: str = ""
-    first_seen: float = 0.0
-    last_seen: float = 0.0
-    count: int = 0
-    saved_ms: float = 0.0
 
 
 class Picture:
@@ -171,10 +69,10 @@ class Picture:
         self.lazy: Counter[tuple[str, str]] = Counter()
         self.pools: list[PoolStatus] = []
         self.pool_sums: dict[str, PoolSum] = {}
-        self.minutes: dict[int, MinuteSum] = {}
-        self.views: dict[tuple[str, str], ViewSum] = {}
-        self.findings: dict[tuple[str, str, str], FindingSum] = {}
-        self.statements: dict[tuple[str, str], StatementSum] = {}
+        self.minutes: dict[int, Minute] = {}
+        self.views: dict[tuple[str, str], ViewStats] = {}
+        self.findings: dict[tuple[str, str, str], FindingStats] = {}
+        self.statements: dict[tuple[str, str], StatementStats] = {}
 
     # -- what a page asks
 
@@ -192,7 +90,7 @@ class Picture:
 
     def top_statements(
         self, by: str = "total", *, limit: int = 10, view: str | None = None
-    ) -> list[StatementSum]:
+    ) -> list[StatementStats]:
         """The statements that lead: by total, slowest, frequent or failing."""
         orders: dict[str, Any] = {
             "total": lambda one: one.histogram.total,
@@ -207,22 +105,22 @@ class Picture:
         ]
         return sorted(found, key=orders[by], reverse=True)[:limit]
 
-    def statement(self, fingerprint: str) -> list[StatementSum]:
+    def statement(self, fingerprint: str) -> list[StatementStats]:
         """One statement, view by view, most time first."""
         found = [one for key, one in self.statements.items() if key[0] == fingerprint]
         return sorted(found, key=lambda one: one.histogram.total, reverse=True)
 
-    def last_minutes(self, now: float, number: int = 60) -> list[MinuteSum]:
+    def last_minutes(self, now: float, number: int = 60) -> list[Minute]:
         """The last minutes, oldest first; those of which nothing is known are empty."""
         newest = int(now // 60)
         if self.minutes:
             newest = max(newest, *self.minutes)  # a clock that stepped back
         return [
-            self.minutes.get(at, MinuteSum(at))
+            self.minutes.get(at, Minute(at))
             for at in range(newest - number + 1, newest + 1)
         ]
 
-    def attention(self, limit: int = 5) -> list[FindingSum]:
+    def attention(self, limit: int = 5) -> list[FindingStats]:
         """What to mend first: by the time that it would have saved."""
         found = sorted(
             self.findings.values(), key=lambda one: (-one.saved_ms, -one.count)
@@ -269,10 +167,14 @@ class Picture:
         for *key, number in data.get("lazy", ()):
             self.lazy[key[0], key[1]] += number
         self._add_pools(data.get("pools", {}))
-        self._add_minutes(data.get("minutes", ()))
-        self._add_views(data.get("views", ()))
-        self._add_findings(data.get("findings", ()))
-        self._add_statements(data.get("statements", ()))
+        for one in map(Minute.from_json, data.get("minutes", ())):
+            _sum_up(self.minutes, one.at, one)
+        for view in map(ViewStats.from_json, data.get("views", ())):
+            _sum_up(self.views, (view.view, view.action), view)
+        for found in map(FindingStats.from_json, data.get("findings", ())):
+            _sum_up(self.findings, (found.kind, found.view, found.subject), found)
+        for stats in map(StatementStats.from_json, data.get("statements", ())):
+            _sum_up(self.statements, (stats.fingerprint, stats.view), stats)
 
     def _add_pools(self, pools: dict[str, Any]) -> None:
         for name, numbers in pools.items():
@@ -282,52 +184,6 @@ class Picture:
                 setattr(known, counter, value)
             for kind in POOL_HISTOGRAMS:
                 getattr(known, kind).merge(Histogram.from_json(numbers[kind]))
-
-    def _add_minutes(self, minutes: Iterable[Any]) -> None:
-        for at, calls, errors, timeouts, requests, peak, waiting, latency in minutes:
-            known = self.minutes.setdefault(at, MinuteSum(at))
-            known.calls += calls
-            known.errors += errors
-            known.timeouts += timeouts
-            known.requests += requests
-            if peak is not None:
-                # The fullest pool counts: a mean would hide it.
-                known.pool_peak = max(known.pool_peak or 0.0, peak)
-            known.waiting_peak = max(known.waiting_peak, waiting)
-            known.latency.merge(Histogram.from_json(latency))
-
-    def _add_views(self, views: Iterable[Any]) -> None:
-        for view, action, requests, statements, duplicates, over, latency in views:
-            known = self.views.setdefault((view, action), ViewSum(view, action))
-            known.requests += requests
-            known.statements += statements
-            known.duplicates += duplicates
-            known.over_budget += over
-            known.histogram.merge(Histogram.from_json(latency))
-
-    def _add_findings(self, findings: Iterable[dict[str, Any]]) -> None:
-        for data in findings:
-            key = (data["kind"], data["view"], data["subject"])
-            known = self.findings.get(key)
-            if known is None:
-                self.findings[key] = FindingSum(**data)
-                continue
-            count = known.count + data["count"]
-            saved = known.saved_ms + data["saved_ms"]
-            first = min(known.first_seen, data["first_seen"])
-            if data["last_seen"] > known.last_seen:
-                known = self.findings[key] = FindingSum(**data)
-            known.count, known.saved_ms, known.first_seen = count, saved, first
-
-    def _add_statements(self, statements: Iterable[dict[str, Any]]) -> None:
-        for data in statements:
-            one = StatementSum(
-                **{**data, "histogram": Histogram.from_json(data["histogram"])}
-            )
-            known = self.statements.setdefault(
-                (one.fingerprint, one.view), StatementSum(one.fingerprint, one.view)
-            )
-            known.add(one)
 
     def to_json(self, *, limit: int) -> dict[str, Any]:
         """Its counters as one snapshot, for the processes that are gone."""
@@ -352,42 +208,20 @@ class Picture:
                 }
                 for name, one in self.pool_sums.items()
             },
-            "minutes": [_minute_json(self.minutes[at]) for at in newest],
-            "views": [
-                [
-                    one.view,
-                    one.action,
-                    one.requests,
-                    one.statements,
-                    one.duplicates,
-                    one.over_budget,
-                    one.histogram.to_json(),
-                ]
-                for one in self.views.values()
-            ],
-            "findings": [_plain(one) for one in self.findings.values()],
-            "statements": [
-                {**_plain(one), "histogram": one.histogram.to_json()}
-                for one in leading[:limit]
-            ],
+            "minutes": [self.minutes[at].to_json() for at in newest],
+            "views": [one.to_json() for one in self.views.values()],
+            "findings": [one.to_json() for one in self.findings.values()],
+            "statements": [one.to_json() for one in leading[:limit]],
         }
 
 
-def _plain(one: StatementSum | FindingSum) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__dataclass_fields__}
-
-
-def _minute_json(one: MinuteSum) -> list[Any]:
-    return [
-        one.at,
-        one.calls,
-        one.errors,
-        one.timeouts,
-        one.requests,
-        one.pool_peak,
-        one.waiting_peak,
-        one.latency.to_json(),
-    ]
+def _sum_up(into: dict[K, Any], key: K, one: Any) -> None:
+    """Add a counter to the one of the same key."""
+    known = into.get(key)
+    if known is None:
+        into[key] = one
+    else:
+        known.add(one)
 
 
 def _histograms_json(histograms: dict[Any, Histogram]) -> list[Any]:

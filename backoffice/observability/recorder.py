@@ -6,10 +6,16 @@ Everything is bounded. What had to be forgotten is counted: a total never falls.
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+from backoffice.observability.counters import (
+    FindingStats,
+    Minute,
+    StatementStats,
+    ViewStats,
+)
 from backoffice.observability.findings import Finding, FindingKind, findings_of
 from backoffice.observability.fingerprints import Fingerprint, Fingerprints
 from backoffice.observability.histogram import Histogram, bucket_of
@@ -31,30 +37,17 @@ DECAY = 0.99
 OVERHEAD_SAMPLE = 63
 
 
-@dataclass(slots=True)
-class StatementStats:
-    """All calls of one fingerprint by one view, in this process; nanoseconds."""
+@dataclass(slots=True, kw_only=True)
+class Tracked(StatementStats):
+    """A statement by a view as its own process knows it: how usual, how much used."""
 
-    fingerprint: Fingerprint
-    view: str
-    action: str
-    first_seen: float
-    last_seen: float
-    histogram: Histogram
-    calls: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    rows: int = 0
-    wait: int = 0
-    execute: int = 0
-    fetch: int = 0
-    commit: int = 0
+    name: Fingerprint
     usage: float = 0.0
     usual: Histogram | None = None
     usual_before: Histogram | None = None
     usual_since: float = 0.0
 
-    def add(self, measured: Measurement, total: int, bucket: int) -> None:
+    def record(self, measured: Measurement, total: int, bucket: int) -> None:
         """Count one call."""
         self.calls += 1
         self.usage += 1.0
@@ -88,20 +81,6 @@ class StatementStats:
         self.usual_since = now
 
 
-@dataclass(slots=True)
-class Minute:
-    """What happened in one minute, for the sparklines."""
-
-    at: int
-    calls: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    requests: int = 0
-    pool_peak: float | None = None
-    waiting_peak: int = 0
-    latency: Histogram = field(default_factory=Histogram)
-
-
 @dataclass(frozen=True, slots=True)
 class Slow:
     """A statement for the slow log, and why it is there."""
@@ -109,30 +88,6 @@ class Slow:
     measured: Measurement
     reason: str
     baseline_ms: float | None
-
-
-@dataclass(slots=True)
-class ViewStats:
-    """The requests of one view and action."""
-
-    view: str
-    action: str
-    requests: int = 0
-    statements: int = 0
-    duplicates: int = 0
-    over_budget: int = 0
-    histogram: Histogram = field(default_factory=Histogram)
-
-
-@dataclass(slots=True)
-class FindingStats:
-    """A finding, how often it was met, and what mending it would have saved."""
-
-    finding: Finding
-    first_seen: float
-    last_seen: float
-    count: int = 0
-    saved_ms: float = 0.0
 
 
 class Recorder:
@@ -158,7 +113,7 @@ class Recorder:
         self.started = clock()
         self.reset_at: float | None = None
         self._lock = Lock()
-        self.statements: dict[tuple[str, str], StatementStats] = {}
+        self.statements: dict[tuple[str, str], Tracked] = {}
         self.operations: dict[tuple[str, str, str], Histogram] = {}
         self.returned: dict[tuple[str, str], Histogram] = {}
         self.views: dict[tuple[str, str], ViewStats] = {}
@@ -187,7 +142,7 @@ class Recorder:
             if stats is None:
                 stats = self._make_room_for(key, measured)
             slow = self._slowness(stats, measured, total)
-            stats.add(measured, total, bucket)
+            stats.record(measured, total, bucket)
             self._count(measured, total, bucket)
         if slow is not None and self.slow is not None:
             self.slow(slow)
@@ -218,20 +173,18 @@ class Recorder:
 
     def _note(self, finding: Finding) -> None:
         """Count a finding, with others of its kind, view and subject."""
-        now = self.clock()
-        key = (finding.kind.value, finding.view, finding.subject)
+        met = FindingStats.of(finding, self.clock())
+        key = (met.kind, met.view, met.subject)
         stats = self.findings.get(key)
-        if stats is None:
+        if stats is not None:
+            stats.add(met)
+        else:
             if len(self.findings) >= LABELS:
                 oldest = min(
                     self.findings, key=lambda known: self.findings[known].last_seen
                 )
                 del self.findings[oldest]
-            stats = self.findings[key] = FindingStats(finding, now, now)
-        stats.finding = finding
-        stats.last_seen = now
-        stats.count += 1
-        stats.saved_ms += finding.saved_ms
+            self.findings[key] = met
         if finding.kind is FindingKind.LAZY_LOADS:
             series = (finding.view, finding.subject)
             if series not in self.lazy_counts and len(self.lazy_counts) >= LABELS:
@@ -259,10 +212,7 @@ class Recorder:
     def note_pool(self, share: float | None, waiting: int) -> None:
         """Remember the pool's fullest moment of this minute, as it was sampled."""
         with self._lock:
-            minute = self.minute()
-            if share is not None:
-                minute.pool_peak = max(minute.pool_peak or 0.0, share)
-            minute.waiting_peak = max(minute.waiting_peak, waiting)
+            self.minute().note_pool(share, waiting)
 
     def add_overhead(self, part: str, nanoseconds: int) -> None:
         """Count what observing itself has cost."""
@@ -275,7 +225,7 @@ class Recorder:
             return reader(self)
 
     def _slowness(
-        self, stats: StatementStats, measured: Measurement, total: int
+        self, stats: Tracked, measured: Measurement, total: int
     ) -> Slow | None:
         """Why this call belongs into the slow log, if it does."""
         if measured.error:
@@ -326,19 +276,21 @@ class Recorder:
             self._sampled[name.id] = measured.at
             self.samples.append(measured)
 
-    def _make_room_for(
-        self, key: tuple[str, str], measured: Measurement
-    ) -> StatementStats:
+    def _make_room_for(self, key: tuple[str, str], measured: Measurement) -> Tracked:
         """A new entry; the least used make way when there is no room."""
         if len(self.statements) >= self.limit:
             self._evict()
-        stats = self.statements[key] = StatementStats(
-            fingerprint=measured.fingerprint,
+        name = measured.fingerprint
+        stats = self.statements[key] = Tracked(
+            name=name,
+            fingerprint=name.id,
             view=measured.view,
             action=measured.action,
+            text=name.text,
+            operation=name.operation,
+            table=name.table,
             first_seen=measured.at,
             last_seen=measured.at,
-            histogram=Histogram(),
             usual_since=measured.at,
         )
         return stats

@@ -16,13 +16,12 @@ from typing import Any
 
 from backoffice.observability.picture import Picture, pool_from_json
 from backoffice.observability.pool import PoolStatus
-from backoffice.observability.recorder import FindingStats, Recorder, StatementStats
+from backoffice.observability.recorder import Recorder, Tracked
 from backoffice.observability.statements import Observation
 
 RETIRED = "retired.json"
 LOCK = ".lock"
 FOLDED_KEPT = 500
-TEXT_KEPT = 2_000
 STATEMENTS_EVERY = 10.0
 
 
@@ -177,31 +176,8 @@ def take_counters(
 
 def take_statements(recorder: Recorder) -> list[dict[str, Any]]:
     """The statements of this process; the lock is held for a copy of the list only."""
-    stats: list[StatementStats] = recorder.read(
-        lambda held: list(held.statements.values())
-    )
-    return [
-        {
-            "fingerprint": one.fingerprint.id,
-            "view": one.view,
-            "action": one.action,
-            "text": one.fingerprint.text[:TEXT_KEPT],
-            "operation": one.fingerprint.operation,
-            "table": one.fingerprint.table,
-            "first_seen": one.first_seen,
-            "last_seen": one.last_seen,
-            "calls": one.calls,
-            "errors": one.errors,
-            "timeouts": one.timeouts,
-            "rows": one.rows,
-            "wait": one.wait,
-            "execute": one.execute,
-            "fetch": one.fetch,
-            "commit": one.commit,
-            "histogram": one.histogram.to_json(),
-        }
-        for one in stats
-    ]
+    stats: list[Tracked] = recorder.read(lambda held: list(held.statements.values()))
+    return [one.to_json() for one in stats]
 
 
 def _counters(recorder: Recorder) -> dict[str, Any]:
@@ -218,50 +194,9 @@ def _counters(recorder: Recorder) -> dict[str, Any]:
         "returned": [[*key, one.to_json()] for key, one in recorder.returned.items()],
         "slow": [[*key, number] for key, number in recorder.slow_counts.items()],
         "lazy": [[*key, number] for key, number in recorder.lazy_counts.items()],
-        "minutes": [
-            [
-                one.at,
-                one.calls,
-                one.errors,
-                one.timeouts,
-                one.requests,
-                one.pool_peak,
-                one.waiting_peak,
-                one.latency.to_json(),
-            ]
-            for one in recorder.minutes
-        ],
-        "views": [
-            [
-                one.view,
-                one.action,
-                one.requests,
-                one.statements,
-                one.duplicates,
-                one.over_budget,
-                one.histogram.to_json(),
-            ]
-            for one in recorder.views.values()
-        ],
-        "findings": [_finding(one) for one in recorder.findings.values()],
-    }
-
-
-def _finding(stats: FindingStats) -> dict[str, Any]:
-    finding = stats.finding
-    return {
-        "kind": finding.kind.value,
-        "view": finding.view,
-        "subject": finding.subject,
-        "action": finding.action,
-        "text": finding.text,
-        "fix": finding.fix,
-        "request_id": finding.request_id,
-        "fingerprint": finding.fingerprint,
-        "first_seen": stats.first_seen,
-        "last_seen": stats.last_seen,
-        "count": stats.count,
-        "saved_ms": stats.saved_ms,
+        "minutes": [one.to_json() for one in recorder.minutes],
+        "views": [one.to_json() for one in recorder.views.values()],
+        "findings": [one.to_json() for one in recorder.findings.values()],
     }
 
 

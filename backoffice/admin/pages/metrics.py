@@ -44,12 +44,13 @@ from backoffice.admin.words import duration, number, plural, series, share, size
 from backoffice.audit.recorder import add_entry
 from backoffice.errors import NotPermitted
 from backoffice.observability.activity import LockNode, lock_tree, with_holders
+from backoffice.observability.counters import Minute, StatementStats
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.housekeeping import Contradiction, contradictions
 from backoffice.observability.judgement import RULES, Judgement
 from backoffice.observability.live import LivePanels, read_live
 from backoffice.observability.ops_connection import STATEMENT_LIMIT, Reading, State
-from backoffice.observability.picture import MinuteSum, Picture, StatementSum
+from backoffice.observability.picture import Picture
 from backoffice.observability.pool import HIGHEST_HEALTHY
 from backoffice.observability.pool_health import Health
 
@@ -399,7 +400,7 @@ class Drawing:
         """Where it is explained what a number means."""
         return ops_url(self.site, "checks") + f"#{anchor}"
 
-    def saturation(self, minutes: list[MinuteSum]) -> Tile:
+    def saturation(self, minutes: list[Minute]) -> Tile:
         """How full the fullest pool is, and how long one waits for it."""
         status = fullest(self.picture.pools)
         peaks = [one.pool_peak for one in minutes]
@@ -440,7 +441,7 @@ class Drawing:
             tone,
         )
 
-    def latency(self, minutes: list[MinuteSum]) -> Tile:
+    def latency(self, minutes: list[Minute]) -> Tile:
         """How long statements take."""
         values = [
             (one.latency.quantile(0.95) or 0) / 1e6 if one.calls else None
@@ -471,7 +472,7 @@ class Drawing:
             tone,
         )
 
-    def traffic(self, minutes: list[MinuteSum]) -> Tile:
+    def traffic(self, minutes: list[Minute]) -> Tile:
         """How many statements and requests there are."""
         values: list[float | None] = [
             float(one.calls) if one.calls or self.is_known(one) else None
@@ -494,7 +495,7 @@ class Drawing:
             f"{requests / span:.1f} requests/s{each}",
         )
 
-    def errors(self, minutes: list[MinuteSum]) -> Tile:
+    def errors(self, minutes: list[Minute]) -> Tile:
         """What has failed."""
         values: list[float | None] = [
             float(one.errors) if one.calls or self.is_known(one) else None
@@ -520,7 +521,7 @@ class Drawing:
             tone,
         )
 
-    def is_known(self, minute: MinuteSum) -> bool:
+    def is_known(self, minute: Minute) -> bool:
         """Whether somebody observed this minute at all."""
         begun = min((one.started for one in self.picture.processes), default=None)
         return begun is not None and minute.at >= int(begun // 60)
@@ -633,7 +634,7 @@ class Drawing:
         rows = []
         for record in self.live.new.value or ():
             sums = self.picture.statement(record.fingerprint)
-            one = sums[0] if sums else StatementSum(record.fingerprint, "")
+            one = sums[0] if sums else StatementStats(record.fingerprint, "")
             if not one.text:
                 one.text, one.operation = record.text, record.operation
                 one.table = record.table_name

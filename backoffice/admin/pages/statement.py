@@ -29,9 +29,10 @@ from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_metrics import OriginRow, Part, StatementView
 from backoffice.admin.svg import TALL, plot
 from backoffice.admin.words import number, plural
+from backoffice.observability.counters import StatementStats
 from backoffice.observability.history import HourPoint, read_hours
 from backoffice.observability.ops_connection import Reading
-from backoffice.observability.picture import Picture, StatementSum
+from backoffice.observability.picture import Picture
 from backoffice.observability.slow_log import SlowEntry, read_slow
 from backoffice.observability.statement_texts import StatementRecord, read_statement
 
@@ -72,7 +73,7 @@ def show(call: OpsCall) -> Reply:
                 "This statement is not in memory, and the log cannot be read now."
             )
         raise NotFound("No statement of this fingerprint is known, or not any more.")
-    whole = StatementSum(fingerprint, "")
+    whole = StatementStats(fingerprint, "")
     for one in sums:
         whole.add(one)
     if record is not None and len(record.text) >= len(whole.text):
@@ -91,8 +92,8 @@ def show(call: OpsCall) -> Reply:
 def view_of(
     call: OpsCall,
     picture: Picture,
-    whole: StatementSum,
-    sums: list[StatementSum],
+    whole: StatementStats,
+    sums: list[StatementStats],
     stored: Reading[Stored],
     points: tuple[HourPoint, ...],
     samples: tuple[SlowEntry, ...],
@@ -144,7 +145,7 @@ def view_of(
     )
 
 
-def facts_of(whole: StatementSum, total_ns: int) -> tuple[tuple[str, str], ...]:
+def facts_of(whole: StatementStats, total_ns: int) -> tuple[tuple[str, str], ...]:
     """Its numbers."""
     if not whole.calls:
         return (("Calls", "none since counting began"),)
@@ -162,7 +163,7 @@ def facts_of(whole: StatementSum, total_ns: int) -> tuple[tuple[str, str], ...]:
     )
 
 
-def origin(call: OpsCall, one: StatementSum, whole_ns: int) -> OriginRow:
+def origin(call: OpsCall, one: StatementStats, whole_ns: int) -> OriginRow:
     """One of those who run it."""
     view = call.site.view_called(one.view)
     part = percentage(one.histogram.total, whole_ns)

@@ -23,7 +23,16 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from backoffice.admin import failures
-from backoffice.admin.call import Call, Data, Page, Redirect, Reply, Streamed, address
+from backoffice.admin.call import (
+    Call,
+    Data,
+    Page,
+    Redirect,
+    Reply,
+    Streamed,
+    address,
+    route_template,
+)
 from backoffice.admin.cookies import (
     MESSAGE_COOKIE,
     OPS_COOKIE,
@@ -203,6 +212,7 @@ class Answering:
         log = current_request.get()
         if log is not None:
             log.view, log.action = place.view, place.action
+            log.route = route_template(request.scope)
             if view is not None and target.name == "list":
                 log.budget = Budget(view.max_statements, view.max_ms or None)
         with unit_of_work(

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Scope
 
 from backoffice.admin.presentation import Frame, Message
 from backoffice.auth.sessions import Login
@@ -17,6 +19,9 @@ from backoffice.auth.sessions import Login
 if TYPE_CHECKING:
     from backoffice.admin.model_view import ModelView
     from backoffice.admin.site import Site
+
+# The route of all addresses that do not exist.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,14 @@ class Call:
         if self.form is None:
             return {}
         return {k: v for k, v in self.form.multi_items() if isinstance(v, str)}
+
+
+def route_template(scope: Scope) -> str:
+    """The template of the address that was asked for; "" where there is no such."""
+    route = scope.get("route")
+    if not isinstance(route, Route) or route.name == UNKNOWN:
+        return ""
+    return f"{scope.get('root_path', '')}{route.path}"
 
 
 def address(base: str, *parts: str) -> str:

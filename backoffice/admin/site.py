@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from backoffice.admin.actions import actions_of
 from backoffice.admin.answer import Answering, Handler
 from backoffice.admin.assets import assets_route
-from backoffice.admin.call import Call
+from backoffice.admin.call import UNKNOWN, Call
 from backoffice.admin.description import describe
 from backoffice.admin.foot import FootLine
 from backoffice.admin.frame import menu_of
@@ -144,8 +144,6 @@ class Site(sqladmin.Admin):
         self.pulse = backoffice.pulse
         self.judge = Judge()
         self.foot = FootLine(self)
-        # What came of ending sessions, for /metrics: (signal, outcome) to number.
-        self.cancels: dict[tuple[str, str], int] = {}
         # Not started by this: by who serves, or works beside who serves.
         self.worker = make_worker(
             backoffice.jobs,
@@ -251,7 +249,7 @@ class Site(sqladmin.Admin):
             post=delete.delete,
             action="delete",
         )
-        yield Route("/{rest:path}", self.answering.unknown, name="unknown")
+        yield Route("/{rest:path}", self.answering.unknown, name=UNKNOWN)
 
     def ops_routes(self) -> Iterable[BaseRoute]:
         """The pages of the metrics, which answer apart from all others."""

@@ -4,6 +4,7 @@ Each kind adds up with others of its kind, and travels as plain data: a process 
 in the same objects that a page is drawn from.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -224,6 +225,44 @@ class FindingStats:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `to_json` wrote."""
         return cls(**data)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted without being told apart; `overhead` is nanoseconds by part."""
+
+    calls: int = 0
+    evicted: int = 0
+    slow_dropped: int = 0
+    overhead: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Count what another has counted."""
+        self.calls += other.calls
+        self.evicted += other.evicted
+        self.slow_dropped += other.slow_dropped
+        self.overhead.update(other.overhead)
+
+    def since(self, before: "Tally") -> "Tally":
+        """What came after an earlier moment."""
+        return Tally(
+            self.calls - before.calls,
+            self.evicted - before.evicted,
+            self.slow_dropped - before.slow_dropped,
+            self.overhead - before.overhead,
+        )
+
+    def to_json(self) -> list[Any]:
+        """Plain data."""
+        return [self.calls, self.evicted, self.slow_dropped, dict(self.overhead)]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> Self:
+        """What `to_json` wrote."""
+        *plain, overhead = data
+        made = cls(*plain)
+        made.overhead = Counter(overhead)
+        return made
 
 
 def _row_of(one: "Minute | ViewStats") -> list[Any]:

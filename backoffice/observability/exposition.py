@@ -23,9 +23,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 NANOSECONDS = 1e9
 ROW_BOUNDS = (1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
-REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10)
+ANSWER_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10)
 
-# OpenTelemetry's names, development status included: to be changed in one place.
+# OpenTelemetry's names, development status included: to be changed in one place. What
+# begins with "backoffice_" is ours: OpenTelemetry has no name for it.
+REQUEST_DURATION = "http_server_request_duration_seconds"
+REQUEST_LABELS = ["http_request_method", "http_route", "http_response_status_code"]
 OPERATION_DURATION = "db_client_operation_duration_seconds"
 RETURNED_ROWS = "db_client_response_returned_rows"
 CONNECTION_COUNT = "db_client_connection_count"
@@ -38,6 +41,13 @@ CONNECTION_WAIT_TIME = "db_client_connection_wait_time_seconds"
 CONNECTION_USE_TIME = "db_client_connection_use_time_seconds"
 POOL_NAME = "db_client_connection_pool_name"
 POOL_STATE = "db_client_connection_state"
+
+# What `Recorder.count` is told of: name, meaning, and what the two labels are.
+CANCELS, EXPLAINS = "backend_cancels", "explain_runs"
+EVENTS = (
+    (CANCELS, "Sessions of the server that were ended.", ["kind", "outcome"]),
+    (EXPLAINS, "Statements that were explained.", ["mode", "outcome"]),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,6 @@ class Facts:
     pg_up: bool | None = None
     build: Mapping[str, str] = field(default_factory=dict)
     health: Mapping[str, bool] = field(default_factory=dict)
-    cancels: Mapping[tuple[str, str], int] = field(default_factory=dict)
     server: Mapping[tuple[str, tuple[tuple[str, str], ...]], float] = field(
         default_factory=dict
     )
@@ -76,6 +85,7 @@ class _Picture(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
         yield from self._operations()
+        yield self._requests()
         yield from self._pools()
         yield from self._own()
         yield from self._server()
@@ -109,15 +119,14 @@ class _Picture(Collector):
         for (operation, table), histogram in self._picture.returned.items():
             _add(rows, [*common, operation, table], histogram, ROW_BOUNDS, 1)
         yield rows
+
+    def _requests(self) -> Metric:
         requests = HistogramMetricFamily(
-            "backoffice_request_duration_seconds",
-            "Duration of requests, by view and action.",
-            labels=["view", "action"],
+            REQUEST_DURATION, "Duration of answers to requests.", labels=REQUEST_LABELS
         )
-        for view in self._picture.views.values():
-            labels_of = [view.view, view.action]
-            _add(requests, labels_of, view.histogram, REQUEST_BOUNDS, NANOSECONDS)
-        yield requests
+        for labels, histogram in self._picture.answers.items():
+            _add(requests, list(labels), histogram, ANSWER_BOUNDS, NANOSECONDS)
+        return requests
 
     def _pools(self) -> Iterator[Metric]:
         count = _gauge(
@@ -181,23 +190,23 @@ class _Picture(Collector):
             "Statements over the slow limit.",
             ["view", "operation"],
         )
-        for labels, number in picture.slow.items():
-            slow.add_metric(list(labels), number)
+        for key, number in picture.slow.items():
+            slow.add_metric(list(key), number)
         yield slow
         lazy = _counter(
             "backoffice_n_plus_one",
             "Requests that loaded a relationship one by one.",
             ["view", "relationship"],
         )
-        for labels, number in picture.lazy.items():
-            lazy.add_metric(list(labels), number)
+        for key, number in picture.lazy.items():
+            lazy.add_metric(list(key), number)
         yield lazy
-        cancels = _counter(
-            "backoffice_backend_cancels", "Backends ended.", ["kind", "outcome"]
-        )
-        for labels, number in facts.cancels.items():
-            cancels.add_metric(list(labels), number)
-        yield cancels
+        for name, text, labels in EVENTS:
+            family = _counter(f"backoffice_{name}", text, labels)
+            for (event, *values), number in picture.events.items():
+                if event == name:
+                    family.add_metric(values, number)
+            yield family
         yield _one(
             _gauge("backoffice_query_fingerprints", "Different statements kept.", []),
             picture.fingerprints,
@@ -206,12 +215,12 @@ class _Picture(Collector):
             _counter(
                 "backoffice_query_fingerprints_evicted", "Statements forgotten.", []
             ),
-            picture.evicted,
+            picture.tally.evicted,
         )
         overhead = _counter(
             "backoffice_ops_overhead_seconds", "What observing costs.", ["part"]
         )
-        for part, nanoseconds in picture.overhead.items():
+        for part, nanoseconds in picture.tally.overhead.items():
             overhead.add_metric([part], nanoseconds / NANOSECONDS)
         yield overhead
         workers = _gauge("backoffice_workers", "Processes that report.", ["kind"])

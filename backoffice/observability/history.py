@@ -29,6 +29,10 @@ _COLUMNS = {
     "commit": "commit_ns",
 }
 ROWS_AT_ONCE = 500
+# So many times the statements that memory holds are remembered for an hour, those that
+# were forgotten as well; then the rest of it is written under another name.
+REMEMBERED = 5
+LONGEST_TURN = 5
 
 
 @dataclass(slots=True)
@@ -78,20 +82,36 @@ class HourWriter:
     def __init__(self, recorder: Recorder, *, source: str | None = None) -> None:
         self.recorder = recorder
         started = int(recorder.started)
-        self.source = (source or f"{socket.gethostname()}:{os.getpid()}:{started}")[
-            :PROCESS
-        ]
+        name = source or f"{socket.gethostname()}:{os.getpid()}:{started}"
+        self._process = name[: PROCESS - LONGEST_TURN]
+        self._turns = 0
         self._hour = -1
         self._base: dict[tuple[str, str], tuple[Tracked, Totals]] = {}
         self._written: dict[tuple[str, str], tuple[int, int]] = {}
         self._carried: dict[tuple[str, str], Totals] = {}
 
+    @property
+    def source(self) -> str:
+        """The process, as its rows name it: once more after each turn in mid-hour."""
+        return f"{self._process}:{self._turns}" if self._turns else self._process
+
     def write(self, engine: Engine, texts: TextWriter) -> int:
         """Write the hours of the statements that were called since the last time."""
         hour = int(self.recorder.clock() // 3600)
+        is_full = len(self._base) > self.recorder.limit * REMEMBERED
+        if hour == self._hour and not is_full:
+            return self._write(engine, texts)
+        # What was counted until now belongs to the hour before, and is written there.
+        written = self._write(engine, texts) if self._hour >= 0 else 0
+        self._turns = self._turns + 1 if hour == self._hour else 0
+        self._turn(hour)
+        return written + self._write(engine, texts)
+
+    def _write(self, engine: Engine, texts: TextWriter) -> int:
         stats = self._entries()
-        if hour != self._hour:
-            self._turn(hour, stats)
+        # What was forgotten meanwhile is written once more, as it was then.
+        gone = {k: known for k, (known, _) in self._base.items() if k not in stats}
+        stats = gone | stats
         rows, names = [], []
         for key, entry in stats.items():
             if self._written.get(key) == (id(entry), entry.calls):
@@ -100,7 +120,7 @@ class HourWriter:
             if totals.numbers["calls"]:
                 rows.append((key, totals))
                 names.append((entry.name, entry.last_seen))
-        at = datetime.fromtimestamp(hour * 3600, UTC)
+        at = datetime.fromtimestamp(self._hour * 3600, UTC)
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
             try:
@@ -121,18 +141,15 @@ class HourWriter:
         )
         return found
 
-    def _turn(self, hour: int, stats: dict[tuple[str, str], Tracked]) -> None:
-        """Begin an hour: what was counted until now belongs to the one before.
-
-        At the first write all of it belongs to the hour that runs.
-        """
+    def _turn(self, hour: int) -> None:
+        """Begin an hour; at the first write all counts belong to the one that runs."""
         first = self._hour < 0
         self._hour = hour
         self._written.clear()
         self._carried.clear()
         self._base = {
             key: (entry, Totals() if first else Totals.of(entry))
-            for key, entry in stats.items()
+            for key, entry in self._entries().items()
         }
 
     def _hour_of(self, key: tuple[str, str], entry: Tracked) -> Totals:

@@ -5,7 +5,7 @@ the others from their files, and of those that are gone from one file for all.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,14 +13,23 @@ from backoffice.observability.counters import (
     FindingStats,
     Minute,
     StatementStats,
+    Tally,
     ViewStats,
 )
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.pool import Holding, PoolStatus, Waiting
 
-POOL_COUNTERS = ("timeouts", "invalidated", "connect_errors", "created")
+POOL_COUNTERS = (
+    "timeouts",
+    "timeouts_before",
+    "invalidated",
+    "connect_errors",
+    "created",
+)
 POOL_HISTOGRAMS = ("wait", "create", "use")
 LIVE_AFTER = 30.0
+# Processes come and go for years: so many series and findings of those that are gone.
+KEPT_SERIES = 300
 
 K = TypeVar("K")
 
@@ -38,10 +47,14 @@ class ProcessInfo:
 
 @dataclass(slots=True)
 class PoolSum:
-    """The counters of one pool's name, over all processes, dead ones as well."""
+    """The counters of one pool's name, over all processes, dead ones as well.
+
+    `timeouts_before` are those of before the counting began anew.
+    """
 
     name: str
     timeouts: int = 0
+    timeouts_before: int = 0
     invalidated: int = 0
     connect_errors: int = 0
     created: int = 0
@@ -50,23 +63,42 @@ class PoolSum:
     use: Histogram = field(default_factory=Histogram)
 
 
-class Picture:
-    """The sum of snapshots."""
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Since when the page counts anew: the how manyeth time, when, and who said so.
 
-    def __init__(self) -> None:
+    The totals of /metrics go on: what was counted before is taken from them for the
+    page, and what is told apart by statement, view or finding is forgotten.
+    """
+
+    number: int = 0
+    at: float | None = None
+    by: str = ""
+
+
+class Picture:
+    """The sum of snapshots; for the page, of what was counted since `reset`.
+
+    With `series` new series beyond so many are summed up as others.
+    """
+
+    def __init__(
+        self, reset: Reset | None = None, *, series: int | None = None
+    ) -> None:
+        self.reset = reset or Reset()
+        self.series = series
         self.processes: list[ProcessInfo] = []
         self.retired = 0
-        self.calls = 0
-        self.evicted = 0
         self.fingerprints = 0
-        self.slow_dropped = 0
-        self.reset_at: float | None = None
         self.since: float | None = None
-        self.overhead: Counter[str] = Counter()
-        self.operations: dict[tuple[str, str, str], Histogram] = {}
-        self.returned: dict[tuple[str, str], Histogram] = {}
-        self.slow: Counter[tuple[str, str]] = Counter()
-        self.lazy: Counter[tuple[str, str]] = Counter()
+        self.tally = Tally()
+        self.before = Tally()
+        self.operations: dict[tuple[str, ...], Histogram] = {}
+        self.returned: dict[tuple[str, ...], Histogram] = {}
+        self.answers: dict[tuple[str, ...], Histogram] = {}
+        self.slow: Counter[tuple[str, ...]] = Counter()
+        self.lazy: Counter[tuple[str, ...]] = Counter()
+        self.events: Counter[tuple[str, ...]] = Counter()
         self.pools: list[PoolStatus] = []
         self.pool_sums: dict[str, PoolSum] = {}
         self.minutes: dict[int, Minute] = {}
@@ -120,6 +152,21 @@ class Picture:
             for at in range(newest - number + 1, newest + 1)
         ]
 
+    @property
+    def counted(self) -> Tally:
+        """What was counted since the counting began."""
+        return self.tally.since(self.before)
+
+    @property
+    def counted_since(self) -> float | None:
+        """When the counting began: told, or with the first process."""
+        return self.reset.at if self.reset.at is not None else self.since
+
+    def pool_timeouts(self) -> int:
+        """How many got no connection since the counting began."""
+        sums = self.pool_sums.values()
+        return sum(one.timeouts - one.timeouts_before for one in sums)
+
     def attention(self, limit: int = 5) -> list[FindingStats]:
         """What to mend first: by the time that it would have saved."""
         found = sorted(
@@ -150,25 +197,20 @@ class Picture:
             self.fingerprints += data.get("fingerprints", 0)
             self.pools.extend(pool_from_json(one) for one in data.get("status", ()))
         self.retired += data.get("retired", 0)
-        self.calls += data.get("calls", 0)
-        self.evicted += data.get("evicted", 0)
-        self.slow_dropped += data.get("slow_dropped", 0)
         begun = data.get("started") or data.get("since")
         if begun is not None:
             self.since = min(begun, self.since or begun)
-        reset = data.get("reset_at")
-        if reset is not None:
-            self.reset_at = max(reset, self.reset_at or reset)
-        self.overhead.update(data.get("overhead", {}))
-        _add_histograms(self.operations, data.get("operations", ()))
-        _add_histograms(self.returned, data.get("returned", ()))
-        for *key, number in data.get("slow", ()):
-            self.slow[key[0], key[1]] += number
-        for *key, number in data.get("lazy", ()):
-            self.lazy[key[0], key[1]] += number
-        self._add_pools(data.get("pools", {}))
+        # Not yet told of the reset: all that it has counted was before.
+        is_old = self.reset.number not in (0, data.get("reset", 0))
+        tally = Tally.from_json(data["tally"])
+        self.tally.add(tally)
+        self.before.add(tally if is_old else Tally.from_json(data["before"]))
+        self._add_series(data)
+        self._add_pools(data.get("pools", {}), is_old=is_old)
         for one in map(Minute.from_json, data.get("minutes", ())):
             _sum_up(self.minutes, one.at, one)
+        if is_old:
+            return
         for view in map(ViewStats.from_json, data.get("views", ())):
             _sum_up(self.views, (view.view, view.action), view)
         for found in map(FindingStats.from_json, data.get("findings", ())):
@@ -176,12 +218,41 @@ class Picture:
         for stats in map(StatementStats.from_json, data.get("statements", ())):
             _sum_up(self.statements, (stats.fingerprint, stats.view), stats)
 
-    def _add_pools(self, pools: dict[str, Any]) -> None:
+    def _add_series(self, data: dict[str, Any]) -> None:
+        """Count what /metrics shows by labels."""
+        histograms = (
+            (self.operations, "operations", ("OTHER", "", "")),
+            (self.returned, "returned", ("OTHER", "")),
+            (self.answers, "answers", ("_OTHER", "", "")),
+        )
+        for into, name, other in histograms:
+            for *key, plain in data.get(name, ()):
+                series = self._series(into, tuple(key), other)
+                into.setdefault(series, Histogram()).merge(Histogram.from_json(plain))
+        numbers = (
+            (self.slow, "slow", ("other", "")),
+            (self.lazy, "lazy", ("other", "")),
+            (self.events, "events", ("other", "", "")),
+        )
+        for counter, name, other in numbers:
+            for *key, number in data.get(name, ()):
+                counter[self._series(counter, tuple(key), other)] += number
+
+    def _series(
+        self, known: Mapping[Any, Any], key: tuple[str, ...], other: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The key, or where there is no room for a new one, that of the others."""
+        is_full = self.series is not None and len(known) >= self.series
+        return other if is_full and key not in known else key
+
+    def _add_pools(self, pools: dict[str, Any], *, is_old: bool) -> None:
         for name, numbers in pools.items():
             known = self.pool_sums.setdefault(name, PoolSum(name))
-            for counter in POOL_COUNTERS:
-                value = getattr(known, counter) + (numbers.get(counter) or 0)
-                setattr(known, counter, value)
+            given = {counter: numbers.get(counter) or 0 for counter in POOL_COUNTERS}
+            if is_old:
+                given["timeouts_before"] = given["timeouts"]
+            for counter, value in given.items():
+                setattr(known, counter, getattr(known, counter) + value)
             for kind in POOL_HISTOGRAMS:
                 getattr(known, kind).merge(Histogram.from_json(numbers[kind]))
 
@@ -189,18 +260,21 @@ class Picture:
         """Its counters as one snapshot, for the processes that are gone."""
         leading = sorted(self.statements.values(), key=lambda one: -one.histogram.total)
         newest = sorted(self.minutes)[-60:]
+        found = sorted(self.findings.values(), key=lambda one: -one.last_seen)
+        forgotten = Tally(evicted=max(0, len(leading) - limit))
+        self.tally.add(forgotten)
         return {
+            "reset": self.reset.number,
             "retired": self.retired,
-            "calls": self.calls,
-            "evicted": self.evicted + max(0, len(leading) - limit),
-            "slow_dropped": self.slow_dropped,
-            "reset_at": self.reset_at,
             "since": self.since,
-            "overhead": dict(self.overhead),
+            "tally": self.tally.to_json(),
+            "before": self.before.to_json(),
             "operations": _histograms_json(self.operations),
             "returned": _histograms_json(self.returned),
+            "answers": _histograms_json(self.answers),
             "slow": [[*key, number] for key, number in self.slow.items()],
             "lazy": [[*key, number] for key, number in self.lazy.items()],
+            "events": [[*key, number] for key, number in self.events.items()],
             "pools": {
                 name: {
                     **{counter: getattr(one, counter) for counter in POOL_COUNTERS},
@@ -210,7 +284,7 @@ class Picture:
             },
             "minutes": [self.minutes[at].to_json() for at in newest],
             "views": [one.to_json() for one in self.views.values()],
-            "findings": [one.to_json() for one in self.findings.values()],
+            "findings": [one.to_json() for one in found[:KEPT_SERIES]],
             "statements": [one.to_json() for one in leading[:limit]],
         }
 
@@ -226,11 +300,6 @@ def _sum_up(into: dict[K, Any], key: K, one: Any) -> None:
 
 def _histograms_json(histograms: dict[Any, Histogram]) -> list[Any]:
     return [[*key, one.to_json()] for key, one in histograms.items()]
-
-
-def _add_histograms(into: dict[Any, Histogram], rows: Iterable[Any]) -> None:
-    for *key, data in rows:
-        into.setdefault(tuple(key), Histogram()).merge(Histogram.from_json(data))
 
 
 def pool_from_json(data: dict[str, Any]) -> PoolStatus:

@@ -86,7 +86,8 @@ class Waiting:
 class PoolStatus:
     """A pool at one moment. None is "this kind of pool does not know", never zero.
 
-    `max` is None for a pool without a limit; `overflow` is never negative.
+    `timeouts` are those since the page began to count, last; `max` is None for a pool
+    without a limit; `overflow` is never negative.
     """
 
     name: str
@@ -150,6 +151,7 @@ class PoolMeter:
         self.create = Histogram()
         self.use = Histogram()
         self.timeouts = 0
+        self.timeouts_before = 0
         self.created = 0
         self.connect_errors = 0
         self.invalidated = 0
@@ -161,6 +163,11 @@ class PoolMeter:
         self.recent_timeouts: deque[int] = deque(maxlen=1000)
         self._local = threading.local()
         self._lock = threading.Lock()
+
+    def begin_anew(self) -> None:
+        """Let the page count timeouts from zero; the total of /metrics goes on."""
+        with self._lock:
+            self.timeouts_before = self.timeouts
 
     def began_waiting(self) -> bool:
         """Note that this thread asks for a connection; False if it already does."""
@@ -408,7 +415,7 @@ def read_pool(engine: Engine, meter: PoolMeter) -> PoolStatus:
         wait_p50_ms=_ms(waits.quantile(0.5)),
         wait_p95_ms=_ms(waits.quantile(0.95)),
         wait_max_ms=_ms(waits.maximum) if waits.number else None,
-        timeouts=meter.timeouts if is_observed else None,
+        timeouts=meter.timeouts - meter.timeouts_before if is_observed else None,
         recent_timeouts=(
             sum(at >= recent for at in tuple(meter.recent_timeouts))
             if is_observed

@@ -24,6 +24,8 @@ from backoffice.observability.request_log import RequestLog, current_request
 
 SAMPLES = 500
 MINUTES = 60
+# A clock that lags a little keeps writing into the newest minute.
+STEPPED_BACK = 2
 # A metric's series: operation, table and error are few, and must stay so.
 SERIES = 200
 LABELS = 300
@@ -111,7 +113,6 @@ class Recorder:
         self.fingerprints = Fingerprints()
         self.slow: Callable[[Slow], None] | None = None
         self.started = clock()
-        self.reset_at: float | None = None
         self._lock = Lock()
         self.statements: dict[tuple[str, str], Tracked] = {}
         self.operations: dict[tuple[str, str, str], Histogram] = {}
@@ -120,6 +121,8 @@ class Recorder:
         self.slow_counts: dict[tuple[str, str], int] = {}
         self.findings: dict[tuple[str, str, str], FindingStats] = {}
         self.lazy_counts: dict[tuple[str, str], int] = {}
+        self.answers: dict[tuple[str, str, str], Histogram] = {}
+        self.events: dict[tuple[str, str, str], int] = {}
         self.minutes: deque[Minute] = deque(maxlen=MINUTES)
         self.samples: deque[Measurement] = deque(maxlen=SAMPLES)
         self.calls = 0
@@ -191,22 +194,42 @@ class Recorder:
                 series = ("other", "")
             self.lazy_counts[series] = self.lazy_counts.get(series, 0) + 1
 
-    def reset(self) -> None:
-        """Forget the statements and findings; the totals of /metrics stay."""
+    def record_answer(
+        self, method: str, route: str, status: str, nanoseconds: int
+    ) -> None:
+        """Count a request that a server has answered; `route` is a template."""
+        series = (method, route, status)
+        with self._lock:
+            if series not in self.answers and len(self.answers) >= LABELS:
+                series = ("_OTHER", "", "")
+            self.answers.setdefault(series, Histogram()).add(nanoseconds)
+
+    def count(self, name: str, kind: str, outcome: str) -> None:
+        """Count something that happens seldom: an end of a session, an EXPLAIN."""
+        key = (name, kind, outcome)
+        with self._lock:
+            if key not in self.events and len(self.events) >= LABELS:
+                return
+            self.events[key] = self.events.get(key, 0) + 1
+
+    def forget(self) -> None:
+        """Let go of statements, views and findings; totals, for /metrics, stay."""
         with self._lock:
             self.statements.clear()
             self.views.clear()
             self.samples.clear()
             self.findings.clear()
             self._sampled.clear()
-            self.reset_at = self.clock()
 
     def minute(self) -> Minute:
         """The running minute; hold the lock, or be the only writer."""
         at = int(self.clock() // 60)
-        # A clock that stepped back keeps writing into the newest minute.
         if not self.minutes or at > self.minutes[-1].at:
             self.minutes.append(Minute(at))
+        elif (ahead := self.minutes[-1].at - at) >= STEPPED_BACK:
+            # The clock stepped back: the same minutes, under the names they have now.
+            for minute in self.minutes:
+                minute.at -= ahead
         return self.minutes[-1]
 
     def note_pool(self, share: float | None, waiting: int) -> None:

@@ -8,18 +8,26 @@ import fcntl
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backoffice.observability.picture import Picture, pool_from_json
+from backoffice.observability.counters import Tally
+from backoffice.observability.picture import (
+    KEPT_SERIES,
+    Picture,
+    Reset,
+    pool_from_json,
+)
 from backoffice.observability.pool import PoolStatus
 from backoffice.observability.recorder import Recorder, Tracked
 from backoffice.observability.statements import Observation
 
 RETIRED = "retired.json"
+RESET = "reset.json"
 LOCK = ".lock"
 FOLDED_KEPT = 500
 STATEMENTS_EVERY = 10.0
@@ -44,23 +52,55 @@ class SnapshotWriter:
         self.slow_dropped = slow_dropped
         self._statements = "[]"
         self._statements_at = float("-inf")
+        self._reset = 0
+        self._before = Tally()
 
     @property
     def path(self) -> Path:
         """Its file; a process that was forked has one of its own."""
         return self.directory / f"{os.getpid()}-{process_start(os.getpid())}.json"
 
+    def reset(self, by: str) -> Reset:
+        """Let the page of all processes of this machine count anew from now on.
+
+        Each of them follows with its next snapshot; until then what it has counted is
+        left out.
+        """
+        made = write_reset(self.directory, by)
+        self.follow(made)
+        return made
+
+    def follow(self, reset: Reset) -> None:
+        """Forget what was counted before a reset that this process has not seen yet."""
+        if reset.number in (0, self._reset):
+            return
+        self._reset = reset.number
+        self._before = self._tally()
+        self.recorder.forget()
+        for one in self.observations:
+            one.meter.begin_anew()
+        self._statements_at = float("-inf")
+
+    def _tally(self) -> Tally:
+        recorder = self.recorder
+        overhead = Counter(recorder.overhead)
+        dropped = self.slow_dropped()
+        return Tally(recorder.calls, recorder.evicted, dropped, overhead)
+
     def take(self) -> dict[str, Any]:
         """This process now, as plain data, without its statements."""
+        self.follow(read_reset(self.directory))
         return {
             **take_counters(self.recorder, self.observations),
+            "reset": self._reset,
+            "tally": self._tally().to_json(),
+            "before": self._before.to_json(),
             "pid": os.getpid(),
             "kind": self.kind,
             "started": self.recorder.started,
             # Of the machine, not of the process: it never steps back.
             "monotonic": time.monotonic(),
             "memory": resident_memory(),
-            "slow_dropped": self.slow_dropped(),
         }
 
     def write(self, *, statements: bool = False) -> None:
@@ -70,12 +110,13 @@ class SnapshotWriter:
         ten seconds.
         """
         started = time.thread_time_ns()
+        data = self.take()
         now = time.monotonic()
         if statements or now - self._statements_at > STATEMENTS_EVERY:
             self._statements = dump_json(take_statements(self.recorder))
             self._statements_at = now
         self.directory.mkdir(parents=True, exist_ok=True)
-        text = f'{dump_json(self.take())[:-1]},"statements":{self._statements}}}'
+        text = f'{dump_json(data)[:-1]},"statements":{self._statements}}}'
         replace_file(self.path, text)
         self.recorder.add_overhead("snapshot", time.thread_time_ns() - started)
 
@@ -99,7 +140,7 @@ def read_picture(
     directory: Path, *, own: tuple[str, dict[str, Any]] | None = None
 ) -> Picture:
     """The sum of all files; `own` stands for the file of its name."""
-    picture = Picture()
+    picture = Picture(read_reset(directory))
     now = time.monotonic()
     found: dict[str, dict[str, Any]] = {}
     for path in _files(directory):
@@ -135,7 +176,7 @@ def retire_dead(directory: Path, *, limit: int = 1000) -> int:
             return 0
         retired = _read_json(directory / RETIRED) or {}
         folded: list[str] = list(retired.get("folded", ()))
-        picture = Picture()
+        picture = Picture(read_reset(directory), series=KEPT_SERIES)
         if retired:
             picture.add(retired, age=0.0, is_retired=True)
         for path in dead:
@@ -153,6 +194,21 @@ def retire_dead(directory: Path, *, limit: int = 1000) -> int:
     return len(dead)
 
 
+def read_reset(directory: Path) -> Reset:
+    """When the page began to count anew, last."""
+    data = _read_json(directory / RESET)
+    return Reset(**data) if data else Reset()
+
+
+def write_reset(directory: Path, by: str) -> Reset:
+    """Begin to count anew."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with _locked(directory, waits=True):
+        reset = Reset(read_reset(directory).number + 1, time.time(), by)
+        replace_file(directory / RESET, dump_json(asdict(reset)))
+    return reset
+
+
 def take_counters(
     recorder: Recorder, observations: Sequence[Observation]
 ) -> dict[str, Any]:
@@ -161,6 +217,7 @@ def take_counters(
     data["pools"] = {
         one.name: {
             "timeouts": one.meter.timeouts,
+            "timeouts_before": one.meter.timeouts_before,
             "invalidated": one.meter.invalidated,
             "connect_errors": one.meter.connect_errors,
             "created": one.meter.created,
@@ -183,15 +240,13 @@ def take_statements(recorder: Recorder) -> list[dict[str, Any]]:
 def _counters(recorder: Recorder) -> dict[str, Any]:
     """What is read while nothing changes."""
     return {
-        "calls": recorder.calls,
-        "evicted": recorder.evicted,
         "fingerprints": len(recorder.statements),
-        "reset_at": recorder.reset_at,
-        "overhead": dict(recorder.overhead),
         "operations": [
             [*key, one.to_json()] for key, one in recorder.operations.items()
         ],
         "returned": [[*key, one.to_json()] for key, one in recorder.returned.items()],
+        "answers": [[*key, one.to_json()] for key, one in recorder.answers.items()],
+        "events": [[*key, number] for key, number in recorder.events.items()],
         "slow": [[*key, number] for key, number in recorder.slow_counts.items()],
         "lazy": [[*key, number] for key, number in recorder.lazy_counts.items()],
         "minutes": [one.to_json() for one in recorder.minutes],
@@ -250,7 +305,7 @@ def _files(directory: Path) -> list[Path]:
         return sorted(
             path
             for path in directory.iterdir()
-            if path.suffix == ".json" and _pid(path) and path.name != RETIRED
+            if path.suffix == ".json" and _pid(path)
         )
     return []
 
@@ -270,11 +325,11 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[bool]:
+def _locked(directory: Path, *, waits: bool = False) -> Iterator[bool]:
     """Only one process folds at a time; the others need not wait for it."""
     with (directory / LOCK).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         except OSError:
             yield False
             return

@@ -313,12 +313,14 @@ class Observation:
 
 
 def comment_of(view: str, action: str, route: str) -> str:
-    """`/*view:student action:list*/ ` and the route, of harmless letters only."""
+    """`/*view:student action:list */ ` and the route, of harmless letters only."""
     words = {"view": view, "action": action, "route": route}
     text = " ".join(
         f"{name}:{_UNSAFE.sub('_', word)[:80]}" for name, word in words.items() if word
     )
-    return f"/*{text}*/ "
+    # With a blank: PostgreSQL's comments nest, and a route that ends in "/" would begin
+    # another one with the end of this.
+    return f"/*{text} */ "
 
 
 def install(

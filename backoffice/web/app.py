@@ -37,9 +37,7 @@ def create_app(backoffice: Backoffice) -> Starlette:
             Route("/admin", to_the_site),
             *endpoints(probes),
         ],
-        middleware=pipeline(
-            backoffice.settings, backoffice.keeper.recorder.record_request
-        ),
+        middleware=pipeline(backoffice.settings, backoffice.keeper.recorder),
         exception_handlers={HTTPException: no_page},
         lifespan=working_meanwhile,
     )

@@ -224,7 +224,6 @@ class Probes:
                 check.name: check.status in {Status.PASS, Status.WARN}
                 for check in report.checks
             },
-            cancels=dict(self.site.cancels) if self.site else {},
             server=server.exported(namespace) if server is not None else {},
         )
         return exposition(picture, facts)

@@ -1,10 +1,8 @@
 """What does every request go through before a page is asked?"""
 
-from collections.abc import Callable
-
 from starlette.middleware import Middleware
 
-from backoffice.observability.request_log import RequestLog
+from backoffice.observability.recorder import Recorder
 from backoffice.settings import Settings
 from backoffice.web.middleware.compression import Compression
 from backoffice.web.middleware.host_guard import HostGuard
@@ -14,10 +12,8 @@ from backoffice.web.middleware.request_shape import MEGABYTE, RequestShape
 from backoffice.web.middleware.security_headers import SecurityHeaders
 
 
-def pipeline(
-    settings: Settings, finished: Callable[[RequestLog], object] | None = None
-) -> list[Middleware]:
-    """The middleware from the outside in; `finished` is told of answered requests.
+def pipeline(settings: Settings, recorder: Recorder | None = None) -> list[Middleware]:
+    """The middleware from the outside in; the recorder is told of answered requests.
 
     The headers come first, so that even a fault has them; the number next, so that
     every refusal has one, and all that is said is compressed; then what is refused,
@@ -26,7 +22,11 @@ def pipeline(
     web = settings.web
     return [
         Middleware(SecurityHeaders, https_only=web.https_only),
-        Middleware(RequestContext, finished=finished),
+        Middleware(
+            RequestContext,
+            finished=recorder.record_request if recorder else None,
+            answered=recorder.record_answer if recorder else None,
+        ),
         Middleware(Compression),
         Middleware(
             HostGuard,

@@ -4,9 +4,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Connection, create_engine, event, text
 from starlette.testclient import TestClient
 
 from backoffice.audit.models import AuditEntry
@@ -269,28 +272,114 @@ def test_a_signal_needs_the_token_of_a_form(site: Office) -> None:
     assert seen.status == 403
 
 
+def exposed(office: Office) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What /metrics says, as a parser reads it: name and labels to value."""
+    text = TestClient(office.app, client=("127.0.0.1", 5)).get("/metrics").text
+    found = {}
+    for family in text_string_to_metric_families(text):
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def test_requests_are_exposed_by_the_template_of_their_route(site: Office) -> None:
+    """Under OpenTelemetry's name: method, template and status, never an address."""
+    course = site.add(make_course)
+    site.browser("viewer").get(f"/admin/course/details/{course.id}?page={CANARY}")
+    site.browser("viewer").get(f"/admin/{CANARY}")
+    site.stranger().client.request(CANARY.upper(), "/livez")
+    found = exposed(site)
+    name = "http_server_request_duration_seconds_count"
+    labels = [dict(key) for at, key in found if at == name]
+    assert {
+        "http_request_method": "GET",
+        "http_route": "/admin/{identity}/details/{pk:path}",
+        "http_response_status_code": "200",
+    } in labels
+    assert {
+        "http_request_method": "GET",
+        "http_route": "",
+        "http_response_status_code": "404",
+    } in labels
+    assert "_OTHER" in {one["http_request_method"] for one in labels}
+    assert CANARY not in str(found).lower()
+
+
+def test_ours_is_only_what_opentelemetry_does_not_name(site: Office) -> None:
+    """What else is exposed is the server's, as postgres_exporter names it."""
+    site.browser("viewer").get("/admin/course/list")
+    names = {name for name, _ in exposed(site)}
+    theirs = ("db_client_", "http_server_", "pg_")
+    ours = {name for name in names if not name.startswith(theirs)}
+    assert all(name.startswith("backoffice_") for name in ours)
+    assert not [name for name in ours if "request" in name or "connection" in name]
+
+
+def test_the_scrape_takes_no_connection_of_the_pool(site: Office) -> None:
+    """Nor does it run a statement there."""
+    checkouts: list[object] = []
+    event.listen(site.engine, "checkout", lambda *given: checkouts.append(given))
+    before = site.backoffice.keeper.recorder.calls
+    exposed(site)
+    assert not checkouts
+    assert site.backoffice.keeper.recorder.calls == before
+
+
+def test_the_server_sees_the_route_of_a_page(site: Office) -> None:
+    """The comment in front of a statement names view, action and route's template."""
+    shown: list[str] = []
+
+    def note(_link: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        shown.append(statement)
+
+    event.listen(site.engine, "before_cursor_execute", note)
+    site.browser("viewer").get("/admin/course/list")
+    event.remove(site.engine, "before_cursor_execute", note)
+    assert shown
+    comment = "/*view:course action:list route:/admin/_identity_/list */ "
+    assert all(one.startswith(comment) for one in shown)
+
+
 def test_counting_begins_anew_and_that_is_written(site: Office) -> None:
     """Only an administrator may; the totals of /metrics do not fall."""
     site.browser("viewer").get("/admin/course/list")
-    machine = TestClient(site.app, client=("127.0.0.1", 5))
-
-    def total() -> float:
-        lines = machine.get("/metrics").text.splitlines()
-        names = "db_client_operation_duration_seconds_count"
-        return sum(float(one.split()[-1]) for one in lines if one.startswith(names))
-
-    before = total()
+    before = exposed(site)
     ops = site.browser("ops")
     assert ops.post("/admin/metrics/reset", {"csrf": ops.token()}).status == 403
     admin = site.browser("admin")
     page = admin.get("/admin/metrics")
     seen = admin.follow(admin.submit(page, action="/admin/metrics/reset"))
     assert "Counting has begun anew" in " ".join(seen.notes)
-    assert ("course", "list") not in site.backoffice.keeper.recorder.views
-    assert total() >= before
+    assert f"{NAMES['admin']} began the counting anew at" in seen.text
+    counted = ops.client.get("/admin/metrics?format=json").json()
+    assert counted["counted"]["statements"] == 0
+    assert counted["statements"] == []
+    after = exposed(site)
+    assert not [
+        key
+        for key, value in before.items()
+        if key[0].endswith(("_total", "_count", "_bucket", "_sum"))
+        and after.get(key, -1) < value
+    ]
     with site.session() as session:
         found = session.query(AuditEntry).filter_by(action="metrics_reset").one()
     assert found.actor_label == NAMES["admin"]
+
+
+def test_nothing_is_reset_that_cannot_be_written(site: Office) -> None:
+    """Where the counters' directory is out of reach that is said."""
+    writer = site.backoffice.keeper.snapshots
+    admin = site.browser("admin")
+    site.browser("viewer").get("/admin/course/list")
+    page = admin.get("/admin/metrics")
+    there, writer.directory = writer.directory, Path("/proc/nowhere")
+    seen = admin.follow(admin.submit(page, action="/admin/metrics/reset"))
+    writer.directory = there
+    assert "Nothing was reset: the directory" in " ".join(seen.notes)
+    assert site.backoffice.keeper.picture().counted.calls > 0
 
 
 def test_ops_see_what_a_page_cost(site: Office) -> None:
@@ -326,7 +415,7 @@ def test_a_page_over_its_budget_is_a_finding(
 
 def test_every_list_keeps_its_budget(site: Office) -> None:
     """No list costs more statements than its view declares."""
-    site.backoffice.keeper.recorder.reset()
+    site.backoffice.keeper.snapshots.reset("nobody")
     browser = site.fresh("admin")
     for view in site.site.views:
         assert browser.get(f"/admin/{view.identity}/list").status == 200

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from backoffice.observability.history import HourWriter, read_hours
+from backoffice.observability.history import REMEMBERED, HourWriter, read_hours
 from backoffice.observability.models import StatementHour, StatementText
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.statement_texts import TextWriter, table_of
@@ -101,6 +101,43 @@ def test_each_hour_has_its_own_calls(database: Engine) -> None:
     assert calls(database, name) == [3, 2]
 
 
+def test_the_end_of_an_hour_is_not_lost(database: Engine) -> None:
+    """Calls after the last write of an hour stand in that hour."""
+    clock = Clock()
+    process = Process("one", clock)
+    name = process.call(1)
+    process.write(database)
+    process.call(2)
+    clock.now += HOUR
+    process.write(database)
+    assert calls(database, name) == [3]
+
+
+def test_what_is_forgotten_between_two_writes_is_kept(database: Engine) -> None:
+    """Calls of a statement that memory has let go of meanwhile are written."""
+    process = Process("one", Clock())
+    name = process.call(3)
+    process.write(database)
+    process.call(2)
+    process.recorder.forget()
+    process.write(database)
+    assert calls(database, name) == [5]
+
+
+def test_many_statements_in_an_hour_cost_no_memory(database: Engine) -> None:
+    """What memory has let go of is not kept for the hour's sake; no call is lost."""
+    process = Process("one", Clock(), limit=2)
+    name = process.call(3)
+    process.write(database)
+    for number in range(30):
+        process.call(1, f"SELECT 1 AS a{number}")
+        process.write(database)
+    process.call(2)
+    process.write(database)
+    assert calls(database, name) == [5]
+    assert len(process.writer._base) <= 2 * REMEMBERED + 2
+
+
 def test_processes_add_up(database: Engine) -> None:
     """The hours of two processes are one for the reader, histograms and all."""
     clock = Clock()
@@ -121,7 +158,7 @@ def test_an_evicted_statement_keeps_its_hour(database: Engine) -> None:
     process = Process("one", Clock())
     name = process.call(3)
     process.write(database)
-    process.recorder.reset()
+    process.recorder.forget()
     process.call(2)
     process.write(database)
     assert calls(database, name) == [5]

@@ -52,7 +52,7 @@ def test_its_end_writes_what_is_left(observed_engine: Engine, tmp_path: Path) ->
     with observed_engine.connect() as connection:
         found = read_slow(connection)
     assert "SELECT ? AS a" in {entry.text for entry in found}
-    assert keeper.picture().calls >= 2
+    assert keeper.picture().tally.calls >= 2
 
 
 def test_its_own_statements_are_no_news(
@@ -89,7 +89,7 @@ def test_it_shows_what_it_costs(observed_engine: Engine, tmp_path: Path) -> None
     work(observed_engine)
     keeper.report()
     keeper.flush()
-    overhead = keeper.picture().overhead
+    overhead = keeper.picture().tally.overhead
     keeper.stop()
     assert {"hook", "snapshot", "flush"} <= set(overhead)
     assert all(overhead.values())

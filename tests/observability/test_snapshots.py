@@ -3,14 +3,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, QueuePool, create_engine, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backoffice.database.session import Place, Work, working
-from backoffice.observability.exposition import Facts, exposition
+from backoffice.observability.exposition import CANCELS, Facts, exposition
+from backoffice.observability.picture import KEPT_SERIES
 from backoffice.observability.pool import observed_pool
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.request_log import RequestLog, observe_request
@@ -75,10 +78,19 @@ class Own:
     def __init__(self, directory: Path) -> None:
         self.recorder = Recorder()
         self.engine: Engine = create_engine(
-            "sqlite://", poolclass=observed_pool(QueuePool), pool_size=2
+            "sqlite://",
+            poolclass=observed_pool(QueuePool),
+            pool_size=2,
+            pool_timeout=0.01,
         )
         self.observation: Observation = install(self.engine, self.recorder)
         self.writer = SnapshotWriter(directory, self.recorder, [self.observation])
+
+    def exhaust(self) -> None:
+        """Ask for more connections than there are."""
+        with ExitStack() as stack:
+            while True:
+                stack.enter_context(self.engine.connect())
 
     def call(self, number: int, statement: str = "SELECT 1 AS a") -> None:
         """Run a statement some times."""
@@ -93,6 +105,17 @@ def own(tmp_path: Path) -> Iterator[Own]:
     made = Own(tmp_path)
     yield made
     made.engine.dispose()
+
+
+def samples(metrics: bytes) -> dict[tuple[str, tuple[str, ...]], float]:
+    """All samples by name and labels' values; one of each."""
+    found = [
+        ((sample.name, tuple(sample.labels.values())), sample.value)
+        for family in text_string_to_metric_families(metrics.decode())
+        for sample in family.samples
+    ]
+    assert len(dict(found)) == len(found)
+    return dict(found)
 
 
 def values(metrics: bytes, name: str) -> dict[tuple[str, ...], float]:
@@ -117,7 +140,7 @@ def test_three_processes_add_up_and_one_that_dies_is_kept(tmp_path: Path) -> Non
     later = read_picture(tmp_path)
     for worker in workers[1:]:
         worker.kill()
-    assert (alive.calls, after.calls, later.calls) == (12, 12, 12)
+    assert (alive.tally.calls, after.tally.calls, later.tally.calls) == (12, 12, 12)
     assert (len(alive.processes), len(after.processes)) == (3, 2)
     assert (folded, later.retired, len(later.processes)) == (1, 1, 2)
     assert [one.calls for one in later.top_statements()] == [12]
@@ -134,7 +157,7 @@ def test_folding_twice_counts_once(tmp_path: Path) -> None:
     retire_dead(tmp_path)
     path.write_bytes(kept)  # as if the fold had been cut off before the deletion
     retire_dead(tmp_path)
-    assert read_picture(tmp_path).calls == 3
+    assert read_picture(tmp_path).tally.calls == 3
 
 
 def test_a_pid_that_is_used_again_is_another_process(own: Own) -> None:
@@ -143,7 +166,7 @@ def test_a_pid_that_is_used_again_is_another_process(own: Own) -> None:
     own.writer.write()
     own.writer.path.rename(own.writer.directory / f"{os.getpid()}-1.json")
     picture = read_picture(own.writer.directory)
-    assert (picture.calls, picture.processes, picture.retired) == (2, [], 1)
+    assert (picture.tally.calls, picture.processes, picture.retired) == (2, [], 1)
 
 
 def test_own_numbers_come_from_memory(own: Own) -> None:
@@ -151,7 +174,7 @@ def test_own_numbers_come_from_memory(own: Own) -> None:
     own.call(2)
     own.writer.write()
     own.call(3)
-    assert own.writer.picture().calls == 5
+    assert own.writer.picture().tally.calls == 5
 
 
 def test_the_pools_are_in_the_file(own: Own) -> None:
@@ -164,12 +187,77 @@ def test_the_pools_are_in_the_file(own: Own) -> None:
     assert status.holders[0].view == "student"
 
 
+def test_counting_anew_concerns_the_dead_as_well(own: Own, tmp_path: Path) -> None:
+    """What another process had counted is gone from the page, folded or not."""
+    worker = Worker(tmp_path, 4)
+    worker.wait_until_ready()
+    worker.kill()
+    own.call(3)
+    reset = own.writer.reset("Ada Admin")
+    left = own.writer.picture()
+    retire_dead(tmp_path)
+    own.call(2)
+    later = own.writer.picture()
+    assert (left.counted.calls, left.statements) == (0, {})
+    assert (later.counted.calls, later.tally.calls) == (2, 9)
+    assert [one.calls for one in later.top_statements()] == [2]
+    assert (later.counted_since, later.reset.by) == (reset.at, "Ada Admin")
+
+
+def test_a_process_follows_with_its_next_snapshot(own: Own, tmp_path: Path) -> None:
+    """Told by one of them, another forgets what it had counted, and nothing later."""
+    other = Own(tmp_path)
+    other.call(3)
+    with other.engine.connect(), pytest.raises(PoolTimeout):
+        other.exhaust()
+    own.writer.reset("Ada Admin")
+    other.writer.write(statements=True)
+    other.call(2)
+    other.writer.write(statements=True)
+    picture = read_picture(tmp_path)
+    other.engine.dispose()
+    assert picture.counted.calls == 2
+    assert [one.calls for one in picture.top_statements()] == [2]
+    assert (picture.pool_timeouts(), picture.pool_sums["default"].timeouts) == (0, 1)
+    assert [one.timeouts for one in picture.pools] == [0]
+
+
+def test_the_exposition_goes_on_when_the_page_counts_anew(own: Own) -> None:
+    """No total of /metrics falls: Prometheus would take it for a restart."""
+    own.call(3)
+    own.recorder.record_answer("GET", "/admin/", "200", 5_000_000)
+    own.recorder.count(CANCELS, "cancel", "sent")
+    before = samples(exposition(own.writer.picture()))
+    own.writer.reset("Ada Admin")
+    after = samples(exposition(own.writer.picture()))
+    gauges = {"backoffice_query_fingerprints"}
+    fallen = {key for key, value in before.items() if after.get(key, -1) < value}
+    assert {name for name, _ in fallen} <= gauges
+    assert after["backoffice_backend_cancels_total", ("cancel", "sent")] == 1
+
+
+def test_series_of_those_that_are_gone_are_bounded(tmp_path: Path) -> None:
+    """However many processes have come and gone with tables of their own."""
+    for number in range(12):
+        dead = Own(tmp_path)
+        for table in range(40):
+            dead.call(1, f"SELECT 1 AS a FROM (SELECT 1) AS t{table}")
+            dead.recorder.record_answer("GET", f"/{number}/{table}", "200", 1)
+        dead.writer.write(statements=True)
+        dead.writer.path.rename(tmp_path / f"{os.getpid()}-{number}.json")
+        dead.engine.dispose()
+        retire_dead(tmp_path)
+    picture = read_picture(tmp_path)
+    assert len(picture.answers) <= KEPT_SERIES + 1
+    assert sum(one.number for one in picture.answers.values()) == 480
+
+
 def test_half_a_file_is_no_file(own: Own) -> None:
     """A file that cannot be read is left out and breaks nothing."""
     own.call(1)
     own.writer.write()
     (own.writer.directory / "1-1.json").write_text('{"pid": 1,')
-    assert read_picture(own.writer.directory).calls == 1
+    assert read_picture(own.writer.directory).tally.calls == 1
 
 
 def test_without_a_directory_there_is_an_empty_picture(tmp_path: Path) -> None:
@@ -202,7 +290,7 @@ def test_many_different_statements_stay_within_bounds(own: Own) -> None:
     assert after - before < 20 * 2**20
     assert len(own.recorder.statements) <= 1_000
     assert own.recorder.evicted >= 9_000
-    assert own.writer.picture().calls == 10_001
+    assert own.writer.picture().tally.calls == 10_001
 
 
 def test_series_are_bounded(own: Own) -> None:
@@ -256,7 +344,7 @@ def test_minutes_of_all_processes_are_one_line(own: Own) -> None:
 
 
 def test_a_clock_that_stepped_back_loses_nothing(tmp_path: Path) -> None:
-    """Statements after a step back of the clock are counted in the newest minute."""
+    """Its minutes are named anew, so that the line goes on without a gap or a heap."""
     moments = iter([7_200.0, *[3_600.0] * 20])
     recorder = Recorder(clock=lambda: next(moments))
     engine = create_engine("sqlite://")
@@ -265,7 +353,7 @@ def test_a_clock_that_stepped_back_loses_nothing(tmp_path: Path) -> None:
         connection.execute(text("SELECT 1")).all()
         connection.execute(text("SELECT 1")).all()
     engine.dispose()
-    assert [minute.calls for minute in recorder.minutes] == [2]
+    assert [(minute.at, minute.calls) for minute in recorder.minutes] == [(60, 2)]
 
 
 def test_a_snapshot_is_plain_json(own: Own) -> None:

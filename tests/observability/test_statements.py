@@ -287,13 +287,21 @@ def test_the_backend_sees_whose_statement_it_is(observed: Engine) -> None:
             text("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()")
         ).scalar_one()
     assert shown.startswith(
-        "/*view:student action:list route:/admin/_identity_/list*/ SELECT query"
+        "/*view:student action:list route:/admin/_identity_/list */ SELECT query"
     )
 
 
 def test_a_comment_cannot_be_left() -> None:
     """Whatever a route is called, it stays within the comment."""
-    assert comment_of("a*/ drop", "%(x)s", "") == "/*view:a_/_drop action:__x_s*/ "
+    made = comment_of("a*/ drop", "%(x)s", "")
+    assert made == "/*view:a_/_drop action:__x_s */ "
+
+
+def test_a_route_that_ends_in_a_slash_ends_its_comment(observed: Engine) -> None:
+    """PostgreSQL's comments nest: the start page's route must not open another."""
+    comment = comment_of("site", "index", "/admin/")
+    with observed.connect() as connection:
+        assert connection.scalar(text(f"{comment}SELECT 1")) == 1
 
 
 def test_parameters_with_percent_signs_survive_the_comment(observed: Engine) -> None:

@@ -66,17 +66,53 @@ def total(address: str) -> float:
     return sum(float(one.split()[-1]) for one in lines if one.startswith(COUNT))
 
 
-def logged_in(address: str) -> httpx.Cookies:
-    """The cookies of a viewer."""
+def logged_in(address: str, role: str = "viewer") -> httpx.Cookies:
+    """The cookies of somebody."""
     here = {"Origin": address}
     with httpx.Client(base_url=address, timeout=10, headers=here) as client:
         found = re.search(
             r'name="csrf" value="([^"]+)"', client.get("/admin/login").text
         )
         assert found is not None
-        given = {"csrf": found[1], "email": "viewer@example.org", "password": PASSWORD}
+        given = {"csrf": found[1], "email": f"{role}@example.org", "password": PASSWORD}
         assert client.post("/admin/login", data=given).status_code == 303
         return client.cookies
+
+
+def counted(address: str, cookies: httpx.Cookies) -> set[int]:
+    """How many calls of course lists the page knows, asked of several processes."""
+    url = f"{address}/admin/metrics?format=json"
+    pages = [httpx.get(url, cookies=cookies, timeout=10).json() for _ in range(12)]
+    return {
+        sum(one["calls"] for one in page["statements"] if one["view"] == "course")
+        for page in pages
+    }
+
+
+def test_all_of_them_count_anew(served: str) -> None:
+    """A reset at one process is one of all, the dead included; no total falls."""
+    cookies = logged_in(served, "admin")
+    for _ in range(30):
+        httpx.get(f"{served}/admin/course/list", cookies=cookies, timeout=10)
+    victim = min(pids(served))
+    os.kill(victim, signal.SIGKILL)
+    while victim in pids(served):
+        pass
+    before = total(served)
+    assert min(counted(served, cookies)) > 0
+    here = {"Origin": served}
+    with httpx.Client(
+        base_url=served, cookies=cookies, timeout=10, headers=here
+    ) as client:
+        page = client.get("/admin/metrics").text
+        token = re.search(
+            r'/reset"><input type="hidden" name="csrf" value="(.+?)"', page
+        )
+        assert token is not None
+        client.post("/admin/metrics/reset", data={"csrf": token[1]})
+        assert "began the counting anew at" in client.get("/admin/metrics").text
+    assert counted(served, cookies) == {0}
+    assert total(served) >= before
 
 
 def test_three_add_up_and_none_is_lost(served: str) -> None:

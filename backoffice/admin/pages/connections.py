@@ -45,6 +45,7 @@ from backoffice.observability.activity import (
     read_activity,
     with_holders,
 )
+from backoffice.observability.exposition import CANCELS
 from backoffice.observability.picture import Picture
 
 # So long a cancelled session is given before its end is offered.
@@ -231,8 +232,7 @@ def end(call: OpsCall) -> Reply:
             Message("warn", "First cancel its statement, and give it 5 seconds."),
         )
     outcome = end_backend(site.backoffice.ops, signal, pid, started)
-    key = (str(signal), str(outcome))
-    site.cancels[key] = site.cancels.get(key, 0) + 1
+    site.backoffice.keeper.recorder.count(CANCELS, str(signal), str(outcome))
     level, words = WORDS.get(
         (signal, outcome), FINISHED if outcome is SignalOutcome.FINISHED else FAILED
     )

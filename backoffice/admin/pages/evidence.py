@@ -67,6 +67,15 @@ MEANINGS = (
         ),
     ),
     (
+        "since",
+        "Since",
+        (
+            "Counting begins with the first process, or when an administrator begins "
+            "it anew: for all processes of this machine, those that are gone included. "
+            "The totals of /metrics go on, and the slow log stays."
+        ),
+    ),
+    (
         "coverage",
         "Processes",
         (

@@ -42,6 +42,7 @@ from backoffice.explain.report import (
     measured_since,
     store,
 )
+from backoffice.observability.exposition import EXPLAINS
 
 PAGE = 50
 MEASURED_A_MINUTE = 6
@@ -62,6 +63,8 @@ def ask(call: Call) -> Reply:
     made = make_report(call.site.backoffice.exports, question, measure=measure)
     number = store(call.session, made.report)
     is_measured = made.report.how == "measured"
+    recorder = call.site.backoffice.keeper.recorder
+    recorder.count(EXPLAINS, made.report.how, "done")
     add_entry(
         call.session,
         action="explain_measured" if is_measured else "explain",

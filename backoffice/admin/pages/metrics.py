@@ -157,27 +157,31 @@ def show(call: OpsCall) -> Reply:
 
 def own_overhead(picture: Picture) -> str:
     """What observing has cost, and what it had to forget."""
-    spent = sum(picture.overhead.values()) / 1e9
+    counted = picture.counted
+    spent = sum(counted.overhead.values()) / 1e9
     words = (
-        f"Observing has cost {duration(spent)} of processor time since "
-        f"{since(picture)}, for {plural(picture.calls, 'statement')}."
+        f"Observing has cost {duration(spent)} since {since(picture)}, "
+        f"for {plural(counted.calls, 'statement')}."
     )
-    if picture.evicted:
-        words += f" {plural(picture.evicted, 'statement')} had to be forgotten."
-    if picture.slow_dropped:
-        words += f" {number(picture.slow_dropped)} slow ones were not written."
+    if counted.evicted:
+        words += f" {plural(counted.evicted, 'statement')} had to be forgotten."
+    if counted.slow_dropped:
+        words += f" {number(counted.slow_dropped)} slow ones were not written."
+    reset = picture.reset
+    if reset.at is not None:
+        words += f" {reset.by} began the counting anew at {at(reset.at).text}."
     return words
 
 
 def since(picture: Picture) -> str:
     """When counting began: the processes that are gone have counted, too."""
-    begun = picture.reset_at or picture.since
+    begun = picture.counted_since
     return at(begun).text if begun is not None else "the beginning"
 
 
 def hours(picture: Picture) -> float:
     """For how long has been counted."""
-    begun = picture.reset_at or picture.since or time.time()
+    begun = picture.counted_since or time.time()
     return max(0.0, time.time() - begun) / 3600
 
 
@@ -243,7 +247,8 @@ class Drawing:
             slow=tuple(slow_row(self.site, one) for one in slow[:SLOW]),
             slow_sub=self.slow_sub(),
             slow_empty=(
-                f"No slow statement yet; {plural(self.picture.calls, 'statement')} "
+                "No slow statement yet; "
+                f"{plural(self.picture.counted.calls, 'statement')} "
                 f"seen since {since(self.picture)}."
             ),
             slow_link=Link("All", address(self.site.base_url, "slow-log", "list")),
@@ -503,7 +508,7 @@ class Drawing:
         ]
         total = sum(one.errors for one in minutes)
         timeouts = sum(one.timeouts for one in minutes)
-        pool = sum(one.timeouts for one in self.picture.pool_sums.values())
+        pool = self.picture.pool_timeouts()
         recent = sum(one.errors for one in minutes[-5:])
         line = f"{recent} in 5 min, {plural(timeouts, 'timeout')}"
         if pool:
@@ -643,7 +648,7 @@ class Drawing:
 
     def statements_empty(self) -> str:
         """What an empty table means."""
-        seen = plural(self.picture.calls, "statement")
+        seen = plural(self.picture.counted.calls, "statement")
         if self.order == "failing":
             return f"None has failed; {seen} seen since {since(self.picture)}."
         if self.order == "new":
@@ -719,6 +724,12 @@ def as_json(call: OpsCall, found: Moment) -> dict[str, Any]:
         "status": found.judgement.health.word,
         "time": datetime.now().astimezone().isoformat(),
         "coverage": picture.coverage(call.site.backoffice.settings.web.processes),
+        "counted_since": picture.counted_since,
+        "counted": {
+            "statements": picture.counted.calls,
+            "requests": sum(one.requests for one in picture.views.values()),
+            "pool_timeouts": picture.pool_timeouts(),
+        },
         "verdicts": [
             {
                 "rule": one.rule,
@@ -788,7 +799,7 @@ def as_json(call: OpsCall, found: Moment) -> dict[str, Any]:
 
 
 def reset(call: OpsCall) -> Reply:
-    """Begin counting anew, in this process; the totals of /metrics go on."""
+    """Begin counting anew, in all processes here; the totals of /metrics go on."""
     if not call.has("ops:reset"):
         raise NotPermitted("Resetting the counters is for administrators.")
     from sqlalchemy.orm import Session
@@ -805,10 +816,17 @@ def reset(call: OpsCall) -> Reply:
             session.commit()
 
     noted = call.site.backoffice.ops.call("audit", write)
-    if not noted.is_fresh:
+    why = "" if noted.is_fresh else "the history cannot be written"
+    if noted.is_fresh:
+        try:
+            call.site.backoffice.keeper.snapshots.reset(call.login.actor.label)
+        except OSError as error:
+            why = f"the directory of the counters cannot be written ({error.strerror})"
+    if why:
         return Redirect(
-            ops_url(call.site),
-            Message("bad", "Nothing was reset: the history cannot be written."),
+            ops_url(call.site), Message("bad", f"Nothing was reset: {why}.")
         )
-    call.site.backoffice.keeper.recorder.reset()
-    return Redirect(ops_url(call.site), Message("ok", "Counting has begun anew."))
+    return Redirect(
+        ops_url(call.site),
+        Message("ok", "Counting has begun anew, in all processes of this machine."),
+    )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backoffice.admin.call import route_template
 from backoffice.observability.request_id import new_request_id
 from backoffice.observability.request_log import RequestLog, observe_request
 from backoffice.web.middleware.refusal import Refusal
@@ -24,6 +25,11 @@ LONGEST_PATH = 500
 # Asked every few seconds by machines: of interest only to who looks for it.
 QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
+# Whatever else somebody sends as a method is one of the others.
+METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+)
+
 FAULT = Refusal(
     500,
     "This did not work, and it is not your fault",
@@ -35,14 +41,20 @@ class RequestContext:
     """Numbers each request, logs it in one line, and answers what nobody caught.
 
     The line has no query string: searches are about people. `finished` is told of every
-    request for a page, once it has been answered to the end.
+    request for a page, once it has been answered to the end; `answered` of every
+    request: its method, the template of its route, its status and its nanoseconds.
     """
 
     def __init__(
-        self, app: ASGIApp, *, finished: Callable[[RequestLog], object] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        finished: Callable[[RequestLog], object] | None = None,
+        answered: Callable[[str, str, str, int], object] | None = None,
     ) -> None:
         self.app = app
         self.finished = finished
+        self.answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,6 +83,10 @@ class RequestContext:
                 await FAULT.response(scope)(scope, receive, numbered)
             finally:
                 _log(scope, status, perf_counter() - started, log)
+                if self.answered is not None:
+                    method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+                    code = str(status) if status else ""
+                    self.answered(method, route_template(scope), code, log.elapsed)
         if self.finished is not None and log.view:
             self.finished(log)
 

@@ -159,6 +159,13 @@ class ObservabilitySettings(Section):
         le=60,
         description="Seconds between two snapshots for other processes.",
     )
+    sampled_reads: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of pages of which PostgreSQL is asked what it read for them "
+        "(1 ms each); 0 asks never.",
+    )
     metrics_directory: str = Field(
         "var/metrics",
         description="Directory in which the processes of one machine meet.",

@@ -57,6 +57,7 @@ from backoffice.auth.sessions import (
 from backoffice.database.session import ACTOR, Actor, Place, Work, unit_of_work
 from backoffice.errors import DatabaseUnavailable, NotPermitted
 from backoffice.observability.pool import queued_for
+from backoffice.observability.reads_postgresql import begin_look
 from backoffice.observability.request_id import current_request_id
 from backoffice.observability.request_log import Budget, current_request
 from backoffice.observability.statements import attribute_session
@@ -239,10 +240,25 @@ class Answering:
             if view is not None and login is not None:
                 self.check_right(login, target.action, view)
             call = Call(self.site, request, session, login, form, view)  # type: ignore[arg-type]
-            reply = handler(call)
+            is_read = not (is_write or target.is_trying)
+            reply = self.looked_at(call, handler) if is_read else handler(call)
         if login is not None and login.is_touch_due:
             self.touch(login)
         return self.respond(call, reply)
+
+    def looked_at(self, call: Call, handler: Handler) -> Reply:
+        """What the handler answers; of some pages, what the server reads for that."""
+        log, recorder = current_request.get(), self.site.backoffice.keeper.recorder
+        if log is None or not call.is_known:
+            return handler(call)
+        look = None
+        if recorder.wants_reads(log.view, log.action):
+            look = begin_look(call.session, log)
+        reply = handler(call)
+        if look is not None:
+            log.reads = look.end()
+            recorder.add_overhead("reads", look.nanoseconds)
+        return reply
 
     def touch(self, login: Login) -> None:
         """Note that the session is in use; the page does not depend on it."""

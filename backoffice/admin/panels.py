@@ -18,6 +18,7 @@ from backoffice.admin.presentation_metrics import (
     SlowRow,
     StatementRow,
     Unread,
+    ViewRow,
 )
 from backoffice.admin.svg import percent
 from backoffice.admin.words import (
@@ -31,7 +32,8 @@ from backoffice.admin.words import (
     size,
 )
 from backoffice.observability.activity import Backend, Live, LockNode
-from backoffice.observability.counters import FindingStats, StatementStats
+from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
+from backoffice.observability.findings import READ_EACH
 from backoffice.observability.ops_connection import Reading, State
 from backoffice.observability.picture import Picture, ProcessInfo
 from backoffice.observability.pool import HIGHEST_HEALTHY, Holding, PoolStatus, Waiting
@@ -217,6 +219,35 @@ def sample_row(site: "Site", one: SlowEntry) -> SampleRow:
         request=request,
         tone="t-bad" if one.error else "",
     )
+
+
+# Views -----------------------------------------------------------------------------
+
+
+def view_row(site: "Site", one: ViewStats) -> ViewRow:
+    """What a view's pages take, and what the server reads for them."""
+    p95 = one.histogram.quantile(0.95)
+    each, looked = one.rows_each, "not looked at yet"
+    if one.sampled:
+        looked = f"{plural(one.sampled, 'page')} looked at"
+    return ViewRow(
+        place=place(site, one.view, one.action),
+        url=ops_url(site, view=one.view) + "#statements",
+        requests=number(one.requests),
+        p95=ms(p95 / 1e6 if p95 is not None else None),
+        highest=ms(one.histogram.maximum / 1e6),
+        statements=f"{one.statements / one.requests:.1f}" if one.requests else "",
+        reads="unknown" if each is None else factor(each),
+        looked=looked,
+        over=number(one.over_budget),
+        reads_tone="t-warn strong" if (each or 0) >= READ_EACH else "",
+        over_tone="t-warn strong" if one.over_budget else "muted",
+    )
+
+
+def factor(value: float) -> str:
+    """How many times: 1.4, 38, 1,204."""
+    return f"{value:.1f}" if value < 10 else number(round(value))  # noqa: PLR2004
 
 
 # Pools -----------------------------------------------------------------------------

@@ -133,6 +133,23 @@ class StatementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewRow:
+    """The requests of one view and action."""
+
+    place: str
+    url: str
+    requests: str
+    p95: str
+    highest: str
+    statements: str
+    reads: str
+    looked: str
+    over: str
+    reads_tone: str = ""
+    over_tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SlowRow:
     """One line of the slow log."""
 
@@ -173,6 +190,8 @@ class MetricsView:
     statements_sub: str
     statements_unread: Unread | None
     tabs: tuple[Tab, ...]
+    views: tuple[ViewRow, ...]
+    views_sub: str
     slow: tuple[SlowRow, ...]
     slow_sub: str
     slow_empty: str
@@ -185,6 +204,8 @@ class MetricsView:
     overhead: str = ""
     json_url: str = ""
     reset_url: str = ""
+    meanings_url: str = ""
+    every_view: Link = NO_LINK
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,11 @@ class Minute:
 
 @dataclass(slots=True)
 class ViewStats:
-    """The requests of one view and action."""
+    """The requests of one view and action.
+
+    Of `sampled` of them the server was asked how many rows it has read, for the rows
+    that it gave.
+    """
 
     view: str
     action: str
@@ -146,7 +150,15 @@ class ViewStats:
     statements: int = 0
     duplicates: int = 0
     over_budget: int = 0
+    sampled: int = 0
+    rows_read: int = 0
+    rows_given: int = 0
     histogram: Histogram = field(default_factory=Histogram)
+
+    @property
+    def rows_each(self) -> float | None:
+        """Rows read for each that was given; None where nobody has looked."""
+        return self.rows_read / max(1, self.rows_given) if self.sampled else None
 
     def add(self, other: "ViewStats") -> None:
         """Count another process's requests."""
@@ -154,6 +166,9 @@ class ViewStats:
         self.statements += other.statements
         self.duplicates += other.duplicates
         self.over_budget += other.over_budget
+        self.sampled += other.sampled
+        self.rows_read += other.rows_read
+        self.rows_given += other.rows_given
         self.histogram.merge(other.histogram)
 
     def to_json(self) -> list[Any]:

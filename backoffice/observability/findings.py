@@ -10,6 +10,10 @@ from backoffice.observability.request_log import RequestLog, Statement
 REPEATS = 10
 REPEATS_MS = 20.0
 DUPLICATES = 2
+# So many times the rows that it gave, and so many in all: small tables are read whole,
+# and rightly so.
+READ_EACH = 1_000
+READ_ROWS = 10_000
 
 
 class FindingKind(StrEnum):
@@ -20,6 +24,7 @@ class FindingKind(StrEnum):
     REPEATS = "repeats"
     DUPLICATES = "duplicates"
     OVER_BUDGET = "over budget"
+    READS = "reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Finding:
 
 def findings_of(request: RequestLog) -> tuple[Finding, ...]:
     """Everything to be said of a request that has ended."""
-    found = [*_lazy(request), *_unused(request)]
+    found = [*_lazy(request), *_unused(request), *_reads(request)]
     lazy_ids = _lazy_fingerprints(request)
     for statement in request.folded():
         if statement.fingerprint not in lazy_ids:
@@ -91,6 +96,33 @@ def _unused(request: RequestLog) -> list[Finding]:
             fix=f'leave "{path.rpartition(".")[2]}" out of the view\'s loads',
         )
         for path in unused_loads(request)
+    ]
+
+
+def _reads(request: RequestLog) -> list[Finding]:
+    """A page for which the server read a thousand times what it gave."""
+    reads = request.reads
+    if reads is None or reads.rows < READ_ROWS or reads.each < READ_EACH:
+        return []
+    table, most = max(reads.tables.items(), key=lambda item: item[1].rows)
+    statements = [one for one in request.folded() if table in one.text]
+    slowest = max(statements, key=lambda one: one.ms, default=None)
+    how, fix = "through an index", "that begins with what is filtered by"
+    if most.scanned >= most.found:
+        how, fix = "one after the other", "on what is searched, filtered or sorted by"
+    return [
+        _finding(
+            request,
+            FindingKind.READS,
+            subject=table,
+            text=(
+                f"{_who(request)} had the server read {most.rows:,} rows of {table}, "
+                f"{how}, for {reads.given:,} that it gave."
+            ),
+            fix=f"an index {fix}: Explain, on the statement's page, names the columns",
+            saved_ms=(slowest.ms * (1 - 1 / reads.each)) if slowest else 0.0,
+            fingerprint=slowest.fingerprint if slowest else "",
+        )
     ]
 
 

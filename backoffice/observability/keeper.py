@@ -57,6 +57,7 @@ class Keeper:
             slow_ms=settings.slow_ms,
             slow_factor=settings.slow_factor,
             limit=settings.fingerprints,
+            sampled_reads=settings.sampled_reads,
         )
         self.slow_log = SlowLog()
         self.recorder.slow = self.slow_log.offer

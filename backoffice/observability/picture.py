@@ -6,7 +6,7 @@ the others from their files, and of those that are gone from one file for all.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from backoffice.observability.counters import (
@@ -16,6 +16,7 @@ from backoffice.observability.counters import (
     Tally,
     ViewStats,
 )
+from backoffice.observability.findings import FindingKind
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.pool import Holding, PoolStatus, Waiting
 
@@ -167,12 +168,22 @@ class Picture:
         sums = self.pool_sums.values()
         return sum(one.timeouts - one.timeouts_before for one in sums)
 
+    def top_views(self, limit: int) -> list[ViewStats]:
+        """The views that take most time, the pages of the metrics left out."""
+        found = [one for one in self.views.values() if one.view != "ops"]
+        return sorted(found, key=lambda one: -one.histogram.total)[:limit]
+
     def attention(self, limit: int = 5) -> list[FindingStats]:
         """What to mend first: by the time that it would have saved."""
-        found = sorted(
-            self.findings.values(), key=lambda one: (-one.saved_ms, -one.count)
-        )
-        return found[:limit]
+        found = map(self._of_all_requests, self.findings.values())
+        return sorted(found, key=lambda one: (-one.saved_ms, -one.count))[:limit]
+
+    def _of_all_requests(self, one: FindingStats) -> FindingStats:
+        """What is looked for in some requests only stands for all of their view."""
+        view = self.views.get((one.view, one.action))
+        if one.kind != FindingKind.READS.value or view is None or not view.sampled:
+            return one
+        return replace(one, saved_ms=one.saved_ms * view.requests / view.sampled)
 
     def total_ns(self) -> int:
         """The database's time in all statements that are kept."""

@@ -3,6 +3,7 @@
 Everything is bounded. What had to be forgotten is counted: a total never falls.
 """
 
+import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -104,11 +105,13 @@ class Recorder:
         slow_ms: float = 200,
         slow_factor: float = 5,
         limit: int = 1000,
+        sampled_reads: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.slow_ns = int(slow_ms * 1e6)
         self.slow_factor = slow_factor
         self.limit = limit
+        self.sampled_reads = sampled_reads
         self.clock = clock
         self.fingerprints = Fingerprints()
         self.slow: Callable[[Slow], None] | None = None
@@ -171,6 +174,10 @@ class Recorder:
             view.statements += log.number
             view.duplicates += log.duplicates
             view.over_budget += log.over_budget() is not None
+            if log.reads is not None:
+                view.sampled += 1
+                view.rows_read += log.reads.rows
+                view.rows_given += log.reads.given
             view.histogram.add(log.elapsed)
         return found
 
@@ -193,6 +200,17 @@ class Recorder:
             if series not in self.lazy_counts and len(self.lazy_counts) >= LABELS:
                 series = ("other", "")
             self.lazy_counts[series] = self.lazy_counts.get(series, 0) + 1
+
+    def wants_reads(self, view: str, action: str) -> bool:
+        """Whether the server is to be asked what it reads for a page that begins now.
+
+        Of the first of each kind, so that there is a number, and of some by chance.
+        """
+        if not self.sampled_reads:
+            return False
+        known = self.views.get((view, action))
+        is_first = known is None or not known.sampled
+        return is_first or random.random() < self.sampled_reads  # noqa: S311
 
     def record_answer(
         self, method: str, route: str, status: str, nanoseconds: int

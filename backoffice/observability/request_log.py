@@ -17,6 +17,7 @@ from backoffice.observability.measurement import Measurement
 
 if TYPE_CHECKING:
     from backoffice.observability.lazy_loads import LoadWatch
+    from backoffice.observability.reads_postgresql import Reads
 
 # A page of more statements is a finding already; the rest is counted, not kept.
 KEPT = 500
@@ -97,6 +98,7 @@ class RequestLog:
         "fetch",
         "loads",
         "number",
+        "reads",
         "request_id",
         "route",
         "started",
@@ -129,6 +131,8 @@ class RequestLog:
         self.duplicates = 0
         self.wait = self.execute = self.fetch = self.commit = 0
         self.loads: LoadWatch | None = None
+        # What the server has read for it, where that was looked at.
+        self.reads: Reads | None = None
         self._seen: set[tuple[str, int]] = set()
 
     def add(self, measured: Measurement) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from starlette.testclient import TestClient
 from backoffice.audit.models import AuditEntry
 from backoffice.database.session import Actor, Place, unit_of_work
 from backoffice.observability.activity import read_activity
+from backoffice.observability.counters import Minute
+from backoffice.observability.picture import Picture
+from backoffice.observability.snapshots import RETIRED, dump_json
 from tests.factories import make_course
 from tests.office import NAMES, Office, opened
 
@@ -145,6 +149,21 @@ def test_it_stands_still_unless_asked(site: Office) -> None:
     assert 'http-equiv="refresh"' not in ops.get("/admin/metrics?refresh=1").html
     refreshed = ops.get("/admin/metrics?refresh=10")
     assert '<meta http-equiv="refresh" content="10">' in refreshed.html
+
+
+def test_a_restart_is_no_rush(site: Office, tmp_path: Path) -> None:
+    """What ended processes have counted is spread over the time that they had."""
+    gone = Picture()
+    gone.since = time.time() - 3600
+    minute = int(time.time() // 60) - 1
+    gone.minutes = {minute: Minute(minute, calls=2_400)}
+    (tmp_path / RETIRED).write_text(dump_json(gone.to_json(limit=1)))
+    there = {"metrics_directory": str(tmp_path)}
+    with opened(site.engine.url, observability=there) as office:
+        seen = office.fresh("ops").get("/admin/metrics")
+    found = re.search(r"Statements ([\d.]+) per second", seen.text)
+    assert found is not None
+    assert float(found[1]) <= 10.5
 
 
 def test_it_is_there_for_machines(site: Office) -> None:
@@ -411,6 +430,59 @@ def test_a_page_over_its_budget_is_a_finding(
     seen = site.browser("ops").get("/admin/metrics/findings")
     assert "Course list is over its budget" in seen.text
     assert "1 declared" in seen.text
+
+
+def test_a_view_that_reads_too_much_is_found(site: Office) -> None:
+    """Rows read per row shown stand at the view; a thousand are a finding."""
+    site.run(
+        "INSERT INTO courses (code, title, capacity) "
+        "SELECT 'BULK-' || n, 'Course ' || n, 5 FROM generate_series(1, 11000) AS n"
+    )
+    site.run("ANALYZE courses")
+    with opened(site.engine.url, observability={"sampled_reads": 1.0}) as office:
+        office.fresh("editor").get(f"/admin/course/list?search={CANARY}")
+        ops = office.fresh("ops")
+        seen = ops.get("/admin/metrics")
+        views = ops.client.get("/admin/metrics?format=json").json()["views"]
+    site.run("DELETE FROM courses WHERE code LIKE 'BULK-%'")
+    (row,) = [
+        one for one in views if (one["view"], one["action"]) == ("course", "list")
+    ]
+    assert row["sampled"] == 1
+    assert row["rows_read_each"] >= 1_000
+    (line,) = [one for one in seen.rows if one[0] == "Courses, list" and len(one) == 7]
+    assert int(line[5].replace(",", "")) == round(row["rows_read_each"])
+    assert "Course list had the server read 1" in seen.text
+    assert "An index on what is searched, filtered or sorted by" in seen.text
+    assert CANARY not in seen.text
+
+
+def test_a_look_costs_no_budget(site: Office) -> None:
+    """A page that is looked at has as many statements as one that is not."""
+    sentences = []
+    for share in (0.0, 1.0):
+        with opened(site.engine.url, observability={"sampled_reads": share}) as office:
+            seen = office.fresh("ops").get("/admin/course/list")
+            sentences.append(re.findall(r"(\d+) statements,", seen.text))
+            keeper = office.backoffice.keeper
+            assert ("reads" in keeper.recorder.overhead) == bool(share)
+            known = keeper.picture().top_statements(limit=100)
+            assert not [one for one in known if "pg_stat_get_xact" in one.text]
+    assert sentences[0] == sentences[1]
+
+
+def test_the_statements_of_one_view(site: Office) -> None:
+    """A view's line leads to its statements alone."""
+    site.browser("editor").get("/admin/course/list")
+    ops = site.browser("ops")
+    href = next(
+        one for one in ops.get("/admin/metrics").hrefs() if "view=course" in one
+    )
+    seen = ops.get(href.partition("#")[0])
+    assert "of Courses, since" in seen.text
+    places = {row[1] for row in seen.rows if len(row) == 8} - {"View"}
+    assert places
+    assert all(one.startswith("Courses") for one in places)
 
 
 def test_every_list_keeps_its_budget(site: Office) -> None:

@@ -23,7 +23,7 @@ from backoffice.observability.ops_connection import Reading
 from backoffice.observability.pool_health import Health
 from backoffice.observability.slow_log import SlowEntry, read_slow
 
-SHOWN = 100
+SHOWN, EVERY = 100, 1_000
 # What the numbers of the page mean: anchor, number, meaning.
 MEANINGS = (
     (
@@ -56,6 +56,58 @@ MEANINGS = (
         (
             "Connections that somebody holds, that lie ready, and that are open above "
             "the pool's size. Utilization is in use of size + max overflow."
+        ),
+    ),
+    (
+        "waits-of-pool",
+        "Waiting, wait, timeouts",
+        (
+            "Requests that wait for a connection now; how long those of the last "
+            "minute waited, making a connection left out; those that got none in time."
+        ),
+    ),
+    (
+        "memory-of-process",
+        "Memory",
+        "What the process occupies, all of it: not the pool alone.",
+    ),
+    (
+        "share",
+        "Share of time",
+        "Of the time that all statements took which are counted now.",
+    ),
+    (
+        "rows",
+        "Rows each",
+        "Rows that a call returned or changed, on average.",
+    ),
+    (
+        "failed",
+        "Errors",
+        (
+            "Calls that the database refused, or that were cancelled or ran into a "
+            "limit; the slow log has each with its code."
+        ),
+    ),
+    (
+        "views",
+        "Views",
+        (
+            "The time from a request to the end of its answer, of the view's pages; "
+            "statements without commits; pages over what their view declares."
+        ),
+    ),
+    (
+        "reads",
+        "Rows read per row shown",
+        (
+            "PostgreSQL counts what a session reads, table by table. Of a sample of "
+            "pages (and the first of each kind) its counters are read before and "
+            "after: rows of sequential scans and entries of indexes, by the rows that "
+            "the page's statements returned. What parallel workers read is not among "
+            "them, so it is at least that much. From 1,000 on, and 10,000 rows, it is "
+            "a finding. The look itself is no statement of the page's: it stands "
+            "among what observing costs."
         ),
     ),
     (
@@ -100,7 +152,7 @@ def show_request(call: OpsCall) -> Reply:
     )
     # Another request's lines, from memory, would be a wrong answer.
     lines = (stored.value or ()) if stored.is_fresh else ()
-    found = [one for one in picture.findings.values() if one.request_id == request_id]
+    found = [one for one in picture.attention(EVERY) if one.request_id == request_id]
     facts = []
     if lines:
         first = lines[-1]

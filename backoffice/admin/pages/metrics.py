@@ -26,6 +26,7 @@ from backoffice.admin.panels import (
     statement_row,
     tree_rows,
     unread,
+    view_row,
 )
 from backoffice.admin.presentation import Action, Cell, Link, Message
 from backoffice.admin.presentation_metrics import (
@@ -62,7 +63,7 @@ ORDERS = {
     "new": "New since migration",
 }
 REFRESH = 10
-TOP, SLOW, ROWS = 6, 5, 6
+TOP, SLOW, ROWS, VIEWS = 6, 5, 6, 4
 LEVELS = {
     Health.HEALTHY: ("ok", "check"),
     Health.UNKNOWN: ("warn", "warn"),
@@ -134,6 +135,9 @@ def show(call: OpsCall) -> Reply:
     seconds = REFRESH if refresh == str(REFRESH) else 0
     url = ops_url(call.site)
     keep = {"top": order} if order != "total" else {}
+    view = call.request.query_params.get("view", "")
+    if view in {one.view for one in found.picture.views.values()}:
+        keep["view"] = view
     again = (
         Action("Stand still", ops_url(call.site, **keep))
         if seconds
@@ -144,7 +148,7 @@ def show(call: OpsCall) -> Reply:
     here = ops_url(call.site, **keep, **({"refresh": refresh} if seconds else {}))
     now = datetime.now().astimezone()
     coverage = found.picture.coverage(call.site.backoffice.settings.web.processes)
-    shown = Drawing(call, found, order).view(url)
+    shown = Drawing(call, found, order, keep.get("view", "")).view(url)
     drawn = frame(
         call,
         title="Metrics",
@@ -188,7 +192,8 @@ def hours(picture: Picture) -> float:
 class Drawing:
     """The parts of the page, each in words."""
 
-    def __init__(self, call: OpsCall, found: Moment, order: str) -> None:
+    def __init__(self, call: OpsCall, found: Moment, order: str, of: str) -> None:
+        self.of = of
         self.call = call
         self.site = call.site
         self.found = found
@@ -231,19 +236,18 @@ class Drawing:
             else NO_LINK,
             statements=statements,
             statements_empty=self.statements_empty(),
-            statements_sub=f"since {since(self.picture)}",
+            statements_sub=self.statements_sub(),
             statements_unread=unread("New statements", self.live.new, url)
             if self.order == "new"
             else None,
             tabs=tuple(
-                Tab(
-                    label,
-                    ops_url(self.site, **({"top": key} if key != "total" else {}))
-                    + "#statements",
-                    key == self.order,
-                )
+                Tab(label, self.ordered_url(key), key == self.order)
                 for key, label in ORDERS.items()
             ),
+            views=tuple(
+                view_row(self.site, one) for one in self.picture.top_views(VIEWS)
+            ),
+            views_sub=self.views_sub(),
             slow=tuple(slow_row(self.site, one) for one in slow[:SLOW]),
             slow_sub=self.slow_sub(),
             slow_empty=(
@@ -260,6 +264,10 @@ class Drawing:
             overhead=own_overhead(self.picture),
             json_url=ops_url(self.site, format="json"),
             reset_url=ops_url(self.site, "reset") if can_reset else "",
+            meanings_url=ops_url(self.site, "checks"),
+            every_view=Link("All views", self.ordered_url(self.order, of_all=True))
+            if self.of
+            else NO_LINK,
         )
 
     # -- the verdict
@@ -487,7 +495,7 @@ class Drawing:
         requests = sum(one.requests for one in minutes[-5:])
         span = self.span(5)
         rate = calls / span
-        views = self.picture.views.values()
+        views = [one for one in self.picture.views.values() if one.view != "ops"]
         whole = sum(one.requests for one in views)
         mean = sum(one.statements for one in views) / whole if whole else 0
         each = f", {mean:.1f} statements each" if requests else ""
@@ -534,7 +542,7 @@ class Drawing:
     def span(self, minutes: int) -> float:
         """The seconds of the last minutes, no more than there were."""
         now = time.time()
-        begun = min((one.started for one in self.picture.processes), default=now)
+        begun = self.picture.since or now
         whole = (minutes - 1) * 60 + now % 60
         return max(1.0, min(whole, now - begun))
 
@@ -630,11 +638,34 @@ class Drawing:
 
     # -- statements
 
+    def ordered_url(self, order: str, *, of_all: bool = False) -> str:
+        """The page with its statements in this order; of all views, or of this one."""
+        query = {"top": order} if order != "total" else {}
+        if self.of and not of_all:
+            query["view"] = self.of
+        return ops_url(self.site, **query) + "#statements"
+
+    def statements_sub(self) -> str:
+        """Whose they are, and since when they are counted."""
+        words = f"since {since(self.picture)}"
+        return f"of {place(self.site, self.of, '')}, {words}" if self.of else words
+
+    def views_sub(self) -> str:
+        """How it is known what the server reads."""
+        if not self.site.backoffice.ops.is_postgresql:
+            return "by time; SQLite does not count the rows that it reads"
+        looked = self.site.backoffice.settings.observability.sampled_reads * 100
+        if not looked:
+            return "by time; observability.sampled_reads is 0: nobody looks at reads"
+        return f"by time; of {looked:.3g} % of their pages the rows read are looked at"
+
     def statements(self) -> tuple[Any, ...]:
         """The leading statements, in the order that was asked for."""
         whole = self.picture.total_ns()
         if self.order != "new":
-            found = self.picture.top_statements(self.order, limit=TOP)
+            found = self.picture.top_statements(
+                self.order, limit=TOP, view=self.of or None
+            )
             return tuple(statement_row(self.site, one, whole) for one in found)
         rows = []
         for record in self.live.new.value or ():
@@ -789,6 +820,21 @@ def as_json(call: OpsCall, found: Moment) -> dict[str, Any]:
                 "errors": one.errors,
             }
             for one in picture.top_statements(limit=50)
+        ],
+        "views": [
+            {
+                "view": one.view,
+                "action": one.action,
+                "requests": one.requests,
+                "statements": one.statements,
+                "duplicates": one.duplicates,
+                "over_budget": one.over_budget,
+                "sampled": one.sampled,
+                "rows_read": one.rows_read,
+                "rows_given": one.rows_given,
+                "rows_read_each": one.rows_each,
+            }
+            for one in picture.top_views(50)
         ],
         "slow": [one.to_json() for one in live.slow.value or ()],
         "panels": {

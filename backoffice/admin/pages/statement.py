@@ -38,6 +38,7 @@ from backoffice.observability.statement_texts import StatementRecord, read_state
 
 HOURS = 24
 SAMPLES = 20
+EVERY = 1_000
 NAMES = {
     "wait": "Wait for a connection",
     "execute": "Execute",
@@ -104,7 +105,7 @@ def view_of(
     parts = [(css, NAMES[n], float(getattr(whole, n))) for css, n in PARTS]
     line, ticks, axis = day_of(points)
     findings = [
-        one for one in picture.findings.values() if one.fingerprint == whole.fingerprint
+        one for one in picture.attention(EVERY) if one.fingerprint == whole.fingerprint
     ]
     total_ns = picture.total_ns()
     return StatementView(

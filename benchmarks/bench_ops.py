@@ -18,7 +18,12 @@ from sqlalchemy import create_engine, make_url, text
 from backoffice.observability.exposition import exposition
 from backoffice.observability.keeper import Keeper, make_flush_engine
 from backoffice.observability.live import read_live
-from backoffice.observability.models import SlowStatement, StatementHour, StatementText
+from backoffice.observability.models import (
+    SlowStatement,
+    StatementHour,
+    StatementText,
+    TableSize,
+)
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
 from backoffice.observability.statement_texts import table_of
 from backoffice.settings import DatabaseSettings, ObservabilitySettings
@@ -44,7 +49,8 @@ def main() -> None:
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
     engine = create_engine(url)
     tables = [
-        table_of(model) for model in (StatementText, SlowStatement, StatementHour)
+        table_of(model)
+        for model in (StatementText, SlowStatement, StatementHour, TableSize)
     ]
     tables[0].metadata.create_all(engine, tables=tables)
     keeper = Keeper(

@@ -339,22 +339,28 @@ class TableRow:
 
     name: Link
     rows: str
+    more: str
     size: str
     indexes: str
+    growth: str
+    plot: Plot | None
     dead: str
     vacuumed: str
     analyzed: str
+    key: str
     needs: str
 
 
 @dataclass(frozen=True, slots=True)
 class TablesView:
-    """Sizes, dead rows, last vacuum and analyze of each model, and the settings."""
+    """Sizes, growth, dead rows, last vacuum and analyze of each model; settings."""
 
     rows: tuple[TableRow, ...]
     settings: tuple[tuple[str, str], ...]
     unread: Unread | None
     sub: str
+    growth_head: str = "Growth"
+    growth_unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from backoffice.admin.pages import (
     metrics,
     runs,
     statement,
+    tables,
     theme,
 )
 from backoffice.admin.pages.chosen import resolved, trouble
@@ -258,7 +259,7 @@ class Site(sqladmin.Admin):
         yield page("/metrics/reset", "reset_metrics", post=metrics.reset)
         yield page("/metrics/checks", "checks", get=evidence.show_checks)
         yield page("/metrics/findings", "findings", get=evidence.show_findings)
-        yield page("/metrics/tables", "tables", get=evidence.show_tables)
+        yield page("/metrics/tables", "tables", get=tables.show)
         yield page("/metrics/connections", "connections", get=connections.show_all)
         yield page(
             "/metrics/connection/{pid:int}",

@@ -14,13 +14,15 @@ from backoffice.database.autogenerate import make_revision
 from backoffice.database.migrations import pending
 from backoffice.errors import BackofficeError
 from backoffice.observability.health import Status, pool_checks
-from backoffice.observability.housekeeping import contradictions, server_question
+from backoffice.observability.housekeeping import (
+    connections_beside,
+    contradictions,
+    server_question,
+)
 from backoffice.settings import Settings
 
 OLDEST, NEWEST = 14, 18
 SECRET_LENGTH = 32
-# Connections that PostgreSQL keeps for its superusers, and those of an operator.
-RESERVED = 5
 
 
 def check_models(metadata: list[MetaData]) -> Iterator[CheckMessage]:
@@ -99,7 +101,7 @@ def check_database(backoffice: Backoffice) -> Iterator[CheckMessage]:
     try:
         with backoffice.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
-                yield from _server_of_postgresql(connection, backoffice.settings)
+                yield from _server_of_postgresql(connection)
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         yield CheckMessage(
@@ -131,6 +133,7 @@ def _health(backoffice: Backoffice) -> Iterator[CheckMessage]:
         backoffice.settings.database,
         server=server,
         processes=backoffice.settings.web.processes,
+        beside=connections_beside(backoffice.settings),
     ):
         yield CheckMessage(Level.WARNING, one.text, one.fix, "database.W006")
 
@@ -167,13 +170,10 @@ def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
             )
 
 
-def _server_of_postgresql(
-    connection: Connection, settings: Settings
-) -> Iterator[CheckMessage]:
+def _server_of_postgresql(connection: Connection) -> Iterator[CheckMessage]:
     row = connection.execute(
         text(
             "SELECT current_setting('server_version_num')::int / 10000 AS version,"
-            " current_setting('max_connections')::int AS connections,"
             " current_setting('server_encoding') AS encoding,"
             " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super"
         )
@@ -198,17 +198,6 @@ def _server_of_postgresql(
             "The site's role is a superuser of the database.",
             "Give it a role that owns its database, with pg_monitor.",
             "database.W004",
-        )
-    database = settings.database
-    each = database.pool_size + database.max_overflow + settings.listing.exports_at_once
-    most = each * settings.web.processes
-    if most > row.connections - RESERVED:
-        yield CheckMessage(
-            Level.WARNING,
-            f"{settings.web.processes} processes may open {most} connections; the "
-            f"server takes {row.connections}.",
-            "Lower database.pool_size, max_overflow or web.processes.",
-            "database.W005",
         )
 
 

@@ -5,11 +5,41 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from backoffice.observability.ops_connection import Question
-from backoffice.settings import DatabaseSettings
+from backoffice.observability.ops_connection import CONNECTIONS, Question
+from backoffice.settings import DatabaseSettings, Settings
+
+# Reading a sequence waits for whoever changes it: what is held is not asked.
+# How much of its numbers each key has used that a sequence gives: of those that the
+# column's type has, where the sequence has more. One that begins anew ends nowhere.
+_KEYS = """
+SELECT o.relation, a.attname AS key, a.atttypid::regtype::text AS key_type,
+       CASE WHEN has_sequence_privilege(s.seqrelid, 'USAGE, SELECT')
+             AND NOT EXISTS (SELECT FROM pg_locks AS l
+                              WHERE l.relation = s.seqrelid AND l.granted
+                                AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock',
+                                               'ExclusiveLock', 'AccessExclusiveLock'))
+            THEN pg_sequence_last_value(s.seqrelid)::float8
+                 / least(s.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767
+                                                   WHEN 'int4'::regtype THEN 2147483647
+                                                   ELSE s.seqmax END)
+       END AS key_used
+  FROM pg_sequence AS s
+  JOIN (SELECT objid AS sequence, refobjid AS relation, refobjsubid AS number
+          FROM pg_depend
+         WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+           AND refobjsubid > 0 AND deptype IN ('a', 'i')
+         UNION
+        SELECT d.refobjid, f.adrelid, f.adnum
+          FROM pg_depend AS d
+          JOIN pg_attrdef AS f ON f.oid = d.objid
+         WHERE d.classid = 'pg_attrdef'::regclass
+           AND d.refclassid = 'pg_class'::regclass) AS o ON o.sequence = s.seqrelid
+  JOIN pg_attribute AS a ON a.attrelid = o.relation AND a.attnum = o.number
+ WHERE s.seqincrement > 0 AND NOT s.seqcycle
+"""
 
 # The size of a table that somebody holds exclusively is not waited for.
-POSTGRESQL_TABLES = """
+POSTGRESQL_TABLES = f"""
 SELECT n.nspname AS schema, c.relname AS name, c.reltuples::bigint AS estimate,
        s.n_live_tup AS live, s.n_dead_tup AS dead,
        s.n_mod_since_analyze AS changed, s.seq_scan AS scans,
@@ -17,7 +47,8 @@ SELECT n.nspname AS schema, c.relname AS name, c.reltuples::bigint AS estimate,
        greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed,
        greatest(s.last_analyze, s.last_autoanalyze) AS analyzed,
        CASE WHEN k.relation IS NULL THEN pg_table_size(c.oid) END AS data_size,
-       CASE WHEN k.relation IS NULL THEN pg_indexes_size(c.oid) END AS index_size
+       CASE WHEN k.relation IS NULL THEN pg_indexes_size(c.oid) END AS index_size,
+       q.key, q.key_type, q.key_used
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_stat_user_tables AS s ON s.relid = c.oid
@@ -26,6 +57,9 @@ SELECT n.nspname AS schema, c.relname AS name, c.reltuples::bigint AS estimate,
                 AND database = (SELECT oid FROM pg_database
                                  WHERE datname = current_database())) AS k
          ON k.relation = c.oid
+  LEFT JOIN (SELECT DISTINCT ON (relation) relation, key, key_type, key_used
+               FROM ({_KEYS}) AS u WHERE key_used IS NOT NULL
+              ORDER BY relation, key_used DESC) AS q ON q.relation = c.oid
  WHERE c.relkind IN ('r', 'p', 'm')
 """
 
@@ -52,6 +86,8 @@ SELECT current_setting('server_version') AS version,
  WHERE d.datname = current_database()
 """
 
+# From here a key has to be made larger before it runs out.
+KEY_USED = 0.9
 DEAD_SHARE = 0.2
 DEAD_ROWS = 10_000
 CHANGED_SHARE = 0.1
@@ -62,7 +98,11 @@ HIT_SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """One table: bytes and rows; None is "not known", as while it is locked."""
+    """One table: bytes and rows; None is "not known", as while it is locked.
+
+    `key_used` is how much of its numbers the fullest key has used, 0 to 1, of those
+    that a sequence gives.
+    """
 
     schema: str
     name: str
@@ -76,6 +116,19 @@ class TableFacts:
     scans: int
     scanned: int
     lookups: int | None
+    key: str | None = None
+    key_type: str | None = None
+    key_used: float | None = None
+
+    @property
+    def path(self) -> str:
+        """Its schema and name."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def is_running_out(self) -> bool:
+        """Whether its key will soon have no more numbers."""
+        return self.key_used is not None and self.key_used >= KEY_USED
 
     @property
     def size(self) -> int | None:
@@ -93,6 +146,9 @@ class TableFacts:
     @property
     def needs(self) -> str:
         """What it needs, in words; empty when nothing."""
+        if self.is_running_out:
+            used = f"{(self.key_used or 0) * 100:.0f} %"
+            return f"{self.key} needs a larger type: {used} of {self.key_type} is used"
         if self.dead >= DEAD_ROWS and self.dead_share > DEAD_SHARE:
             return f"VACUUM: {self.dead_share * 100:.0f} % of its rows are dead"
         if self.rows is not None and self.rows >= MANY_ROWS:
@@ -183,8 +239,12 @@ def contradictions(
     server: ServerFacts | None = None,
     processes: int = 1,
     threads: float | None = None,
+    beside: int = 0,
 ) -> tuple[Contradiction, ...]:
-    """The settings that are at odds; `threads` is how many may ask at once."""
+    """The settings that are at odds; `threads` is how many may ask at once.
+
+    `beside` is how many connections each process may open beside its pool.
+    """
     found = []
     most = database.pool_size + database.max_overflow
     if threads is not None and database.pool == "queue" and threads > most:
@@ -201,6 +261,20 @@ def contradictions(
                 "Set database.statement_timeout to a few seconds.",
             )
         )
+    if not database.lock_timeout:
+        found.append(
+            Contradiction(
+                "Who waits for a lock is told so only when the statement's time is up.",
+                "Set database.lock_timeout to a few seconds.",
+            )
+        )
+    if not database.idle_in_transaction_timeout:
+        found.append(
+            Contradiction(
+                "A transaction that stands idle keeps its locks without end.",
+                "Set database.idle_in_transaction_timeout to some seconds.",
+            )
+        )
     if (
         database.statement_timeout
         and database.lock_timeout
@@ -214,8 +288,17 @@ def contradictions(
             )
         )
     if server is not None:
-        found.extend(_server_contradictions(server, most, processes))
+        found.extend(_server_contradictions(server, most + beside, processes))
     return tuple(found)
+
+
+def connections_beside(settings: Settings) -> int:
+    """The connections that a process may open beside its pool.
+
+    Those of exports, the two that these pages ask over, and the one that the slow log
+    is written with.
+    """
+    return settings.listing.exports_at_once + CONNECTIONS + 1
 
 
 def _server_contradictions(
@@ -259,6 +342,9 @@ def _tables(rows: Sequence[Mapping[str, Any]]) -> tuple[TableFacts, ...]:
             scans=row["scans"],
             scanned=row["scanned"],
             lookups=row["lookups"],
+            key=row["key"],
+            key_type=row["key_type"],
+            key_used=row["key_used"],
         )
         for row in rows
     ]

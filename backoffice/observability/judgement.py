@@ -99,6 +99,12 @@ RULES = (
         "Vacuum and analyze",
         "20 % dead rows, or 10 % changed since the planner looked, is a warning",
     ),
+    Rule(
+        "keys",
+        "Keys",
+        "of the numbers that a key's type has: 90 % used is a warning, for then there "
+        "is time to make it larger",
+    ),
     Rule("settings", "Settings", "two that contradict each other are a warning"),
     Rule(
         "processes", "Processes", "all server processes report; one less is a warning"
@@ -156,7 +162,7 @@ class Judge:
             *self._of_sessions(live.activity),
             *self._of_server(live.server),
             self._errors(picture),
-            self._tables(live.tables),
+            *self._of_tables(live.tables),
             self._settings(contradictions, live.server),
             self._processes(picture, processes),
         ]:
@@ -291,16 +297,24 @@ class Judge:
         health = Health.WARNING if is_bad else Health.HEALTHY
         return self._said("errors", health, text, share)
 
-    def _tables(self, tables: Reading[tuple[TableFacts, ...]]) -> Verdict:
+    def _of_tables(self, tables: Reading[tuple[TableFacts, ...]]) -> list[Verdict]:
         if not tables.is_fresh or tables.value is None:
-            return self._unknown("tables", tables.text or f"{tables.state}")
-        needy = [table for table in tables.value if table.needs]
-        if not needy:
-            return self._said("tables", Health.HEALTHY, "none needs anything", 0)
-        text = f"{needy[0].name}: {needy[0].needs}"
-        if len(needy) > 1:
-            text += f", and {len(needy) - 1} more"
-        return self._said("tables", Health.WARNING, text, len(needy))
+            why = tables.text or f"{tables.state}"
+            return [self._unknown(rule, why) for rule in ("tables", "keys")]
+        ends = [one for one in tables.value if one.is_running_out]
+        needy = [one for one in tables.value if one.needs and one not in ends]
+        found = []
+        for rule, some, calm in (
+            ("tables", needy, "none needs anything"),
+            ("keys", ends, "none is running out"),
+        ):
+            health, text = Health.HEALTHY, calm
+            if some:
+                health, text = Health.WARNING, f"{some[0].name}: {some[0].needs}"
+            if len(some) > 1:
+                text += f", and {len(some) - 1} more"
+            found.append(self._said(rule, health, text, len(some)))
+        return found
 
     def _settings(self, found: Sequence[str], server: Reading[ServerFacts]) -> Verdict:
         if found:

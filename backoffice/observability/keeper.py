@@ -14,12 +14,13 @@ from sqlalchemy import URL, Engine, NullPool
 from sqlalchemy.exc import SQLAlchemyError
 
 from backoffice.database.engine import make_engine
+from backoffice.observability.growth import Sizes, read_before, write_sizes
 from backoffice.observability.history import HourWriter
 from backoffice.observability.lazy_loads import watch_loads
 from backoffice.observability.picture import Picture
 from backoffice.observability.pool import PoolStatus
 from backoffice.observability.pool_health import PoolHealth, Verdict
-from backoffice.observability.pruning import prune, thin
+from backoffice.observability.pruning import prune, thin, thin_sizes
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.slow_log import SlowLog, write_slow
 from backoffice.observability.snapshots import SnapshotWriter, retire_dead
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 DIRECTORY = Path("var") / "metrics"
 PRUNE_EVERY = 3600.0
+# Often enough that no hour is left out; who comes second finds it written.
+MEASURE_EVERY = 1200.0
 FLUSH_LIMIT = 60.0
 FAREWELL = 2.0
 
@@ -72,6 +75,8 @@ class Keeper:
         self.flush_engine = flush_engine
         self.flush_error = ""
         self.flushed_at: float | None = None
+        # What the tables occupied a week ago, or as long ago as is known.
+        self.sizes_before: Sizes | None = None
         self._texts = TextWriter(revision=revision)
         self._hours = HourWriter(self.recorder)
         self._health: dict[str, PoolHealth] = {}
@@ -166,12 +171,30 @@ class Keeper:
             return 0
         started = time.thread_time_ns()
         try:
-            return prune(engine, keep_days=self.settings.keep_days) + thin(engine)
+            gone = prune(engine, keep_days=self.settings.keep_days)
+            return gone + thin(engine) + thin_sizes(engine)
         except SQLAlchemyError as error:
             logger.warning("Old statements are kept: %s", type(error).__name__)
             return 0
         finally:
             self.recorder.add_overhead("prune", time.thread_time_ns() - started)
+
+    def measure(self) -> int:
+        """Write what the tables occupy, and remember what they did before."""
+        engine = self.flush_engine
+        if engine is None:
+            return 0
+        started, now = time.thread_time_ns(), time.time()
+        try:
+            written = write_sizes(engine, now=now)
+            with engine.connect() as connection:
+                self.sizes_before = read_before(connection, now=now)
+        except SQLAlchemyError as error:
+            logger.debug("The sizes are not written: %s", type(error).__name__)
+            return 0
+        finally:
+            self.recorder.add_overhead("sizes", time.thread_time_ns() - started)
+        return written
 
     def _judge(self) -> None:
         for status in self.pools():
@@ -184,10 +207,12 @@ class Keeper:
             (self.report, self.settings.snapshot_seconds),
             (self.flush, self.settings.flush_seconds),
             (self.prune, PRUNE_EVERY),
+            (self.measure, MEASURE_EVERY),
         )
         begun = time.monotonic()
-        # The first prune not at the start, where everything else happens.
-        due = [begun, begun + self.settings.flush_seconds, begun + 60]
+        # The first prune not at the start, where everything else happens. A command is
+        # over before it has anything to measure.
+        due = [begun, begun + self.settings.flush_seconds, begun + 60, begun + 20]
         while not self._stop.wait(max(0.01, min(due) - time.monotonic())):
             for index, (work, every) in enumerate(turns):
                 if time.monotonic() >= due[index]:

@@ -137,3 +137,20 @@ class StatementHour(Base):
         # One statement's page: its hours, without reading everybody's.
         Index(None, "fingerprint", "at"),
     )
+
+
+class TableSize(Base):
+    """What a table occupied in one hour: bytes, and the planner's number of rows.
+
+    `name` is schema and name; empty for the whole database.
+    """
+
+    __tablename__ = f"{OWN_PREFIX}table_sizes"
+
+    # In this order: the tables of one moment are read together, and the oldest moment
+    # is looked for and pruned by its time.
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+    name: Mapped[str] = mapped_column(String(130), primary_key=True)
+    row_count: Mapped[int | None] = mapped_column(BigInteger)
+    data_size: Mapped[int] = mapped_column(BigInteger)
+    index_size: Mapped[int] = mapped_column(BigInteger)

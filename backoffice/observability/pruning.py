@@ -10,6 +10,7 @@ from backoffice.observability.models import (
     SlowStatement,
     StatementHour,
     StatementText,
+    TableSize,
 )
 from backoffice.observability.statement_texts import aware, table_of
 
@@ -17,6 +18,7 @@ KEPT_AN_HOUR = 15
 DELETED_AT_ONCE = 5_000
 THINNED_AFTER = timedelta(days=1)
 HOURS_AT_ONCE = timedelta(hours=6)
+SIZES_BY_HOUR = timedelta(days=2)
 
 
 def prune(engine: Engine, *, keep_days: int, now: float | None = None) -> int:
@@ -25,12 +27,32 @@ def prune(engine: Engine, *, keep_days: int, now: float | None = None) -> int:
     slow, known = table_of(SlowStatement), table_of(StatementText)
     gone = _delete_some(engine, slow, slow.c.id, slow.c.at < before)
     gone += _prune_hours(engine, before)
+    gone += _prune_sizes(engine, before)
     unused = ~exists().where(slow.c.fingerprint == known.c.fingerprint)
     hours = table_of(StatementHour)
     unread = ~exists().where(hours.c.fingerprint == known.c.fingerprint)
     old = known.c.last_seen < before
     gone += _delete_some(engine, known, known.c.fingerprint, old & unused & unread)
     return gone
+
+
+def thin_sizes(engine: Engine, *, now: float | None = None) -> int:
+    """Keep of the sizes of more than two days ago the first of each day."""
+    sizes = table_of(TableSize)
+    old = sizes.c.at < _moment(now) - SIZES_BY_HOUR
+    with engine.begin() as connection:
+        moments = [
+            aware(at)
+            for at in connection.scalars(
+                select(sizes.c.at).distinct().where(old).order_by(sizes.c.at)
+            )
+        ]
+        first: dict[Any, datetime] = {}
+        for at in moments:
+            first.setdefault(at.astimezone(UTC).date(), at)
+        surplus = [at for at in moments if at not in first.values()]
+        gone = delete(sizes).where(sizes.c.at.in_(surplus))
+        return connection.execute(gone).rowcount if surplus else 0
 
 
 def thin(engine: Engine, *, now: float | None = None, days: int = 1) -> int:
@@ -97,6 +119,13 @@ def _prune_hours(engine: Engine, before: datetime) -> int:
                 return gone
             until = min(aware(oldest) + HOURS_AT_ONCE, before)
             gone += connection.execute(delete(table).where(table.c.at < until)).rowcount
+
+
+def _prune_sizes(engine: Engine, before: datetime) -> int:
+    """Forget the sizes before a moment: there are few of them."""
+    table = table_of(TableSize)
+    with engine.begin() as connection:
+        return connection.execute(delete(table).where(table.c.at < before)).rowcount
 
 
 def _moment(now: float | None) -> datetime:

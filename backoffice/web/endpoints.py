@@ -33,6 +33,7 @@ from backoffice.observability.health import (
 )
 from backoffice.observability.housekeeping import (
     ServerFacts,
+    connections_beside,
     contradictions,
     server_question,
 )
@@ -167,6 +168,7 @@ class Probes:
             server=self.server(),
             processes=max(1, len(picture.processes)),
             threads=self.site.limiter.total_tokens if self.site else None,
+            beside=connections_beside(settings),
         )
         words = " ".join(one.text for one in found)
         expected = settings.web.processes

@@ -485,6 +485,44 @@ def test_the_statements_of_one_view(site: Office) -> None:
     assert all(one.startswith("Courses") for one in places)
 
 
+def test_how_tables_grow_is_told(site: Office) -> None:
+    """Since a week ago, per model and in all; the page's statements stay as few."""
+    keeper, ops = site.backoffice.keeper, site.browser("ops")
+    site.run("DELETE FROM backoffice_table_sizes")
+    keeper.measure()
+    site.run(
+        "INSERT INTO backoffice_table_sizes "
+        "SELECT at - interval '6 days', name, row_count, data_size / 2, index_size / 2 "
+        "FROM backoffice_table_sizes"
+    )
+    keeper.measure()
+    seen = ops.get("/admin/metrics")
+    data = ops.client.get("/admin/metrics?format=json").json()
+    tables = ops.get("/admin/metrics/tables")
+    sizes = {one["name"]: one for one in data["tables"]}
+    largest = sizes["public.report_cards"]
+    whole = largest["data_size"] + largest["index_size"]
+    assert whole == site.value("SELECT pg_total_relation_size('report_cards')")
+    assert largest["growth"] == pytest.approx(whole / 2, abs=1)
+    assert re.search(r"Database [\d.]+ MB, \+[\d.]+ MB in 6 days", seen.text)
+    assert re.search(r"Grows most \w+, \+[\d.]+ [kM]B in 6 days", seen.text)
+    assert "In 6 days" in tables.text
+    assert 'aria-label="report_cards over 14 days, from' in tables.html
+
+
+def test_a_key_that_runs_out_is_a_warning(site: Office) -> None:
+    """Named with its model, its column and what to do."""
+    site.run("SELECT setval('courses_id_seq', 2000000000)")
+    ops = site.browser("ops")
+    seen, tables = ops.get("/admin/metrics"), ops.get("/admin/metrics/tables")
+    site.run("SELECT setval('courses_id_seq', (SELECT max(id) FROM courses))")
+    words = "id needs a larger type: 93 % of integer is used"
+    rules = ops.get("/admin/metrics/checks")
+    assert "Keys running out 1 table" in seen.text
+    assert f"courses: {words}" in rules.text or f"courses: {words}" in seen.text
+    assert words in tables.text
+
+
 def test_every_list_keeps_its_budget(site: Office) -> None:
     """No list costs more statements than its view declares."""
     site.backoffice.keeper.snapshots.reset("nobody")

@@ -6,13 +6,21 @@ from sqlalchemy import URL, Engine, QueuePool, create_engine, text
 
 from backoffice.database.session import Actor, Place, make_sessions, unit_of_work
 from backoffice.observability.keeper import Keeper, make_flush_engine
-from backoffice.observability.models import SlowStatement, StatementHour, StatementText
+from backoffice.observability.models import (
+    SlowStatement,
+    StatementHour,
+    StatementText,
+    TableSize,
+)
 from backoffice.observability.pool import observed_pool
 from backoffice.observability.slow_log import read_slow
 from backoffice.observability.statement_texts import table_of
 from backoffice.settings import DatabaseSettings, ObservabilitySettings
 
-TABLES = [table_of(model) for model in (StatementText, SlowStatement, StatementHour)]
+TABLES = [
+    table_of(model)
+    for model in (StatementText, SlowStatement, StatementHour, TableSize)
+]
 
 
 @pytest.fixture

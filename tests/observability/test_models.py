@@ -11,10 +11,14 @@ from backoffice.observability.models import (
     SlowStatement,
     StatementHour,
     StatementText,
+    TableSize,
 )
 from backoffice.observability.statement_texts import table_of
 
-OWN = [table_of(model) for model in (StatementText, SlowStatement, StatementHour)]
+OWN = [
+    table_of(model)
+    for model in (StatementText, SlowStatement, StatementHour, TableSize)
+]
 PROJECT = ProjectMigrations(directory=None, metadata=[Base.metadata])
 
 

@@ -26,11 +26,7 @@ from backoffice.observability.activity import (
     read_blockers,
     with_holders,
 )
-from backoffice.observability.housekeeping import (
-    contradictions,
-    server_question,
-    tables_question,
-)
+from backoffice.observability.housekeeping import server_question, tables_question
 from backoffice.observability.ops_connection import (
     OpsReader,
     Question,
@@ -325,63 +321,6 @@ def test_a_blocker_that_is_no_session_is_shown() -> None:
     blank: dict[str, Any] = dict.fromkeys(Backend.__dataclass_fields__)
     waiting = Backend(**{**blank, "pid": 7, "blocked_by": (0,)})
     assert lock_tree([waiting])[0] == LockNode(0, 0, None, 1)
-
-
-def test_tables_are_as_the_catalogue_says(reader: OpsReader) -> None:
-    """Size, rows and the last analyze of a table are what the catalogue has."""
-    with reader.engine.connect() as connection:
-        connection.execute(
-            text("CREATE TABLE t AS SELECT n FROM generate_series(1, 5000) AS n")
-        )
-        connection.execute(text("ANALYZE t"))
-        size = connection.scalar(text("SELECT pg_total_relation_size('t')"))
-    (table,) = [one for one in now(reader, tables_question()) if one.name == "t"]
-    assert (table.rows, table.size) == (5000, size)
-    assert table.analyzed is not None
-    assert table.vacuumed is None
-
-
-def test_a_locked_table_has_no_size_and_costs_no_other(reader: OpsReader) -> None:
-    """While one table is held exclusively its size is unknown; the rest is read."""
-    own = create_engine(reader.engine.url)
-    with reader.engine.connect() as connection:
-        connection.execute(text("CREATE TABLE held (a int)"))
-        connection.execute(text("CREATE TABLE free (a int)"))
-    with own.begin() as connection:
-        connection.execute(text("LOCK TABLE held"))
-        tables = now(reader, tables_question())
-    own.dispose()
-    sizes = {table.name: table.size for table in tables}
-    assert sizes["held"] is None
-    assert sizes["free"] is not None
-
-
-def test_the_server_tells_its_settings(reader: OpsReader) -> None:
-    """Connections, their limit and the settings are read in one statement."""
-    server = now(reader, server_question())
-    assert server.usable_connections > 0
-    assert server.connections >= 1
-    assert ("pg_settings_max_connections", ()) in server.exported("x")
-
-
-def test_contradictions_are_named(reader: OpsReader) -> None:
-    """More threads than connections, and more connections than the server gives."""
-    server = now(reader, server_question())
-    settings = DatabaseSettings(
-        pool_size=500, max_overflow=500, statement_timeout=3, lock_timeout=3
-    )
-    found = " ".join(
-        one.text
-        for one in contradictions(settings, server=server, processes=2, threads=1001)
-    )
-    assert "1001 threads share the 1000 connections" in found
-    assert "may want 2000 connections" in found
-    assert "before its wait for a lock" in found
-
-
-def test_settings_that_agree_are_silent() -> None:
-    """The defaults contradict nothing."""
-    assert contradictions(DatabaseSettings(), threads=10) == ()
 
 
 def test_sqlite_says_that_it_has_no_sessions(tmp_path: Path) -> None:

@@ -243,9 +243,10 @@ def test_old_rows_are_forgotten(database: Engine) -> None:
 
 def database_has_hours(engine: Engine) -> None:
     """Pruning looks at the history as well."""
-    from backoffice.observability.models import StatementHour
+    from backoffice.observability.models import StatementHour, TableSize
 
     table_of(StatementHour).create(engine)
+    table_of(TableSize).create(engine)
 
 
 def test_old_rows_are_thinned(database: Engine) -> None:

@@ -1,8 +1,8 @@
-"""What the metrics rest on: one request, all findings, all checks, all tables."""
+"""What the metrics rest on: one request, all findings, all checks."""
 
 from sqlalchemy import Connection
 
-from backoffice.admin.call import Page, Reply, address
+from backoffice.admin.call import Page, Reply
 from backoffice.admin.frame import frame
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.metrics import LEVELS, hours, read_moment
@@ -13,11 +13,8 @@ from backoffice.admin.presentation_metrics import (
     ChecksView,
     FindingsView,
     RequestView,
-    TableRow,
-    TablesView,
 )
-from backoffice.admin.words import number, plural, size
-from backoffice.observability.housekeeping import TableFacts
+from backoffice.admin.words import plural
 from backoffice.observability.judgement import RULES
 from backoffice.observability.ops_connection import Reading
 from backoffice.observability.pool_health import Health
@@ -181,7 +178,7 @@ def show_request(call: OpsCall) -> Reply:
         if not stored.is_fresh
         else None,
     )
-    drawn = frame(call, title=f"Request {request_id}", crumbs=_crumbs(call))
+    drawn = frame(call, title=f"Request {request_id}", crumbs=crumbs_of(call))
     return Page("request", view, drawn)
 
 
@@ -196,7 +193,7 @@ def show_findings(call: OpsCall) -> Reply:
     drawn = frame(
         call,
         title="Findings",
-        crumbs=_crumbs(call),
+        crumbs=crumbs_of(call),
         sub="by database time that can be saved",
     )
     return Page("findings", FindingsView(rows, empty), drawn)
@@ -224,42 +221,8 @@ def show_checks(call: OpsCall) -> Reply:
                 since=at(verdict.since).text if verdict.since else "",
             )
         )
-    drawn = frame(call, title="What is checked and how", crumbs=_crumbs(call))
+    drawn = frame(call, title="What is checked and how", crumbs=crumbs_of(call))
     return Page("checks", ChecksView(tuple(rows), MEANINGS), drawn)
-
-
-def show_tables(call: OpsCall) -> Reply:
-    """Sizes, dead rows, last vacuum and analyze per model; settings at odds."""
-    site = call.site
-    now = read_moment(call)
-    reading, found = now.live.tables, now.contradictions
-    tables = reading.value or ()
-    view = TablesView(
-        rows=tuple(_table(call, one) for one in tables),
-        settings=tuple((one.text, one.fix) for one in found),
-        unread=unread("Tables", reading, ops_url(site, "tables")),
-        sub="the planner's number of rows; sizes with what is stored aside",
-    )
-    whole = sum(table.size or 0 for table in tables)
-    sub = f"{plural(len(tables), 'table')}, {size(whole)}" if tables else ""
-    drawn = frame(call, title="Tables and settings", crumbs=_crumbs(call), sub=sub)
-    return Page("tables", view, drawn)
-
-
-def _table(call: OpsCall, one: TableFacts) -> TableRow:
-    view = call.site.view_of_table(one.name)
-    url = address(call.site.base_url, view.identity, "list") if view else ""
-    label = f"{view.name_plural} ({one.name})" if view else one.name
-    return TableRow(
-        name=Link(label, url),
-        rows="unknown" if one.rows is None else f"about {number(one.rows)}",
-        size="locked" if one.data_size is None else size(one.data_size),
-        indexes="locked" if one.index_size is None else size(one.index_size),
-        dead=number(one.dead),
-        vacuumed=at(one.vacuumed.timestamp()).text if one.vacuumed else "never",
-        analyzed=at(one.analyzed.timestamp()).text if one.analyzed else "never",
-        needs=one.needs,
-    )
 
 
 def _row(name: str, words: str, limits: str, state: str, tone: str) -> CheckRow:
@@ -270,5 +233,6 @@ def _anchor(name: str) -> str:
     return name.replace(" ", "-")
 
 
-def _crumbs(call: OpsCall) -> list[Link]:
+def crumbs_of(call: OpsCall) -> list[Link]:
+    """The way back to the metrics."""
     return [Link("Operations", ""), Link("Metrics", ops_url(call.site))]

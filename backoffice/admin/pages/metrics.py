@@ -7,11 +7,12 @@ from typing import Any
 
 from backoffice.admin.call import Data, Page, Redirect, Reply, address
 from backoffice.admin.frame import frame
+from backoffice.admin.house import house, house_unread
+from backoffice.admin.metrics_data import metrics_data
 from backoffice.admin.ops_answer import OpsCall, known_to_answer
 from backoffice.admin.panels import (
     LONG_RUNNING,
     at,
-    brief,
     finding_row,
     fullest,
     holding_row,
@@ -28,7 +29,7 @@ from backoffice.admin.panels import (
     unread,
     view_row,
 )
-from backoffice.admin.presentation import Action, Cell, Link, Message
+from backoffice.admin.presentation import Action, Link, Message
 from backoffice.admin.presentation_metrics import (
     NO_LINK,
     LivePanel,
@@ -37,20 +38,23 @@ from backoffice.admin.presentation_metrics import (
     PoolRow,
     Tab,
     Tile,
-    Unread,
     VerdictView,
 )
 from backoffice.admin.svg import plot
-from backoffice.admin.words import duration, number, plural, series, share, size
+from backoffice.admin.words import duration, number, plural, series, share
 from backoffice.audit.recorder import add_entry
 from backoffice.errors import NotPermitted
 from backoffice.observability.activity import LockNode, lock_tree, with_holders
 from backoffice.observability.counters import Minute, StatementStats
 from backoffice.observability.histogram import Histogram
-from backoffice.observability.housekeeping import Contradiction, contradictions
+from backoffice.observability.housekeeping import (
+    Contradiction,
+    connections_beside,
+    contradictions,
+)
 from backoffice.observability.judgement import RULES, Judgement
 from backoffice.observability.live import LivePanels, read_live
-from backoffice.observability.ops_connection import STATEMENT_LIMIT, Reading, State
+from backoffice.observability.ops_connection import Reading
 from backoffice.observability.picture import Picture
 from backoffice.observability.pool import HIGHEST_HEALTHY
 from backoffice.observability.pool_health import Health
@@ -102,6 +106,7 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
         server=live.server.value,
         processes=max(1, len(picture.processes)),
         threads=site.limiter.total_tokens,
+        beside=connections_beside(backoffice.settings),
     )
     judgement = site.judge.judge(
         picture,
@@ -130,7 +135,7 @@ def show(call: OpsCall) -> Reply:
         revision = call.site.backoffice.keeper.revision
     found = read_moment(call, revision=revision)
     if call.request.query_params.get("format") == "json":
-        return Data(as_json(call, found))
+        return Data(metrics_data(call.site, found))
     refresh = call.request.query_params.get("refresh", "")
     seconds = REFRESH if refresh == str(REFRESH) else 0
     url = ops_url(call.site)
@@ -257,9 +262,14 @@ class Drawing:
             ),
             slow_link=Link("All", address(self.site.base_url, "slow-log", "list")),
             slow_unread=unread("The slow log", self.live.slow, url),
-            house=self.house(),
+            house=house(
+                self.site,
+                self.live,
+                self.found.contradictions,
+                self.site.backoffice.keeper.sizes_before,
+            ),
             house_link=Link("By model", ops_url(self.site, "tables")),
-            house_unread=self.house_unread(url),
+            house_unread=house_unread(self.live, url),
             note=self.call.note,
             overhead=own_overhead(self.picture),
             json_url=ops_url(self.site, format="json"),
@@ -692,156 +702,6 @@ class Drawing:
         return (
             f"{settings.slow_ms:g} ms, or {settings.slow_factor:g} times its own usual"
         )
-
-    # -- housekeeping
-
-    def house(self) -> tuple[tuple[str, Cell], ...]:
-        """A few facts; what is wrong among them leads on."""
-        facts: list[tuple[str, Cell]] = []
-        server, tables = self.live.server, self.live.tables
-        url = ops_url(self.site, "tables")
-        if server.is_fresh and server.value is not None:
-            one = server.value
-            facts.append(
-                ("Database", Cell(f"{size(one.size)}, PostgreSQL {one.version}"))
-            )
-            used = f"{one.connections} of {one.usable_connections}"
-            facts.append(("Connections", Cell(used)))
-            hit = one.hit_share
-            text = "too little was read to tell" if hit is None else share(hit, 1)
-            facts.append(("Found in memory", Cell(text, "text" if hit else "muted")))
-        if tables.is_fresh and tables.value is not None:
-            needy = [table for table in tables.value if table.needs]
-            largest = tables.value[:1]
-            if largest and largest[0].size is not None:
-                words = f"{largest[0].name}, {size(largest[0].size)}"
-                facts.append(("Largest table", Cell(words)))
-            dead = max(tables.value, key=lambda table: table.dead, default=None)
-            if dead is not None and dead.dead:
-                words = f"{dead.name} {share(dead.dead_share, 1)}"
-                if dead.vacuumed is not None:
-                    words += f", vacuumed {at(dead.vacuumed.timestamp()).text}"
-                facts.append(("Dead rows", Cell(words)))
-            text = plural(len(needy), "table") if needy else "none"
-            cell = Cell(text, "link", url) if needy else Cell(text, "muted")
-            facts.append(("Vacuum or analyze due", cell))
-        found = self.found.contradictions
-        cell = Cell(found[0].text, "link", url) if found else Cell("none", "muted")
-        facts.append(("Settings at odds", cell))
-        return tuple(facts)
-
-    def house_unread(self, url: str) -> tuple[Unread, ...]:
-        """What of it could not be read."""
-        limit = f" Its limit is {duration(STATEMENT_LIMIT)}."
-        found = (
-            unread("Server and settings", self.live.server, url),
-            unread("Table sizes, dead rows", self.live.tables, url),
-        )
-        return tuple(
-            Unread(one.what, one.why, one.last + limit, one.retry_url)
-            if one.why.startswith(State.TIMED_OUT)
-            else one
-            for one in found
-            if one is not None
-        )
-
-
-def as_json(call: OpsCall, found: Moment) -> dict[str, Any]:
-    """The page for machines: the numbers behind the words."""
-    picture, live = found.picture, found.live
-    states = {name: getattr(live, name) for name in live.__slots__}
-    whole = picture.total_ns()
-    return {
-        "status": found.judgement.health.word,
-        "time": datetime.now().astimezone().isoformat(),
-        "coverage": picture.coverage(call.site.backoffice.settings.web.processes),
-        "counted_since": picture.counted_since,
-        "counted": {
-            "statements": picture.counted.calls,
-            "requests": sum(one.requests for one in picture.views.values()),
-            "pool_timeouts": picture.pool_timeouts(),
-        },
-        "verdicts": [
-            {
-                "rule": one.rule,
-                "health": one.health.word,
-                "text": one.text,
-                "value": one.value,
-                "since": one.since,
-            }
-            for one in found.judgement.verdicts
-        ],
-        "pools": [
-            {
-                "name": one.name,
-                "kind": one.kind,
-                "process": one.process,
-                "pool_size": one.size,
-                "max": one.max,
-                "checked_in": one.checked_in,
-                "checked_out": one.checked_out,
-                "overflow": one.overflow,
-                "waiters": one.waiters,
-                "wait_p95_ms": one.wait_p95_ms,
-                "timeouts": one.timeouts,
-                "utilization_percent": None
-                if one.utilization is None
-                else round(one.utilization * 100, 1),
-                "healthy": one.is_healthy,
-                "cannot": one.cannot,
-            }
-            for one in picture.pools
-        ],
-        "findings": [
-            {
-                "kind": one.kind,
-                "view": one.view,
-                "action": one.action,
-                "text": one.text,
-                "fix": one.fix,
-                "count": one.count,
-                "saved_ms": one.saved_ms,
-            }
-            for one in picture.attention(50)
-        ],
-        "statements": [
-            {
-                "fingerprint": one.fingerprint,
-                "text": one.text,
-                "brief": brief(one.text, one.operation, one.table),
-                "view": one.view,
-                "action": one.action,
-                "calls": one.calls,
-                "share": one.histogram.total / whole if whole else 0,
-                "mean_ms": one.mean_ms,
-                "p95_ms": one.quantile_ms(0.95),
-                "max_ms": one.max_ms,
-                "rows": one.rows,
-                "errors": one.errors,
-            }
-            for one in picture.top_statements(limit=50)
-        ],
-        "views": [
-            {
-                "view": one.view,
-                "action": one.action,
-                "requests": one.requests,
-                "statements": one.statements,
-                "duplicates": one.duplicates,
-                "over_budget": one.over_budget,
-                "sampled": one.sampled,
-                "rows_read": one.rows_read,
-                "rows_given": one.rows_given,
-                "rows_read_each": one.rows_each,
-            }
-            for one in picture.top_views(50)
-        ],
-        "slow": [one.to_json() for one in live.slow.value or ()],
-        "panels": {
-            name: {"state": str(one.state), "at": one.at, "text": one.text}
-            for name, one in states.items()
-        },
-    }
 
 
 def reset(call: OpsCall) -> Reply:

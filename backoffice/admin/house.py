@@ -1,0 +1,127 @@
+"""What should be tidied up in the database: a few facts in words."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from backoffice.admin.panels import at, ops_url, unread
+from backoffice.admin.presentation import Cell
+from backoffice.admin.presentation_metrics import Unread
+from backoffice.admin.words import duration, plural, share, size
+from backoffice.observability.growth import WHOLE, Sizes
+from backoffice.observability.housekeeping import (
+    DEAD_ROWS,
+    Contradiction,
+    ServerFacts,
+    TableFacts,
+)
+from backoffice.observability.live import LivePanels
+from backoffice.observability.ops_connection import STATEMENT_LIMIT, State
+
+if TYPE_CHECKING:
+    from backoffice.admin.site import Site
+
+Facts = list[tuple[str, Cell]]
+
+
+def house(
+    site: "Site",
+    live: LivePanels,
+    contradictions: Sequence[Contradiction],
+    before: Sizes | None,
+) -> tuple[tuple[str, Cell], ...]:
+    """The facts; what is wrong among them leads on."""
+    url = ops_url(site, "tables")
+    facts: Facts = []
+    if live.server.is_fresh and live.server.value is not None:
+        facts.extend(_of_server(live.server.value, before))
+    if live.tables.is_fresh and live.tables.value is not None:
+        facts.extend(_of_tables(live.tables.value, before, url))
+    cell = Cell("none", "muted")
+    if contradictions:
+        cell = Cell(contradictions[0].text, "link", url)
+    facts.append(("Settings at odds", cell))
+    return tuple(facts)
+
+
+def house_unread(live: LivePanels, url: str) -> tuple[Unread, ...]:
+    """What of it could not be read."""
+    limit = f" Its limit is {duration(STATEMENT_LIMIT)}."
+    found = (
+        unread("Server and settings", live.server, url),
+        unread("Table sizes, dead rows", live.tables, url),
+    )
+    return tuple(
+        Unread(one.what, one.why, one.last + limit, one.retry_url)
+        if one.why.startswith(State.TIMED_OUT)
+        else one
+        for one in found
+        if one is not None
+    )
+
+
+def _of_server(one: ServerFacts, before: Sizes | None) -> Facts:
+    words = f"{size(one.size)}, PostgreSQL {one.version}"
+    grown = grown_words(WHOLE, one.size, before)
+    if grown:
+        words = f"{size(one.size)}, {grown}; PostgreSQL {one.version}"
+    hit = one.hit_share
+    text = "too little was read to tell" if hit is None else share(hit, 1)
+    return [
+        ("Database", Cell(words)),
+        ("Connections", Cell(f"{one.connections} of {one.usable_connections}")),
+        ("Found in memory", Cell(text, "text" if hit else "muted")),
+    ]
+
+
+def _of_tables(tables: Sequence[TableFacts], before: Sizes | None, url: str) -> Facts:
+    facts: Facts = []
+    if tables and tables[0].size is not None:
+        words = f"{tables[0].name}, {size(tables[0].size)}"
+        facts.append(("Largest table", Cell(words)))
+    fastest = max(tables, key=lambda one: growth(one, before) or 0, default=None)
+    if fastest is not None and (growth(fastest, before) or 0) > 0:
+        words = grown_words(fastest.path, fastest.size or 0, before)
+        facts.append(("Grows most", Cell(f"{fastest.name}, {words}")))
+    many = [one for one in tables if one.dead >= DEAD_ROWS]
+    cell = Cell("few", "muted")
+    if many:
+        most = max(many, key=lambda one: one.dead)
+        words = f"{most.name}, {share(most.dead_share, 1)}"
+        if most.vacuumed is not None:
+            words += f", vacuumed {at(most.vacuumed.timestamp()).text}"
+        cell = Cell(words)
+    facts.append(("Dead rows", cell))
+    ends = [one for one in tables if one.is_running_out]
+    needy = [one for one in tables if one.needs and one not in ends]
+    for name, some in (("Vacuum or analyze due", needy), ("Keys running out", ends)):
+        text = plural(len(some), "table") if some else "none"
+        facts.append((name, Cell(text, "link", url) if some else Cell(text, "muted")))
+    return facts
+
+
+def growth(one: TableFacts, before: Sizes | None) -> int | None:
+    """The bytes by which a table grew; None where that is not known."""
+    then = before.tables.get(one.path) if before is not None else None
+    return None if then is None or one.size is None else one.size - then.whole
+
+
+def grown_words(name: str, now: int, before: Sizes | None) -> str:
+    """By how much something grew or shrank, and in which time; "" if not known."""
+    then = before.tables.get(name) if before is not None else None
+    if then is None or before is None:
+        return ""
+    return f"{signed(now - then.whole)} in {span_words(before)}"
+
+
+def span_words(before: Sizes) -> str:
+    """The time that has passed since."""
+    return duration(max(0.0, (datetime.now(UTC) - before.at).total_seconds()))
+
+
+def signed(bytes_more: int) -> str:
+    """A size with its sign: +16.4 kB, or that there is no change."""
+    if not bytes_more:
+        return "unchanged"
+    sign = "+" if bytes_more > 0 else "\N{MINUS SIGN}"
+    return f"{sign}{size(abs(bytes_more))}"

@@ -1,0 +1,101 @@
+"""Each table: how large, how it grows, what is dead in it, when it was cleaned."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from backoffice.admin.call import Page, Reply, address
+from backoffice.admin.frame import frame
+from backoffice.admin.house import growth, signed, span_words
+from backoffice.admin.ops_answer import OpsCall
+from backoffice.admin.pages.evidence import crumbs_of
+from backoffice.admin.pages.metrics import read_moment
+from backoffice.admin.panels import at, ops_url, percentage, unread
+from backoffice.admin.presentation import Link
+from backoffice.admin.presentation_metrics import TableRow, TablesView
+from backoffice.admin.svg import Plot, plot
+from backoffice.admin.words import number, plural, size
+from backoffice.observability.growth import Size, Sizes, read_sizes
+from backoffice.observability.housekeeping import TableFacts
+from backoffice.observability.ops_connection import Reading
+
+DAYS = 14
+History = Mapping[str, Sequence[tuple[datetime, Size]]]
+
+
+def show(call: OpsCall) -> Reply:
+    """Sizes, growth, dead rows, last vacuum and analyze per model; settings at odds."""
+    site = call.site
+    begin = datetime.now(UTC) - timedelta(days=DAYS)
+
+    def read(link: Connection) -> History:
+        return read_sizes(link, since=begin)
+
+    history: Reading[History] = site.backoffice.ops.call(
+        "sizes", read, deadline=call.left
+    )
+    now = read_moment(call)
+    reading, found = now.live.tables, now.contradictions
+    tables = reading.value or ()
+    before = site.backoffice.keeper.sizes_before
+    url = ops_url(site, "tables")
+    view = TablesView(
+        rows=tuple(_row(call, one, before, history.value or {}) for one in tables),
+        settings=tuple((one.text, one.fix) for one in found),
+        unread=unread("Tables", reading, url),
+        sub="rows as the planner knows them; sizes with what is stored aside",
+        growth_head=f"In {span_words(before)}" if before else "Growth",
+        growth_unread=unread("Their growth", history, url),
+    )
+    whole = sum(table.size or 0 for table in tables)
+    sub = f"{plural(len(tables), 'table')}, {size(whole)}" if tables else ""
+    drawn = frame(call, title="Tables and settings", crumbs=crumbs_of(call), sub=sub)
+    return Page("tables", view, drawn)
+
+
+def _row(
+    call: OpsCall, one: TableFacts, before: Sizes | None, history: History
+) -> TableRow:
+    view = call.site.view_of_table(one.name)
+    url = address(call.site.base_url, view.identity, "list") if view else ""
+    label = f"{view.name_plural} ({one.name})" if view else one.name
+    then = before.tables.get(one.path) if before is not None else None
+    grown = growth(one, before)
+    more = 0
+    if then is not None and then.rows is not None and one.rows is not None:
+        more = one.rows - then.rows
+    return TableRow(
+        name=Link(label, url),
+        rows="unknown" if one.rows is None else number(one.rows),
+        more=f"{more:+,}".replace("-", "\N{MINUS SIGN}") if more else "",
+        size="locked" if one.data_size is None else size(one.data_size),
+        indexes="locked" if one.index_size is None else size(one.index_size),
+        growth="no data yet" if grown is None else signed(grown),
+        plot=_plot(history.get(one.path, ()), one),
+        dead=number(one.dead),
+        vacuumed=at(one.vacuumed.timestamp()).text if one.vacuumed else "never",
+        analyzed=at(one.analyzed.timestamp()).text if one.analyzed else "never",
+        key="" if one.key_used is None else f"{one.key} {percentage(one.key_used, 1)}",
+        needs=one.needs,
+    )
+
+
+def _plot(history: Sequence[tuple[datetime, Size]], one: TableFacts) -> Plot | None:
+    """The size day by day until now; None before there are two days."""
+    now = datetime.now(UTC)
+    days: list[float | None] = [None] * (DAYS + 1)
+    for moment, then in history:
+        place = DAYS - (now.date() - moment.astimezone(UTC).date()).days
+        if 0 <= place <= DAYS and days[place] is None:
+            days[place] = float(then.whole)
+    if one.size is not None:
+        days[DAYS] = float(one.size)
+    known = [day for day in days if day is not None]
+    if len(known) < 2:  # noqa: PLR2004 - one point is no line
+        return None
+    return plot(
+        days,
+        f"{one.name} over {DAYS} days, from {size(int(known[0]))} "
+        f"to {size(int(known[-1]))}",
+    )

@@ -4,14 +4,14 @@ import importlib
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
-from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, QueuePool
+from sqlalchemy import URL, Engine, MetaData, NullPool, QueuePool
 from sqlalchemy.orm import Session, sessionmaker
 
 import backoffice.audit.models
@@ -25,7 +25,7 @@ from backoffice.database.engine import database_url, make_engine
 from backoffice.database.migrations import ProjectMigrations, revision_files
 from backoffice.database.session import make_sessions
 from backoffice.errors import BackofficeError, EnvironmentProblem, SettingsError
-from backoffice.observability.health import Pulse, pending_migrations
+from backoffice.observability.health import Pulse, migrations_question
 from backoffice.observability.keeper import Keeper, make_flush_engine
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
 from backoffice.observability.pool import observed_pool
@@ -181,7 +181,8 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         is_embedded=is_embedded,
         keeper=keeper,
         ops=ops,
-        pulse=Pulse(ops, pending=pending_of(project)),
+        # The files are read when somebody asks first.
+        pulse=Pulse(ops, migrations=cache(partial(migrations_question, project))),
         notice=notice,
     )
 
@@ -191,16 +192,6 @@ def close(opened: Backoffice) -> None:
     opened.keeper.stop()
     for engine in (opened.engine, opened.exports, opened.jobs, opened.ops.engine):
         engine.dispose()
-
-
-def pending_of(project: ProjectMigrations) -> Callable[[Connection], int]:
-    """A count of the migrations that are due; their files are read when first asked."""
-    known = cache(partial(pending_migrations, project))
-
-    def count(connection: Connection) -> int:
-        return known()(connection)
-
-    return count
 
 
 def newest_revision(project: ProjectMigrations) -> str:

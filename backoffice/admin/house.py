@@ -15,6 +15,7 @@ from backoffice.observability.housekeeping import (
     ServerFacts,
     TableFacts,
 )
+from backoffice.observability.housekeeping_sqlite import SqliteFacts
 from backoffice.observability.live import LivePanels
 from backoffice.observability.ops_connection import STATEMENT_LIMIT, State
 
@@ -35,6 +36,8 @@ def house(
     facts: Facts = []
     if live.server.is_fresh and live.server.value is not None:
         facts.extend(_of_server(live.server.value, before))
+    if live.file.is_fresh and live.file.value is not None:
+        facts.extend(file_facts(live.file.value, before))
     if live.tables.is_fresh and live.tables.value is not None:
         facts.extend(_of_tables(live.tables.value, before, url))
     cell = Cell("none", "muted")
@@ -49,6 +52,7 @@ def house_unread(live: LivePanels, url: str) -> tuple[Unread, ...]:
     limit = f" Its limit is {duration(STATEMENT_LIMIT)}."
     found = (
         unread("Server and settings", live.server, url),
+        unread("File and settings", live.file, url),
         unread("Table sizes, dead rows", live.tables, url),
     )
     return tuple(
@@ -71,6 +75,18 @@ def _of_server(one: ServerFacts, before: Sizes | None) -> Facts:
         ("Database", Cell(words)),
         ("Connections", Cell(f"{one.connections} of {one.usable_connections}")),
         ("Found in memory", Cell(text, "text" if hit else "muted")),
+    ]
+
+
+def file_facts(one: SqliteFacts, before: Sizes | None) -> Facts:
+    """What SQLite says of its file."""
+    grown = grown_words(WHOLE, one.size - one.unused, before)
+    words = ", ".join(filter(None, [size(one.size), grown]))
+    unused = size(one.unused) if one.unused else "nothing"
+    return [
+        ("Database", Cell(f"{words}; SQLite {one.version}")),
+        ("Unused in the file", Cell(unused, "text" if one.unused else "muted")),
+        ("Journal", Cell(one.journal_mode.upper())),
     ]
 
 

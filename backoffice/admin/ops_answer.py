@@ -39,7 +39,6 @@ OpsHandler = Callable[["OpsCall"], Reply]
 
 # The viewer is asked for first; what is left of the deadline belongs to the page.
 VIEWER_DEADLINE = 0.3
-LEAST = 0.3
 # As many ops pages at once; each ends within its deadline.
 PAGES = 8
 
@@ -64,7 +63,7 @@ class OpsCall(Call):
     @property
     def left(self) -> float:
         """The seconds that the page may still ask the database for."""
-        return max(LEAST, DEADLINE - (monotonic() - self.began))
+        return max(0.0, DEADLINE - (monotonic() - self.began))
 
     def has(self, right: str) -> bool:
         """Whether the person may do this; the cookie alone is for reading."""

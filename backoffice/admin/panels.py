@@ -93,8 +93,8 @@ def place(site: "Site", view: str, action: str) -> str:
 
 
 def unread(what: str, reading: Reading[Any], retry_url: str = "") -> Unread | None:
-    """Why a panel is not of now; None where it is."""
-    if reading.is_fresh:
+    """Why a panel is not of now; None where it is, or where there can be none."""
+    if reading.is_fresh or reading.state is State.NOT_HERE:
         return None
     why = f"{reading.state}"
     if reading.text and reading.state is not State.NO_DATA:

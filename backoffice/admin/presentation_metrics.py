@@ -285,13 +285,17 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsView:
-    """All sessions of the server, and the connections that we hold."""
+    """All sessions of the server, and the connections that we hold.
+
+    `absent` says why there are none of a server.
+    """
 
     rows: tuple[LiveRow, ...]
     held: tuple[LiveRow, ...]
     waiting: tuple[LiveRow, ...]
     unread: Unread | None
     sub: str
+    absent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +363,7 @@ class TablesView:
     settings: tuple[tuple[str, str], ...]
     unread: Unread | None
     sub: str
+    facts: tuple[tuple[str, str], ...] = ()
     growth_head: str = "Growth"
     growth_unread: Unread | None = None
 

@@ -22,7 +22,7 @@ from backoffice.observability.pool import Holding, PoolStatus
 
 _COMMENT = re.compile(r"/\*(.*?)\*/")
 HIDDEN = "<insufficient privilege>"
-SQLITE: Reading[Any] = Reading(State.UNAVAILABLE, text="SQLite has no sessions")
+SQLITE: Reading[Any] = Reading(State.NOT_HERE, text="SQLite has no sessions")
 
 POSTGRESQL_ACTIVITY = """
 SELECT a.pid, a.query_start::text AS started, a.usename AS role,

@@ -64,14 +64,16 @@ class Sizes:
 def write_sizes(engine: Engine, *, now: float) -> int:
     """Write the sizes of this hour, if nobody has; the number of rows written."""
     hour = datetime.fromtimestamp(now // 3600 * 3600, UTC)
+    # To the minute: of two processes that come at once the second finds it written.
+    moment = datetime.fromtimestamp(now // 60 * 60, UTC)
     table = table_of(TableSize)
     sql = POSTGRESQL_SIZES if engine.dialect.name == "postgresql" else SQLITE_SIZES
     with engine.begin() as connection:
-        known = select(table.c.at).where(table.c.at == hour).limit(1)
+        known = select(table.c.at).where(table.c.at >= hour).limit(1)
         if connection.scalar(known) is not None:
             return 0
         # As the column's own type binds it: SQLite keeps times as text.
-        at = bindparam("at", hour, table.c.at.type)
+        at = bindparam("at", moment, table.c.at.type)
         return connection.execute(text(sql).bindparams(at)).rowcount
 
 

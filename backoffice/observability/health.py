@@ -5,25 +5,27 @@ makes neither false: taking a busy process away pushes its load onto the next.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from backoffice.database.migrations import (
+    VERSION_TABLE,
     ProjectMigrations,
-    migration_context,
     revision_files,
 )
-from backoffice.observability.ops_connection import OpsReader, Reading
+from backoffice.observability.ops_connection import OpsReader, Question, Reading
 from backoffice.observability.pool import PoolStatus
+
+T = TypeVar("T")
 
 HEARTBEAT_LIMIT = 5.0
 CACHED = 2.0
-PING_DEADLINE = 0.4  # of each of two questions: who probes waits for a second
+PING_DEADLINE = 0.3  # of each of three questions: who probes waits for a second
 RECENT_TIMEOUT = 10.0
 
 
@@ -85,53 +87,72 @@ class Report:
 class Pulse:
     """Whether the database answers and stands at the newest migration, cached briefly.
 
-    `pending` counts the migrations that were not applied; it is given the connection.
+    `migrations` makes the question how many were not applied; it is made when needed.
     """
 
     def __init__(
         self,
         reader: OpsReader,
         *,
-        pending: Callable[[Connection], int] | None = None,
+        migrations: Callable[[], Question[int]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
-        self._pending = pending
+        self._migrations = migrations
         self._clock = clock
         self._cache: dict[str, tuple[float, Reading[Any]]] = {}
 
+    @property
+    def migrations(self) -> Question[int]:
+        """The question how many migrations are due; zero without any to ask for."""
+        if self._migrations is None:
+            return Question("migrations", "SELECT 1", lambda _: 0)
+        return self._migrations()
+
     def database(self) -> Reading[bool]:
         """Whether the database answers."""
-        return self._cached("ping", lambda link: link.scalar(text("SELECT 1")) == 1)
+
+        def ask() -> Reading[bool]:
+            return self._reader.call(
+                "ping",
+                lambda link: link.scalar(text("SELECT 1")) == 1,
+                deadline=PING_DEADLINE,
+            )
+
+        return self._cached("ping", ask)
 
     def behind(self) -> Reading[int]:
-        """How many migrations it is behind by; zero without any to ask for."""
-        return self._cached("migrations", self._pending or (lambda _: 0))
+        """How many migrations it is behind by."""
 
-    def _cached(self, name: str, work: Callable[[Connection], Any]) -> Reading[Any]:
+        def ask() -> Reading[int]:
+            return self._reader.ask(self.migrations, deadline=PING_DEADLINE)[
+                "migrations"
+            ]
+
+        return self._cached("migrations", ask)
+
+    def _cached(self, name: str, ask: Callable[[], Reading[T]]) -> Reading[T]:
         now = self._clock()
         known = self._cache.get(name)
         if known is not None and 0 <= now - known[0] < CACHED:
             return known[1]
-        found = self._reader.call(name, work, deadline=PING_DEADLINE)
+        found = ask()
         self._cache[name] = (now, found)
         return found
 
 
-def pending_migrations(project: ProjectMigrations) -> Callable[[Connection], int]:
-    """A count of what was not applied, for `Pulse`; the files are read once, now.
+def migrations_question(project: ProjectMigrations) -> Question[int]:
+    """How many migrations were not applied, in one statement; the files are read now.
 
     A database that is ahead of this code (it is being replaced) is behind by nothing.
     """
-    script = revision_files(project)
     before = {
         one.revision: {*_names(one.down_revision), *_names(one.dependencies)}
-        for one in script.walk_revisions()
+        for one in revision_files(project).walk_revisions()
     }
 
-    def count(connection: Connection) -> int:
-        context = migration_context(connection, script)
-        todo = list(context.get_current_heads())
+    def count(rows: Sequence[Mapping[str, Any]]) -> int:
+        todo = [str(row["version_num"]) for row in rows]
         applied: set[str] = set()
         while todo:
             name = todo.pop()
@@ -142,7 +163,8 @@ def pending_migrations(project: ProjectMigrations) -> Callable[[Connection], int
                 todo.extend(before[name])
         return len(before) - len(applied)
 
-    return count
+    sql = f"SELECT version_num FROM {VERSION_TABLE}"
+    return Question("migrations", sql, count, absent=len(before))
 
 
 def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -179,6 +201,11 @@ def readyz(
         words = "it is shutting down"
         checks.append(Check("process:draining", Status.FAIL, text=words))
     return _report(checks, failed_code=503)
+
+
+def startupz(pulse: Pulse) -> Report:
+    """Whether the start is over: the database answers and all migrations have run."""
+    return _report([*database_checks(pulse)], failed_code=503)
 
 
 def healthz(

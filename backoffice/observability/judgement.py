@@ -6,12 +6,13 @@ What could not be read is unknown: it is counted apart, and never as well.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from backoffice.observability.activity import Backend, lock_tree
 from backoffice.observability.counters import Minute
 from backoffice.observability.housekeeping import HIT_SHARE, ServerFacts, TableFacts
 from backoffice.observability.live import LivePanels
-from backoffice.observability.ops_connection import Reading
+from backoffice.observability.ops_connection import Reading, State
 from backoffice.observability.picture import LIVE_AFTER, Picture
 from backoffice.observability.pool import PoolStatus
 from backoffice.observability.pool_health import Health, PoolHealth, Verdict
@@ -26,11 +27,12 @@ DEADLOCKS_REMEMBERED = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A check as the page explains it."""
+    """A check as the page explains it; `server` is why SQLite does not need it."""
 
     name: str
     words: str
     limits: str
+    server: str = ""
 
 
 RULES = (
@@ -63,32 +65,41 @@ RULES = (
         "Long statements",
         "a statement of ours that runs: from 60 s a warning, from 5 min unhealthy",
     ),
-    Rule("connection", "Database", "it answers a question within 0.4 s"),
+    Rule("connection", "Database", "it answers a question within 0.3 s"),
     Rule("migrations", "Migrations", "all that this version needs have run"),
     Rule(
         "locks",
         "Locks",
         "a session that waits for another's lock: from 5 s a warning, from 60 s "
         "unhealthy",
+        server="SQLite has no sessions",
     ),
     Rule(
         "sessions",
         "Other sessions",
         "of anybody on this database: a statement from 60 s or an idle transaction "
         "from 30 s is a warning, both from 5 min unhealthy",
+        server="SQLite has no sessions",
     ),
     Rule(
         "server connections",
         "Connections",
         "of those that the server gives: above 80 % a warning, all of them unhealthy",
+        server="SQLite has no server",
     ),
     Rule(
         "memory",
         "Cache",
         "pages found in the server's memory, since its statistics began: below 95 % "
         "is a warning",
+        server="SQLite does not count what it finds in memory",
     ),
-    Rule("deadlocks", "Deadlocks", "one within 10 minutes is a warning"),
+    Rule(
+        "deadlocks",
+        "Deadlocks",
+        "one within 10 minutes is a warning",
+        server="SQLite has one writer at a time",
+    ),
     Rule(
         "errors",
         "Errors",
@@ -98,12 +109,14 @@ RULES = (
         "tables",
         "Vacuum and analyze",
         "20 % dead rows, or 10 % changed since the planner looked, is a warning",
+        server="SQLite keeps no statistics of its tables",
     ),
     Rule(
         "keys",
         "Keys",
         "of the numbers that a key's type has: 90 % used is a warning, for then there "
         "is time to make it larger",
+        server="SQLite counts to 64 bits in every key",
     ),
     Rule("settings", "Settings", "two that contradict each other are a warning"),
     Rule(
@@ -149,7 +162,6 @@ class Judge:
         live: LivePanels,
         *,
         database: Reading[bool],
-        behind: Reading[int],
         contradictions: Sequence[str] = (),
         processes: int = 1,
     ) -> Judgement:
@@ -158,12 +170,12 @@ class Judge:
         for verdict in [
             *self._of_pools(picture.pools),
             self._connection(database),
-            self._migrations(behind),
+            self._migrations(live.migrations),
             *self._of_sessions(live.activity),
             *self._of_server(live.server),
             self._errors(picture),
             *self._of_tables(live.tables),
-            self._settings(contradictions, live.server),
+            self._settings(contradictions, live),
             self._processes(picture, processes),
         ]:
             known = by_rule.get(verdict.rule)
@@ -215,6 +227,8 @@ class Judge:
         return self._said("migrations", Health.HEALTHY, "at the newest", 0)
 
     def _of_sessions(self, activity: Reading[tuple[Backend, ...]]) -> list[Verdict]:
+        if activity.state is State.NOT_HERE:
+            return []
         if not activity.is_fresh or activity.value is None:
             why = activity.text or f"{activity.state}"
             return [self._unknown(rule, why) for rule in ("locks", "sessions")]
@@ -253,6 +267,8 @@ class Judge:
 
     def _of_server(self, server: Reading[ServerFacts]) -> list[Verdict]:
         facts = server.value
+        if server.state is State.NOT_HERE:
+            return []
         if not server.is_fresh or facts is None:
             why = server.text or f"{server.state}"
             rules = ("server connections", "memory", "deadlocks")
@@ -298,6 +314,8 @@ class Judge:
         return self._said("errors", health, text, share)
 
     def _of_tables(self, tables: Reading[tuple[TableFacts, ...]]) -> list[Verdict]:
+        if tables.state is State.NOT_HERE:
+            return []
         if not tables.is_fresh or tables.value is None:
             why = tables.text or f"{tables.state}"
             return [self._unknown(rule, why) for rule in ("tables", "keys")]
@@ -316,14 +334,17 @@ class Judge:
             found.append(self._said(rule, health, text, len(some)))
         return found
 
-    def _settings(self, found: Sequence[str], server: Reading[ServerFacts]) -> Verdict:
+    def _settings(self, found: Sequence[str], live: LivePanels) -> Verdict:
         if found:
             text = found[0].rstrip(".")
             if len(found) > 1:
                 text += f", and {len(found) - 1} more"
             return self._said("settings", Health.WARNING, text, len(found))
-        if not server.is_fresh:
-            return self._unknown("settings", server.text or f"{server.state}")
+        unread: Reading[Any] = live.server
+        if unread.state is State.NOT_HERE:
+            unread = live.file
+        if not unread.is_fresh:
+            return self._unknown("settings", unread.text or f"{unread.state}")
         return self._said("settings", Health.HEALTHY, "none contradicts another", 0)
 
     def _processes(self, picture: Picture, expected: int) -> Verdict:

@@ -140,7 +140,7 @@ class StatementHour(Base):
 
 
 class TableSize(Base):
-    """What a table occupied in one hour: bytes, and the planner's number of rows.
+    """What a table occupied, once an hour: bytes, and the planner's number of rows.
 
     `name` is schema and name; empty for the whole database.
     """

@@ -49,6 +49,8 @@ class State(StrEnum):
     TIMED_OUT = "timed out"
     NO_DATA = "no data yet"
     UNAVAILABLE = "not available"
+    # This kind of database has no such thing: nothing is amiss.
+    NOT_HERE = "does not apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,16 @@ class Reading(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[T]):
-    """One statement for the ops connection, and what to make of its rows."""
+    """One statement for the ops connection, and what to make of its rows.
+
+    `absent` is the answer where its table does not exist.
+    """
 
     name: str
     sql: str
     read: Callable[[Sequence[Mapping[str, Any]]], T]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    absent: T | None = None
 
 
 def make_ops_engine(
@@ -184,7 +190,7 @@ class OpsReader:
     ) -> Reading[Any] | None:
         """Let a thread work until the deadline; why it failed, if it did in time."""
         begun = time.monotonic()
-        if not self._places.acquire(timeout=deadline):
+        if deadline <= 0 or not self._places.acquire(timeout=deadline):
             return Reading(State.TIMED_OUT, text="earlier questions are not answered")
         link = _Link()
         failures: list[Reading[Any]] = []
@@ -248,6 +254,8 @@ class OpsReader:
             if isinstance(driver, psycopg.Connection) and driver.closed:
                 connection.invalidate()
                 return None
+            if question.absent is not None and is_absent(error):
+                return Reading(State.MEASURED, question.absent, self._clock())
             return replace(reading_of(error), seconds=time.perf_counter() - begun)
         took = time.perf_counter() - begun
         found = question.read(rows)
@@ -320,6 +328,14 @@ def reading_of(error: BaseException) -> Reading[Any]:
         return Reading(State.UNAVAILABLE, text="the database does not answer")
     name = code or type(original).__name__
     return Reading(State.UNAVAILABLE, text=f"the database refused: {name}")
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether the error says that there is no such table."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, psycopg.Error):
+        return isinstance(original, psycopg.errors.UndefinedTable)
+    return "no such table" in str(original)  # SQLite has one code for all mistakes
 
 
 def _is_postgresql(url: URL) -> bool:

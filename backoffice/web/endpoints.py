@@ -30,6 +30,7 @@ from backoffice.observability.health import (
     healthz,
     livez,
     readyz,
+    startupz,
 )
 from backoffice.observability.housekeeping import (
     ServerFacts,
@@ -61,6 +62,7 @@ FORWARDING = (
     "cf-connecting-ip",
     "true-client-ip",
 )
+OK = 200
 HEALTH_TYPE = "application/health+json"
 
 
@@ -93,6 +95,7 @@ class Probes:
         self.site: Site | None = None
         self._server: ServerFacts | None = None
         self._asked_at = float("-inf")
+        self._started: Report | None = None
 
     async def run(self, work: Callable[..., T], *args: object) -> T:
         """Run in a thread that no page can take."""
@@ -144,6 +147,15 @@ class Probes:
     def live(self) -> Report:
         """Whether the process should go on; asks nobody."""
         return livez(heartbeat_age=self.heartbeat.age)
+
+    def started(self) -> Report:
+        """Whether the start is over; once it is, it is never asked again."""
+        if self._started is None:
+            report = startupz(self.backoffice.pulse)
+            if report.code != OK:
+                return report
+            self._started = report
+        return self._started
 
     def ready(self) -> Report:
         """Whether requests should come here."""
@@ -243,6 +255,12 @@ def endpoints(probes: Probes) -> list[Route]:
             return _detailed(report, report.details())
         return _told(report)
 
+    async def started(request: Request) -> Response:
+        report = await probes.run(probes.started)
+        if probes.may_see_details(request):
+            return _detailed(report, report.details())
+        return _told(report)
+
     async def health(request: Request) -> Response:
         report, picture = await probes.run(probes.health)
         sees = probes.may_see_details(request)
@@ -265,6 +283,7 @@ def endpoints(probes: Probes) -> list[Route]:
 
     pages: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
         "livez": live,
+        "startupz": started,
         "readyz": ready,
         "healthz": health,
         "metrics": metrics,
@@ -281,7 +300,7 @@ def _told(report: Report) -> Response:
 
 
 def _detailed(report: Report, content: Mapping[str, object]) -> Response:
-    headers = {"Retry-After": "5"} if report.code != 200 else None  # noqa: PLR2004
+    headers = {"Retry-After": "5"} if report.code != OK else None
     return JSONResponse(content, report.code, media_type=HEALTH_TYPE, headers=headers)
 
 

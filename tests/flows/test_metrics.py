@@ -171,7 +171,9 @@ def test_it_is_there_for_machines(site: Office) -> None:
     found = site.browser("ops").client.get("/admin/metrics?format=json").json()
     assert found["pools"][0]["max"] == 10
     assert {one["rule"] for one in found["verdicts"]} >= {"utilization", "connection"}
-    assert set(found["panels"]) == {"activity", "tables", "server", "slow", "new"}
+    assert set(found["panels"]) == {
+        *("activity", "tables", "server", "file", "slow", "new", "migrations")
+    }
 
 
 def test_a_search_is_nowhere_in_what_is_observed(site: Office) -> None:

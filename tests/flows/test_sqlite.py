@@ -1,11 +1,13 @@
 """What staff do, on SQLite: one test of each view."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url
+from starlette.testclient import TestClient
 
 from backoffice.database.engine import make_engine
 from backoffice.database.migrations import upgrade
@@ -13,7 +15,7 @@ from backoffice.seeding.plan import load_project
 from backoffice.seeding.seeder import seed
 from backoffice.settings import DatabaseSettings
 from tests.factories import make_course, make_enrollment, make_student
-from tests.office import SIZES, Office, add_people, opened
+from tests.office import SIZES, Office, add_people, counted, opened
 from tests.projects import demo_project
 
 
@@ -265,3 +267,69 @@ def test_a_held_database_says_so_on_sqlite(site: Office) -> None:
         holder.dispose()
     assert seen.status in {409, 503}
     assert "Traceback" not in seen.html
+
+
+@pytest.mark.parametrize(
+    "page", ["", "?top=new", "/connections", "/checks", "/findings", "/tables"]
+)
+def test_every_page_of_the_metrics_opens_on_sqlite(site: Office, page: str) -> None:
+    """None of them breaks, and none offers to try again what cannot be."""
+    seen = site.browser("ops").get(f"/admin/metrics{page}")
+    assert seen.status == 200, seen.text
+    assert "Try again" not in seen.text
+
+
+def test_the_metrics_say_what_sqlite_cannot(site: Office) -> None:
+    """What it has no word for is said to be so; it is neither unknown nor amiss."""
+    site.backoffice.keeper.measure()
+    site.browser("editor").get("/admin/course/list")
+    ops = site.browser("ops")
+    seen = ops.get("/admin/metrics")
+    assert "Healthy since" in seen.text
+    assert "could not be made" not in seen.text
+    assert "SQLite has no sessions. Nobody holds a connection of ours" in seen.text
+    assert "SQLite does not count the rows that it reads" in seen.text
+    assert re.search(r"Database [\d.]+ [kM]B, .{5,20} in .+; SQLite 3\.", seen.text)
+    assert "Journal WAL" in seen.text
+    assert "does not apply" in ops.get("/admin/metrics/checks").text
+    assert "each process opens the file" in ops.get("/admin/metrics/connections").text
+    tables = ops.get("/admin/metrics/tables")
+    assert "Journal WAL" in tables.text
+    assert "SQLite keeps no statistics of its tables" in tables.text
+    data = ops.client.get("/admin/metrics?format=json").json()
+    assert data["panels"]["activity"]["state"] == "does not apply"
+    assert data["statements"]
+
+
+def test_a_page_of_the_metrics_asks_few_statements_on_sqlite(site: Office) -> None:
+    """As elsewhere: six at most, and none in the staff's pool."""
+    ops = site.browser("ops")
+    with counted(site.backoffice.ops.engine) as statements, counted(site.engine) as own:
+        ops.get("/admin/metrics")
+    assert len(statements) <= 6
+    assert own == []
+
+
+def test_a_slow_statement_is_logged_on_sqlite(site: Office) -> None:
+    """With its view and user, on the page, in the list and under its request."""
+    with opened(site.engine.url, observability={"slow_ms": 0}) as slow:
+        request = slow.fresh("editor").get("/admin/course/list")
+        slow.backoffice.keeper.flush()
+        ops = slow.fresh("ops")
+        number = request.response.headers["x-request-id"]
+        assert "Courses, list" in ops.get(f"/admin/metrics/request/{number}").text
+        assert "Emil Editor" in ops.get("/admin/metrics").text
+        found = slow.backoffice.keeper.picture().top_statements(view="course", limit=1)
+        page = ops.get(f"/admin/metrics/statement/{found[0].fingerprint}")
+    assert page.status == 200
+    assert "Courses" in page.text
+
+
+def test_probes_and_metrics_on_sqlite(site: Office) -> None:
+    """All answer; what is a server's is not exposed."""
+    machine = TestClient(site.app, client=("127.0.0.1", 5))
+    for path in ("/livez", "/readyz", "/healthz", "/startupz"):
+        assert machine.get(path).status_code == 200, path
+    exposed = machine.get("/metrics").text
+    assert 'db_system_name="sqlite"' in exposed
+    assert "pg_up" not in exposed

@@ -89,7 +89,7 @@ def test_sizes_are_the_catalogues(empty_database: Any) -> None:
         link.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE t"))
     with engine.begin() as holder:
         holder.execute(text("LOCK TABLE held"))
-        write_sizes(engine, now=NOW)
+        write_sizes(engine, now=NOW + 130)
     with engine.connect() as connection:
         found = read_before(connection, now=NOW)
         size = connection.scalar(text("SELECT pg_total_relation_size('t')"))
@@ -98,7 +98,7 @@ def test_sizes_are_the_catalogues(empty_database: Any) -> None:
     assert found.tables["public.t"] == Size(size, 900)
     assert found.tables[WHOLE].whole > size
     assert "public.held" not in found.tables
-    assert found.at == datetime.fromtimestamp(NOW, UTC)
+    assert found.at == datetime.fromtimestamp(NOW + 120, UTC)
 
 
 def test_growth_is_since_a_week_ago_or_the_oldest(database: Engine) -> None:

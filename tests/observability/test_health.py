@@ -3,7 +3,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, make_url
+from sqlalchemy import URL, Engine, QueuePool, create_engine, make_url
 
 from backoffice.database.base import Base
 from backoffice.database.migrations import ProjectMigrations, downgrade, upgrade
@@ -13,10 +13,14 @@ from backoffice.observability.health import (
     Status,
     healthz,
     livez,
-    pending_migrations,
+    migrations_question,
     readyz,
 )
-from backoffice.observability.ops_connection import OpsReader, make_ops_engine
+from backoffice.observability.ops_connection import (
+    OpsReader,
+    Question,
+    make_ops_engine,
+)
 from backoffice.observability.pool import observed_pool
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.statements import install
@@ -56,18 +60,35 @@ def test_a_loop_that_stands_still_is_not_alive(age: float, code: int) -> None:
 
 def test_it_is_ready_at_the_newest_migration(ops: Engine) -> None:
     """One migration back it is not ready, and says by how many."""
-    pending = pending_migrations(PROJECT)
+    question = migrations_question(PROJECT)
     upgrade(ops, PROJECT, report=lambda _line: None)
-    assert readyz(Pulse(OpsReader(ops), pending=pending)).code == 200
+    assert readyz(Pulse(OpsReader(ops), migrations=lambda: question)).code == 200
     downgrade(
         ops,
         PROJECT,
         target="backoffice_0001_accounts",
         report=lambda _line: None,
     )
-    report = readyz(Pulse(OpsReader(ops), pending=pending))
+    report = readyz(Pulse(OpsReader(ops), migrations=lambda: question))
     assert report.code == 503
     assert any(check.text.startswith("behind by ") for check in report.checks)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
+def test_an_empty_database_is_behind_by_all(
+    request: pytest.FixtureRequest, tmp_path: Path, dialect: str
+) -> None:
+    """Where not even the migrations' own table is, every one of them is due."""
+    url = make_url(f"sqlite:///{tmp_path / 'x.db'}")
+    if dialect == "postgresql":
+        url = request.getfixturevalue("empty_database")
+    engine = make_ops_engine(url, DatabaseSettings())
+    question = migrations_question(PROJECT)
+    behind = Pulse(OpsReader(engine), migrations=lambda: question).behind()
+    engine.dispose()
+    assert behind.is_fresh
+    assert behind.value == question.absent
+    assert behind.value
 
 
 def test_a_full_pool_is_ready_and_not_healthy(empty_database: URL, ops: Engine) -> None:
@@ -126,11 +147,12 @@ def test_the_answer_is_remembered_for_two_seconds(ops: Engine) -> None:
     asked: list[float] = []
     now = [0.0]
 
-    def pending(_connection: Connection) -> int:
+    def note(_rows: object) -> int:
         asked.append(now[0])
         return 0
 
-    pulse = Pulse(OpsReader(ops), pending=pending, clock=lambda: now[0])
+    question = Question("migrations", "SELECT 1", note)
+    pulse = Pulse(OpsReader(ops), migrations=lambda: question, clock=lambda: now[0])
     for moment in (0.0, 1.9, 2.1):
         now[0] = moment
         readyz(pulse)
@@ -143,6 +165,7 @@ def test_sqlite_is_healthy_too(tmp_path: Path) -> None:
         make_url(f"sqlite:///{tmp_path / 'x.db'}"), DatabaseSettings()
     )
     upgrade(engine, PROJECT, report=lambda _line: None)
-    pulse = Pulse(OpsReader(engine), pending=pending_migrations(PROJECT))
+    question = migrations_question(PROJECT)
+    pulse = Pulse(OpsReader(engine), migrations=lambda: question)
     assert healthz(pulse, ()).code == 200
     engine.dispose()

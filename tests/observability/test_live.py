@@ -5,12 +5,14 @@ from sqlalchemy import URL, create_engine, make_url, text
 
 from backoffice.database.base import Base
 from backoffice.database.migrations import ProjectMigrations, upgrade
+from backoffice.observability.health import migrations_question
 from backoffice.observability.keeper import Keeper, make_flush_engine
 from backoffice.observability.live import LivePanels, read_live
 from backoffice.observability.ops_connection import OpsReader, State, make_ops_engine
 from backoffice.settings import DatabaseSettings, ObservabilitySettings
 
 PROJECT = ProjectMigrations(directory=None, metadata=[Base.metadata])
+MIGRATIONS = migrations_question(PROJECT)
 
 
 def seen_live(url: URL, directory: Path) -> LivePanels:
@@ -30,7 +32,7 @@ def seen_live(url: URL, directory: Path) -> LivePanels:
     keeper.flush()
     keeper.stop()
     ops = make_ops_engine(url, DatabaseSettings())
-    panels = read_live(OpsReader(ops), revision="r1")
+    panels = read_live(OpsReader(ops), MIGRATIONS, revision="r1")
     ops.dispose()
     engine.dispose()
     return panels
@@ -40,6 +42,9 @@ def test_all_panels_are_read(empty_database: URL, tmp_path: Path) -> None:
     """On PostgreSQL every panel is measured, and no value is in any of them."""
     panels = seen_live(empty_database, tmp_path)
     states = {name: getattr(panels, name).state for name in panels.__slots__}
+    # How many migrations are due gives way to what is new since the last of them.
+    assert states.pop("migrations") is State.NO_DATA
+    assert states.pop("file") is State.NOT_HERE
     assert set(states.values()) == {State.MEASURED}, states
     assert "SELECT ? AS a" in {entry.text for entry in panels.slow.value or ()}
     assert "SELECT ? AS a" in {one.text for one in panels.new.value or ()}
@@ -51,13 +56,24 @@ def test_sqlite_has_what_we_wrote_ourselves(tmp_path: Path) -> None:
     panels = seen_live(make_url(f"sqlite:///{tmp_path / 'x.db'}"), tmp_path)
     assert "SELECT ? AS a" in {entry.text for entry in panels.slow.value or ()}
     assert "SELECT ? AS a" in {one.text for one in panels.new.value or ()}
-    assert panels.activity.text == "SQLite has no sessions"
+    states = {name: getattr(panels, name).state for name in panels.__slots__}
+    assert {name for name, state in states.items() if state is State.NOT_HERE} == {
+        *("activity", "server", "tables")
+    }
+    assert (panels.activity.text, panels.tables.text) == (
+        "SQLite has no sessions",
+        "SQLite keeps no statistics of its tables",
+    )
+    assert panels.file.value is not None
+    assert panels.file.value.journal_mode == "wal"
+    assert panels.file.value.size > 0
+    assert panels.migrations.value == 0
 
 
 def test_before_the_migrations_the_panel_says_so(empty_database: URL) -> None:
     """Without our tables the slow log is not empty but not available."""
     ops = make_ops_engine(empty_database, DatabaseSettings())
-    panels = read_live(OpsReader(ops), revision="")
+    panels = read_live(OpsReader(ops), MIGRATIONS, revision="")
     ops.dispose()
     assert panels.slow.state is State.UNAVAILABLE
     assert panels.activity.state is State.MEASURED
@@ -67,7 +83,9 @@ def test_before_the_migrations_the_panel_says_so(empty_database: URL) -> None:
 def test_no_time_is_no_answer(empty_database: URL, limit: float) -> None:
     """With no time left every panel is timed out, none is zero."""
     ops = make_ops_engine(empty_database, DatabaseSettings())
-    panels = read_live(OpsReader(ops), revision="", deadline=limit)
+    panels = read_live(OpsReader(ops), MIGRATIONS, revision="", deadline=limit)
     ops.dispose()
-    states = {getattr(panels, name).state for name in panels.__slots__}
-    assert states == {State.TIMED_OUT}
+    states = {name: getattr(panels, name).state for name in panels.__slots__}
+    assert states.pop("migrations") is State.NO_DATA
+    assert states.pop("file") is State.NOT_HERE
+    assert set(states.values()) == {State.TIMED_OUT}

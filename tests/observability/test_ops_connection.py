@@ -324,11 +324,11 @@ def test_a_blocker_that_is_no_session_is_shown() -> None:
 
 
 def test_sqlite_says_that_it_has_no_sessions(tmp_path: Path) -> None:
-    """On SQLite the panel is not empty but not available; questions are answered."""
+    """On SQLite the panel does not apply: nothing is amiss; questions are answered."""
     engine = make_ops_engine(
         make_url(f"sqlite:///{tmp_path / 'x.db'}"), DatabaseSettings()
     )
     reader = OpsReader(engine)
-    assert read_activity(reader).state is State.UNAVAILABLE
+    assert read_activity(reader).state is State.NOT_HERE
     assert reader.ask(ONE)["one"].value == 1
     engine.dispose()

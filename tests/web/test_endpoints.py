@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from backoffice.bootstrap import Backoffice, assemble, close
 from backoffice.database.base import Base
-from backoffice.database.migrations import ProjectMigrations, upgrade
+from backoffice.database.migrations import ProjectMigrations, downgrade, upgrade
 from backoffice.settings import DatabaseSettings, Settings
 from backoffice.web.endpoints import Probes, endpoints
 
@@ -70,7 +70,28 @@ def test_an_empty_database_is_not_ready(tmp_path: Path, empty_database: URL) -> 
     assert "manage.py migrate" in response.text
 
 
-@pytest.mark.parametrize("path", ["/readyz", "/healthz"])
+def test_the_start_is_over_when_all_migrations_have_run(
+    tmp_path: Path, empty_database: URL, engine: Engine
+) -> None:
+    """Until then a probe of the start fails; afterwards it never does again."""
+    with probed(empty_database, tmp_path) as client:
+        before = client.get("/startupz")
+    with probed(empty_database, tmp_path) as client:
+        upgrade(engine, PROJECT, report=lambda _line: None)
+        after = client.get("/startupz")
+        downgrade(
+            engine,
+            PROJECT,
+            target="backoffice_0001_accounts",
+            report=lambda _line: None,
+        )
+        later = client.get("/startupz")
+    assert before.status_code == 503
+    assert "manage.py migrate" in before.text
+    assert (after.status_code, later.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/healthz", "/startupz"])
 def test_without_a_database_it_is_not_ready(
     tmp_path: Path, empty_database: URL, path: str
 ) -> None:

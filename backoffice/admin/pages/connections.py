@@ -46,6 +46,7 @@ from backoffice.observability.activity import (
     with_holders,
 )
 from backoffice.observability.exposition import CANCELS
+from backoffice.observability.ops_connection import State
 from backoffice.observability.picture import Picture
 
 # So long a cancelled session is given before its end is offered.
@@ -105,6 +106,9 @@ def show_all(call: OpsCall) -> Reply:
         waiting=tuple(waiting),
         unread=unread("The server's sessions", reading, ops_url(site, "connections")),
         sub="those who wait for each other first, each behind whom it waits for",
+        absent=f"{reading.text}: each process opens the file for itself."
+        if reading.state is State.NOT_HERE
+        else "",
     )
     crumbs = [Link("Operations", ""), Link("Metrics", ops_url(site))]
     sub = (

@@ -15,7 +15,7 @@ from backoffice.admin.presentation_metrics import (
     RequestView,
 )
 from backoffice.admin.words import plural
-from backoffice.observability.judgement import RULES
+from backoffice.observability.judgement import RULES, Rule
 from backoffice.observability.ops_connection import Reading
 from backoffice.observability.pool_health import Health
 from backoffice.observability.slow_log import SlowEntry, read_slow
@@ -207,7 +207,9 @@ def show_checks(call: OpsCall) -> Reply:
     for rule in RULES:
         verdict = by_rule.get(rule.name)
         if verdict is None:
-            rows.append(_row(rule.name, rule.words, rule.limits, "not made", "none"))
+            rows.append(
+                _not_made(rule, is_server=call.site.backoffice.ops.is_postgresql)
+            )
             continue
         tone = "none" if verdict.health is Health.UNKNOWN else LEVELS[verdict.health][0]
         rows.append(
@@ -225,8 +227,13 @@ def show_checks(call: OpsCall) -> Reply:
     return Page("checks", ChecksView(tuple(rows), MEANINGS), drawn)
 
 
-def _row(name: str, words: str, limits: str, state: str, tone: str) -> CheckRow:
-    return CheckRow(_anchor(name), words, limits, state, tone, "", "")
+def _not_made(rule: Rule, *, is_server: bool) -> CheckRow:
+    """A check that does not apply here, or that nothing was there for."""
+    value = "" if is_server else rule.server
+    state = "does not apply" if value else "not made"
+    return CheckRow(
+        _anchor(rule.name), rule.words, rule.limits, state, "none", value, ""
+    )
 
 
 def _anchor(name: str) -> str:

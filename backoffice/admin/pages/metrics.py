@@ -52,9 +52,10 @@ from backoffice.observability.housekeeping import (
     connections_beside,
     contradictions,
 )
+from backoffice.observability.housekeeping_sqlite import sqlite_contradictions
 from backoffice.observability.judgement import RULES, Judgement
 from backoffice.observability.live import LivePanels, read_live
-from backoffice.observability.ops_connection import Reading
+from backoffice.observability.ops_connection import State
 from backoffice.observability.picture import Picture
 from backoffice.observability.pool import HIGHEST_HEALTHY
 from backoffice.observability.pool_health import Health
@@ -94,13 +95,9 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
     backoffice = site.backoffice
     picture = backoffice.keeper.picture()
     database = known_to_answer(call)
-    behind: Reading[int] = Reading(database.state, text=database.text)
-    if revision is not None:
-        # One statement takes another's place: there are six at most.
-        behind = backoffice.ops.remembered("migrations")
-    elif database.is_fresh:
-        behind = site.pulse.behind()
-    live = read_live(backoffice.ops, revision=revision, deadline=call.left)
+    live = read_live(
+        backoffice.ops, site.pulse.migrations, revision=revision, deadline=call.left
+    )
     found = contradictions(
         backoffice.settings.database,
         server=live.server.value,
@@ -108,11 +105,12 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
         threads=site.limiter.total_tokens,
         beside=connections_beside(backoffice.settings),
     )
+    if live.file.value is not None:
+        found += sqlite_contradictions(live.file.value)
     judgement = site.judge.judge(
         picture,
         live,
         database=database,
-        behind=behind,
         contradictions=[one.text for one in found],
         processes=backoffice.settings.web.processes,
     )
@@ -606,6 +604,10 @@ class Drawing:
         sentence = "connections held for more than a second, from memory"
         if not rows:
             sentence = "Nobody holds a connection of ours for more than a second."
+        if self.live.activity.state is State.NOT_HERE:
+            sentence = (
+                f"{self.live.activity.text}. {sentence[:1].upper()}{sentence[1:]}"
+            )
         return LivePanel(
             "Live now",
             sentence,

@@ -1,13 +1,14 @@
 """Each table: how large, how it grows, what is dead in it, when it was cleaned."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from backoffice.admin.call import Page, Reply, address
 from backoffice.admin.frame import frame
-from backoffice.admin.house import growth, signed, span_words
+from backoffice.admin.house import file_facts, growth, signed, span_words
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.evidence import crumbs_of
 from backoffice.admin.pages.metrics import read_moment
@@ -32,10 +33,10 @@ def show(call: OpsCall) -> Reply:
     def read(link: Connection) -> History:
         return read_sizes(link, since=begin)
 
+    now = read_moment(call)
     history: Reading[History] = site.backoffice.ops.call(
         "sizes", read, deadline=call.left
     )
-    now = read_moment(call)
     reading, found = now.live.tables, now.contradictions
     tables = reading.value or ()
     before = site.backoffice.keeper.sizes_before
@@ -48,6 +49,13 @@ def show(call: OpsCall) -> Reply:
         growth_head=f"In {span_words(before)}" if before else "Growth",
         growth_unread=unread("Their growth", history, url),
     )
+    if now.live.file.value is not None:
+        facts = file_facts(now.live.file.value, before)
+        view = replace(
+            view,
+            sub=f"{reading.text}: neither rows nor sizes of one.",
+            facts=tuple((name, cell.text) for name, cell in facts),
+        )
     whole = sum(table.size or 0 for table in tables)
     sub = f"{plural(len(tables), 'table')}, {size(whole)}" if tables else ""
     drawn = frame(call, title="Tables and settings", crumbs=crumbs_of(call), sub=sub)

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 HEADER = b"x-request-id"
 LONGEST_PATH = 500
 # Asked every few seconds by machines: of interest only to who looks for it.
-QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+QUIET = frozenset({"/livez", "/startupz", "/readyz", "/healthz", "/metrics"})
 
 # Whatever else somebody sends as a method is one of the others.
 METHODS = frozenset(

@@ -246,6 +246,15 @@ class SampleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerCount:
+    """A number of ours beside the server's own."""
+
+    label: str
+    ours: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatementView:
     """One statement: what it is, where its time goes, who runs it."""
 
@@ -264,6 +273,9 @@ class StatementView:
     samples: tuple[SampleRow, ...]
     samples_unread: Unread | None
     samples_sub: str
+    server: tuple[ServerCount, ...] = ()
+    server_sub: str = ""
+    server_ids: str = ""
     findings: tuple[FindingRow, ...] = ()
     verdict: VerdictView | None = None
     slow_url: str = ""

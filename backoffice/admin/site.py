@@ -54,6 +54,7 @@ from backoffice.explain.memory import Memory
 from backoffice.jobs.making import make_worker
 from backoffice.listing.cursor import CursorCodec
 from backoffice.observability.judgement import Judge
+from backoffice.observability.server_statements_postgresql import QueryIds
 
 # What SQLAdmin 0.32 routes, by name: a new name must be looked at before it is served.
 SQLADMIN_ROUTES = frozenset(
@@ -144,6 +145,8 @@ class Site(sqladmin.Admin):
         self.ops_answering = OpsAnswering(self)
         self.pulse = backoffice.pulse
         self.judge = Judge()
+        # What the server calls our statements, where it counts them itself.
+        self.query_ids = QueryIds()
         self.foot = FootLine(self)
         # Not started by this: by who serves, or works beside who serves.
         self.worker = make_worker(

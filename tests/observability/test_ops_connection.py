@@ -127,7 +127,7 @@ def test_a_connection_that_was_ended_is_made_anew(reader: OpsReader) -> None:
 
 
 def test_a_server_that_hangs_holds_nobody_up() -> None:
-    """While it is frozen each question is answered; when it wakes, it answers itself."""
+    """While it is frozen each question is answered; when it wakes, it answers."""
     with freezing_server() as (url, send):
         engine = make_ops_engine(url, DatabaseSettings())
         reader = OpsReader(engine)

@@ -1,6 +1,7 @@
 """One statement: how it does, where its time goes, who runs it, and its slow calls."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,18 +22,28 @@ from backoffice.admin.panels import (
     ms,
     ops_url,
     percentage,
+    precise,
     sample_row,
     split_bar,
     unread,
 )
 from backoffice.admin.presentation import Link
-from backoffice.admin.presentation_metrics import OriginRow, Part, StatementView
+from backoffice.admin.presentation_metrics import (
+    OriginRow,
+    Part,
+    ServerCount,
+    StatementView,
+)
 from backoffice.admin.svg import TALL, plot
 from backoffice.admin.words import number, plural
 from backoffice.observability.counters import StatementStats
 from backoffice.observability.history import HourPoint, read_hours
 from backoffice.observability.ops_connection import Reading
 from backoffice.observability.picture import Picture
+from backoffice.observability.server_statements_postgresql import (
+    ServerStatement,
+    read_server_statement,
+)
 from backoffice.observability.slow_log import SlowEntry, read_slow
 from backoffice.observability.statement_texts import StatementRecord, read_statement
 
@@ -81,6 +92,14 @@ def show(call: OpsCall) -> Reply:
         whole.text, whole.operation = record.text, record.operation
         whole.table = record.table_name
     shown = view_of(call, picture, whole, sums, stored, points, samples)
+    counted = server_counts(call, whole)
+    if counted is not None:
+        shown = replace(
+            shown,
+            server=beside(whole, counted),
+            server_sub=server_sub(counted),
+            server_ids=", ".join(map(str, counted.ids)),
+        )
     crumbs = [
         Link("Operations", ""),
         Link("Metrics", ops_url(call.site)),
@@ -143,6 +162,45 @@ def view_of(
         fingerprint=whole.fingerprint,
         slow_url=address(site.base_url, "slow-log", "list")
         + f"?search={whole.fingerprint}",
+    )
+
+
+def server_counts(call: OpsCall, whole: StatementStats) -> ServerStatement | None:
+    """What the server itself has counted of it; None where it does not."""
+    ops, ids = call.site.backoffice.ops, call.site.query_ids
+    if not ops.is_postgresql:
+        return None
+
+    def read(link: Connection) -> ServerStatement | None:
+        return read_server_statement(
+            link, ids, whole.fingerprint, whole.text, whole.table
+        )
+
+    found = ops.call("server statement", read, deadline=call.left)
+    return found.value if found.is_fresh else None
+
+
+def beside(whole: StatementStats, one: ServerStatement) -> tuple[ServerCount, ...]:
+    """The server's numbers beside ours; what only one of them knows stays empty."""
+    blocks = one.blocks_read + one.blocks_hit
+    hit = percentage(one.blocks_hit, blocks) if blocks else "none read"
+    each = f"{one.blocks_read / one.calls:.1f}".removesuffix(".0")
+    return (
+        ServerCount("Calls", number(whole.calls), number(one.calls)),
+        ServerCount("Mean", ms(whole.mean_ms), ms(one.mean_ms)),
+        ServerCount("Highest", ms(whole.max_ms), ms(one.max_ms)),
+        ServerCount("Rows", number(whole.rows), number(one.rows)),
+        ServerCount("Blocks read, each call", "", each),
+        ServerCount("Blocks found in memory", "", hit),
+    )
+
+
+def server_sub(one: ServerStatement) -> str:
+    """Since when, and what differs."""
+    since_then = precise(one.since).text if one.since is not None else "its start"
+    return (
+        f"since {since_then}, whoever sent it; without the wait for a connection and "
+        "the way of the rows"
     )
 
 

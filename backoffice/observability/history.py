@@ -85,7 +85,7 @@ class HourWriter:
         name = source or f"{socket.gethostname()}:{os.getpid()}:{started}"
         self._process = name[: PROCESS - LONGEST_TURN]
         self._turns = 0
-        self._hour = -1
+        self._hour = self._latest = -1
         self._base: dict[tuple[str, str], tuple[Tracked, Totals]] = {}
         self._written: dict[tuple[str, str], tuple[int, int]] = {}
         self._carried: dict[tuple[str, str], Totals] = {}
@@ -103,7 +103,10 @@ class HourWriter:
             return self._write(engine, texts)
         # What was counted until now belongs to the hour before, and is written there.
         written = self._write(engine, texts) if self._hour >= 0 else 0
-        self._turns = self._turns + 1 if hour == self._hour else 0
+        # An hour that this process has written already, because memory was full or the
+        # clock went back, goes on under another name: its rows must stand.
+        self._turns = self._turns + 1 if hour <= self._latest else 0
+        self._latest = max(self._latest, hour)
         self._turn(hour)
         return written + self._write(engine, texts)
 

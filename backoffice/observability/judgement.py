@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backoffice.observability.activity import Backend, lock_tree
+from backoffice.observability.clock import Step
 from backoffice.observability.counters import Minute
 from backoffice.observability.housekeeping import HIT_SHARE, ServerFacts, TableFacts
 from backoffice.observability.live import LivePanels
@@ -120,6 +121,12 @@ RULES = (
     ),
     Rule("settings", "Settings", "two that contradict each other are a warning"),
     Rule(
+        "clock",
+        "Clock",
+        "one that was set back is a warning for an hour: dates from before are of "
+        "another time",
+    ),
+    Rule(
         "processes", "Processes", "all server processes report; one less is a warning"
     ),
 )
@@ -164,6 +171,7 @@ class Judge:
         database: Reading[bool],
         contradictions: Sequence[str] = (),
         processes: int = 1,
+        step: Step | None = None,
     ) -> Judgement:
         """What is to be said of everything, the worst first."""
         by_rule: dict[str, Verdict] = {}
@@ -177,6 +185,7 @@ class Judge:
             *self._of_tables(live.tables),
             self._settings(contradictions, live),
             self._processes(picture, processes),
+            self._clock_back(step),
         ]:
             known = by_rule.get(verdict.rule)
             if known is None or verdict.health > known.health:
@@ -356,6 +365,13 @@ class Judge:
         text = f"{len(servers)} of {expected} server processes report"
         health = Health.WARNING if len(servers) < expected else Health.HEALTHY
         return self._said("processes", health, text, len(servers))
+
+    def _clock_back(self, step: Step | None) -> Verdict:
+        if step is None:
+            return self._said("clock", Health.HEALTHY, "it has only gone forward", 0)
+        seconds = round(step.seconds)
+        text = f"it was set back by {seconds:,} s; what is dated before is of that time"
+        return self._said("clock", Health.WARNING, text, step.seconds)
 
     def _unknown(self, rule: str, text: str) -> Verdict:
         return self._said(rule, Health.UNKNOWN, text)

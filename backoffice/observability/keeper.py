@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine, NullPool
 from sqlalchemy.exc import SQLAlchemyError
 
 from backoffice.database.engine import make_engine
+from backoffice.observability.clock import ClockWatch
 from backoffice.observability.growth import Sizes, read_before, write_sizes
 from backoffice.observability.history import HourWriter
 from backoffice.observability.lazy_loads import watch_loads
@@ -62,6 +63,7 @@ class Keeper:
             limit=settings.fingerprints,
             sampled_reads=settings.sampled_reads,
         )
+        self.clock_watch = ClockWatch()
         self.slow_log = SlowLog()
         self.recorder.slow = self.slow_log.offer
         self.observations: list[Observation] = []
@@ -132,6 +134,7 @@ class Keeper:
     def report(self) -> None:
         """Tell the other processes, and date what the pools are like."""
         self._judge()
+        self.clock_watch.look()
         for status in self.pools():
             self.recorder.note_pool(status.utilization, status.waiters or 0)
         try:

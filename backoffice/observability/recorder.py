@@ -24,6 +24,7 @@ from backoffice.observability.measurement import Measurement, Outcome
 from backoffice.observability.request_log import RequestLog, current_request
 
 SAMPLES = 500
+SAMPLED_EVERY = 60
 MINUTES = 60
 # A clock that lags a little keeps writing into the newest minute.
 STEPPED_BACK = 2
@@ -312,7 +313,7 @@ class Recorder:
         if (
             measured.error
             or total >= self.slow_ns
-            or measured.at - self._sampled.get(name.id, 0.0) >= 60  # noqa: PLR2004
+            or abs(measured.at - self._sampled.get(name.id, 0.0)) >= SAMPLED_EVERY
         ):
             self._sampled[name.id] = measured.at
             self.samples.append(measured)

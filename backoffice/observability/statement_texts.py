@@ -48,7 +48,8 @@ class TextWriter:
         """Make sure that these are known; the answer is for `done`, once committed."""
         latest: dict[str, tuple[Fingerprint, float]] = {}
         for name, at in seen:
-            if at - self._dated.get(name.id, float("-inf")) < DATED_EVERY:
+            # Either way: a clock that went back must not stop it for as long.
+            if abs(at - self._dated.get(name.id, float("-inf"))) < DATED_EVERY:
                 continue
             if name.id not in latest or latest[name.id][1] < at:
                 latest[name.id] = (name, at)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, create_engine, event, text
@@ -21,6 +22,7 @@ from backoffice.observability.picture import Picture
 from backoffice.observability.snapshots import RETIRED, dump_json
 from tests.factories import make_course
 from tests.office import NAMES, Office, opened
+from tests.week import forget_the_week, remember_a_week
 
 PAGES = ("", "/connections", "/checks", "/findings", "/tables")
 CANARY = "zanzibar4711"
@@ -98,6 +100,37 @@ def test_the_page_asks_six_statements_at_most(site: Office) -> None:
         found = re.search(r"(\d+) statements, .{5,60} on its own connection", seen.text)
         assert found is not None
         assert int(found[1]) <= 6, order
+
+
+def test_a_week_of_history_costs_no_statement_more(site: Office) -> None:
+    """With a week in every table of its own the page asks six, each of them once."""
+    remember_a_week(site.engine)
+    asked: list[str] = []
+
+    class Noted(psycopg.Cursor[Any]):
+        """A cursor that tells what it is asked, whoever asks."""
+
+        def execute(self, query: Any, *given: Any, **options: Any) -> Any:
+            asked.append(" ".join(str(query).split()))
+            return super().execute(query, *given, **options)
+
+    def note(connection: Any, _record: object) -> None:
+        connection.cursor_factory = Noted
+
+    ops, engine = site.browser("ops"), site.backoffice.ops.engine
+    engine.dispose()
+    event.listen(engine, "connect", note)
+    seen = ops.get("/admin/metrics")
+    event.remove(engine, "connect", note)
+    engine.dispose()
+    forget_the_week(site.engine)
+    known = {one for one in asked if one.startswith(("SELECT", "WITH"))}
+    assert seen.status == 200
+    # Besides what SQLAlchemy asks of a new connection.
+    about = ("pg_catalog.version()", "current_schema()", "standard_conforming_strings")
+    pages = [one for one in known if not any(word in one for word in about)]
+    assert len(pages) == 6, pages
+    assert "Week, list" in seen.text
 
 
 def test_a_list_is_seen_with_its_view_and_user(site: Office) -> None:

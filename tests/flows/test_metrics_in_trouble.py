@@ -4,7 +4,9 @@ Every page answers within its deadlines, says what is wrong, and never says "0" 
 of what it could not read.
 """
 
+import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -284,3 +286,38 @@ def test_a_database_that_is_not_there(office_url: URL) -> None:
     assert answers["/healthz"].json()["status"] == "fail"
     assert "pg_up 0.0" in answers["/metrics"].text
     assert "there_is_no_such" not in answers["/readyz"].text
+
+
+def test_a_clock_that_was_set_back_is_told(
+    office_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour back: no page breaks, no number is negative, and the metrics say so."""
+    with opened(office_url, observability={"slow_ms": 0}) as office:
+        browser = office.fresh("ops")
+        keeper = office.backoffice.keeper
+        browser.get("/admin/course/list")
+        keeper.report()
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() - 3_600)
+        keeper.recorder.clock = keeper.clock_watch._clock = time.time
+        browser.get("/admin/course/list")
+        keeper.report()
+        keeper.flush()
+        keeper.measure()
+        seen = browser.get("/admin/metrics")
+        data = browser.client.get("/admin/metrics?format=json").json()
+        fingerprint = data["statements"][0]["fingerprint"]
+        others = [
+            browser.get(f"/admin/metrics/{page}")
+            for page in (f"statement/{fingerprint}", "checks", "tables", "connections")
+        ]
+        exposed = machine(office).get("/metrics").text
+        minutes = [one.at for one in keeper.recorder.minutes]
+    assert [one.status for one in others] == [200] * 4
+    assert "Warning" in seen.text
+    assert "it was set back by 3,600 s" in others[1].text
+    for one in (seen, *others):
+        assert not re.search(r"[-\N{MINUS SIGN}]\d[\d.,]* ?(ms|s|min|h|%)", one.text)
+    assert not re.search(r"^\w\S* -", exposed, re.MULTILINE)
+    assert minutes == sorted(minutes)
+    assert minutes[-1] <= (now() - 3_600) // 60 + 1

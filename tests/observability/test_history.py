@@ -113,6 +113,20 @@ def test_the_end_of_an_hour_is_not_lost(database: Engine) -> None:
     assert calls(database, name) == [3]
 
 
+def test_a_clock_that_went_back_overwrites_no_hour(database: Engine) -> None:
+    """What an hour had before it came again stays in its sum."""
+    clock = Clock()
+    process = Process("one", clock)
+    name = process.call(3)
+    process.write(database)
+    for hours, number in ((1, 4), (-1, 5), (1, 6)):
+        clock.now += hours * HOUR
+        process.write(database)
+        process.call(number)
+        process.write(database)
+    assert calls(database, name) == [3 + 5, 4 + 6]
+
+
 def test_what_is_forgotten_between_two_writes_is_kept(database: Engine) -> None:
     """Calls of a statement that memory has let go of meanwhile are written."""
     process = Process("one", Clock())

@@ -113,6 +113,7 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
         database=database,
         contradictions=[one.text for one in found],
         processes=backoffice.settings.web.processes,
+        step=backoffice.keeper.clock_watch.look(),
     )
     return Moment(
         picture=picture,
@@ -550,9 +551,10 @@ class Drawing:
     def span(self, minutes: int) -> float:
         """The seconds of the last minutes, no more than there were."""
         now = time.time()
-        begun = self.picture.since or now
         whole = (minutes - 1) * 60 + now % 60
-        return max(1.0, min(whole, now - begun))
+        known = now - (self.picture.since or now)
+        # A beginning that is still to come is of a clock that was set back.
+        return max(1.0, min(whole, known)) if known > 0 else whole
 
     def requests(self) -> int:
         """All requests that were looked at."""

@@ -199,8 +199,8 @@ def server_sub(one: ServerStatement) -> str:
     """Since when, and what differs."""
     since_then = precise(one.since).text if one.since is not None else "its start"
     return (
-        f"since {since_then}, whoever sent it; without the wait for a connection and "
-        "the way of the rows"
+        f"since {since_then}, whoever sent it; without planning, the wait for a "
+        "connection and the way of the rows"
     )
 
 

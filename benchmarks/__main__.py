@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from sqlalchemy import create_engine, text
 
 from backoffice.errors import BackofficeError
-from benchmarks import exports, jumps, lists, saving, throughput
+from benchmarks import exports, jumps, lists, metrics, saving, throughput
 from benchmarks.databases import Databases, databases
 from benchmarks.pairs import Result
 from benchmarks.servers import Server, ours, theirs
@@ -57,6 +57,9 @@ class Bench:
             ),
             "save": lambda: saving.save(self.small, self.stock, self.runs),
             "requests": lambda: throughput.requests(self.small, self.stock),
+            "watching": lambda: metrics.watching(self.small),
+            "metrics": lambda: metrics.page(self.small, self.known.small),
+            "trouble": lambda: metrics.trouble(self.small, self.known.small),
             "export": lambda: exports.export(self.large, self.known.large),
         }
 

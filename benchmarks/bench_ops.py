@@ -14,6 +14,7 @@ from statistics import median
 from time import perf_counter
 
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.orm import Session
 
 from backoffice.observability.exposition import exposition
 from backoffice.observability.keeper import Keeper, make_flush_engine
@@ -24,7 +25,13 @@ from backoffice.observability.models import (
     StatementText,
     TableSize,
 )
-from backoffice.observability.ops_connection import OpsReader, make_ops_engine
+from backoffice.observability.ops_connection import (
+    OpsReader,
+    Question,
+    make_ops_engine,
+)
+from backoffice.observability.reads_postgresql import Look
+from backoffice.observability.request_log import RequestLog
 from backoffice.observability.statement_texts import table_of
 from backoffice.settings import DatabaseSettings, ObservabilitySettings
 
@@ -82,12 +89,27 @@ def main() -> None:
     print(f"/metrics from a picture       {shown:8.1f} ms")
     ops = make_ops_engine(url, DatabaseSettings())
     reader = OpsReader(ops)
-    read_live(reader)
-    live = milliseconds(lambda: read_live(reader))
+    migrations: Question[int] = Question("migrations", "SELECT 1", lambda _: 0)
+    read_live(reader, migrations)
+    live = milliseconds(lambda: read_live(reader, migrations))
     print(f"five live panels, {rows} slow rows {live:8.1f} ms")
     ops.dispose()
+    sizes = milliseconds(keeper.measure)
+    print(f"sizes of all tables           {sizes:8.1f} ms")
+    print(f"looks at a page, before, after{milliseconds(looks(engine)):8.1f} ms")
     keeper.stop()
     engine.dispose()
+
+
+def looks(engine: object) -> Callable[[], object]:
+    """Both looks at what a page reads."""
+
+    def look() -> None:
+        with Session(engine) as session:  # type: ignore[call-overload]
+            session.execute(text("SELECT 1")).all()
+            Look(session, RequestLog()).end()
+
+    return look
 
 
 def run(engine: object, number: int) -> None:

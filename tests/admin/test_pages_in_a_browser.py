@@ -1,39 +1,29 @@
 """Do the pages work for everybody, in a real browser, without a server?"""
 
 import re
-import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
-from backoffice.admin.assets import all_assets
 from backoffice.admin.templating import render
 from tests.admin.sample_pages import NAMES, PAGES
-
-CHROMIUM = shutil.which("chromium") or ""
-SITE = "http://backoffice.test"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync",),
+from tests.chromium import (
+    COLOURS,
+    RULES,
+    answer_file,
+    close,
+    in_a_browser,
+    violations,
 )
-RULES = {
-    "runOnly": [
-        *("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-    ]
-}
-COLOURS = {"runOnly": ["color-contrast"]}  # all that the dark theme changes
+
+SITE = "http://backoffice.test"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'"
 )
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="There is no Chromium on this machine."),
-]
+pytestmark = in_a_browser
 
 
 def answer(route: Route) -> None:
@@ -46,9 +36,8 @@ def answer(route: Route) -> None:
             content_type="text/html; charset=utf-8",
             headers={"Content-Security-Policy": POLICY},
         )
-    elif name in all_assets().files:
-        asset = all_assets().files[name]
-        route.fulfill(body=asset.body, content_type=asset.media_type)
+    elif answer_file(route):
+        return
     elif name == "lookup":
         term = address.query.rpartition("term=")[2].lower()
         found = [
@@ -61,33 +50,12 @@ def answer(route: Route) -> None:
         route.fulfill(status=200, body="elsewhere", content_type="text/plain")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, once for all tests of this file."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
 def open_page(browser: Browser, name: str, **options: object) -> Page:
     """A page of the samples, with whatever went wrong in it as an error."""
     page = browser.new_context(**options).new_page()  # type: ignore[arg-type]
     page.route("**/*", answer)
     page.goto(f"{SITE}/{name}")
     return page
-
-
-def close(page: Page) -> None:
-    """Leave a page for good, whatever it still asks for or wants to say."""
-    page.unroute_all(behavior="ignoreErrors")
-    page.context.close()
-
-
-def violations(page: Page, rules: dict[str, list[str]]) -> list[tuple[str, str]]:
-    """What axe-core finds, each with the first element that it was found in."""
-    found = Axe().run(page, options=rules).response["violations"]
-    return [(each["id"], each["nodes"][0]["html"]) for each in found]
 
 
 @pytest.fixture

@@ -3,23 +3,17 @@
 The browser's requests are answered by the application itself, on a real database.
 """
 
-import shutil
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
-from tests.admin.test_pages_in_a_browser import COLOURS, FLAGS, RULES, violations
+from tests.chromium import COLOURS, RULES, in_a_browser, violations
 from tests.factories import make_student
 from tests.office import Office
 
-CHROMIUM = shutil.which("chromium") or ""
 SITE = "http://testserver"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="There is no Chromium on this machine."),
-]
+pytestmark = in_a_browser
 PAGES = (
     "/admin/",
     "/admin/student/list",
@@ -43,16 +37,7 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Chromium, once for all tests of this file."""
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield found
-        found.close()
-
-
-def opened(chromium: Browser, site: Office, path: str) -> Page:
+def opened(browser: Browser, site: Office, path: str) -> Page:
     """A page as the admin sees it."""
     client = site.browser("admin").client
 
@@ -71,7 +56,7 @@ def opened(chromium: Browser, site: Office, path: str) -> Page:
         )
 
     # Colours that are on their way to others are no colours to judge.
-    page = chromium.new_context(reduced_motion="reduce").new_page()
+    page = browser.new_context(reduced_motion="reduce").new_page()
     page.route("**/*", answer)
     page.goto(f"{SITE}{path}")
     return page
@@ -79,11 +64,11 @@ def opened(chromium: Browser, site: Office, path: str) -> Page:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_everybody_can_use_what_is_served(
-    chromium: Browser, site: Office, path: str
+    browser: Browser, site: Office, path: str
 ) -> None:
     """axe-core finds nothing, and nothing scrolls sideways; of short names as well."""
     student = site.add(make_student, full_name="Y")
-    page = opened(chromium, site, path.format(student=student.id))
+    page = opened(browser, site, path.format(student=student.id))
     for width in (1280, 375):
         page.set_viewport_size({"width": width, "height": 800})
         assert violations(page, RULES) == [], width

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -77,6 +78,9 @@ Resume = Callable[["Site", Request, list[tuple[str, str]]], Page]
 MAX_FIELDS = 1_000
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_MESSAGE = 600
+# So long no page has ended, though all threads are at one and others wait: statements
+# have limits of seconds, so they will not end at all.
+STUCK_AFTER = 60.0
 
 
 class LoginNeeded(Exception):
@@ -103,6 +107,7 @@ class Answering:
     def __init__(self, site: "Site", resume: Resume) -> None:
         self.site = site
         self.resume = resume
+        self.ended_at = monotonic()
         self.messages = URLSafeSerializer(
             site.backoffice.secret_key, salt="backoffice.message"
         )
@@ -172,7 +177,15 @@ class Answering:
                 functools.partial(function, *args), limiter=self.site.threads
             )
         finally:
+            self.ended_at = monotonic()
             limiter.release_on_behalf_of(who)
+
+    def is_stuck(self) -> bool:
+        """Whether the threads of the pages have not moved for a minute."""
+        statistics = self.site.limiter.statistics()
+        is_full = statistics.borrowed_tokens >= self.site.limiter.total_tokens
+        lasts = monotonic() - self.ended_at
+        return is_full and statistics.tasks_waiting > 0 and lasts > STUCK_AFTER
 
     async def turn(
         self, limiter: anyio.CapacityLimiter, who: object, place: Place | None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backoffice.admin.panels import at, ops_url, unread
 from backoffice.admin.presentation import Cell
-from backoffice.admin.presentation_metrics import Unread
+from backoffice.admin.presentation_metrics import HouseFact, Unread
 from backoffice.admin.words import duration, plural, share, size
 from backoffice.observability.growth import WHOLE, Sizes
 from backoffice.observability.housekeeping import (
@@ -22,7 +22,8 @@ from backoffice.observability.ops_connection import STATEMENT_LIMIT, State
 if TYPE_CHECKING:
     from backoffice.admin.site import Site
 
-Facts = list[tuple[str, Cell]]
+# What it is, its words, and where the checks and meanings explain it.
+Facts = list[tuple[str, Cell, str]]
 
 
 def house(
@@ -30,21 +31,25 @@ def house(
     live: LivePanels,
     contradictions: Sequence[Contradiction],
     before: Sizes | None,
-) -> tuple[tuple[str, Cell], ...]:
-    """The facts; what is wrong among them leads on."""
+) -> tuple[HouseFact, ...]:
+    """The facts, as of now or as they were read last; what is wrong leads on."""
     url = ops_url(site, "tables")
     facts: Facts = []
-    if live.server.is_fresh and live.server.value is not None:
+    if live.server.value is not None:
         facts.extend(_of_server(live.server.value, before))
-    if live.file.is_fresh and live.file.value is not None:
+    if live.file.value is not None:
         facts.extend(file_facts(live.file.value, before))
-    if live.tables.is_fresh and live.tables.value is not None:
+    if live.tables.value is not None:
         facts.extend(_of_tables(live.tables.value, before, url))
     cell = Cell("none", "muted")
     if contradictions:
         cell = Cell(contradictions[0].text, "link", url)
-    facts.append(("Settings at odds", cell))
-    return tuple(facts)
+    facts.append(("Settings at odds", cell, "settings"))
+    checks = ops_url(site, "checks")
+    return tuple(
+        HouseFact(name, cell, f"{checks}#{anchor}" if anchor else "")
+        for name, cell, anchor in facts
+    )
 
 
 def house_unread(live: LivePanels, url: str) -> tuple[Unread, ...]:
@@ -72,9 +77,13 @@ def _of_server(one: ServerFacts, before: Sizes | None) -> Facts:
     hit = one.hit_share
     text = "too little was read to tell" if hit is None else share(hit, 1)
     return [
-        ("Database", Cell(words)),
-        ("Connections", Cell(f"{one.connections} of {one.usable_connections}")),
-        ("Found in memory", Cell(text, "text" if hit else "muted")),
+        ("Database", Cell(words), "growth"),
+        (
+            "Connections",
+            Cell(f"{one.connections} of {one.usable_connections}"),
+            "server-connections",
+        ),
+        ("Found in memory", Cell(text, "text" if hit else "muted"), "memory"),
     ]
 
 
@@ -84,9 +93,9 @@ def file_facts(one: SqliteFacts, before: Sizes | None) -> Facts:
     words = ", ".join(filter(None, [size(one.size), grown]))
     unused = size(one.unused) if one.unused else "nothing"
     return [
-        ("Database", Cell(f"{words}; SQLite {one.version}")),
-        ("Unused in the file", Cell(unused, "text" if one.unused else "muted")),
-        ("Journal", Cell(one.journal_mode.upper())),
+        ("Database", Cell(f"{words}; SQLite {one.version}"), "growth"),
+        ("Unused in the file", Cell(unused, "text" if one.unused else "muted"), ""),
+        ("Journal", Cell(one.journal_mode.upper()), "settings"),
     ]
 
 
@@ -94,11 +103,11 @@ def _of_tables(tables: Sequence[TableFacts], before: Sizes | None, url: str) -> 
     facts: Facts = []
     if tables and tables[0].size is not None:
         words = f"{tables[0].name}, {size(tables[0].size)}"
-        facts.append(("Largest table", Cell(words)))
+        facts.append(("Largest table", Cell(words), "growth"))
     fastest = max(tables, key=lambda one: growth(one, before) or 0, default=None)
     if fastest is not None and (growth(fastest, before) or 0) > 0:
         words = grown_words(fastest.path, fastest.size or 0, before)
-        facts.append(("Grows most", Cell(f"{fastest.name}, {words}")))
+        facts.append(("Grows most", Cell(f"{fastest.name}, {words}"), "growth"))
     many = [one for one in tables if one.dead >= DEAD_ROWS]
     cell = Cell("few", "muted")
     if many:
@@ -107,12 +116,17 @@ def _of_tables(tables: Sequence[TableFacts], before: Sizes | None, url: str) -> 
         if most.vacuumed is not None:
             words += f", vacuumed {at(most.vacuumed.timestamp()).text}"
         cell = Cell(words)
-    facts.append(("Dead rows", cell))
+    facts.append(("Dead rows", cell, "tables"))
     ends = [one for one in tables if one.is_running_out]
     needy = [one for one in tables if one.needs and one not in ends]
-    for name, some in (("Vacuum or analyze due", needy), ("Keys running out", ends)):
-        text = plural(len(some), "table") if some else "none"
-        facts.append((name, Cell(text, "link", url) if some else Cell(text, "muted")))
+    for name, some, anchor in (
+        ("Vacuum or analyze due", needy, "tables"),
+        ("Keys running out", ends, "keys"),
+    ):
+        cell = Cell("none", "muted")
+        if some:
+            cell = Cell(plural(len(some), "table"), "link", url)
+        facts.append((name, cell, anchor))
     return facts
 
 

@@ -42,6 +42,16 @@ class Tile:
     plot: Plot | None
     line: str
     tone: str = ""
+    evidence_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HouseFact:
+    """A fact of the housekeeping: what it is, and where that is explained."""
+
+    name: str
+    cell: Cell
+    meaning_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +207,7 @@ class MetricsView:
     slow_empty: str
     slow_link: Link
     slow_unread: Unread | None
-    house: tuple[tuple[str, Cell], ...]
+    house: tuple[HouseFact, ...]
     house_link: Link
     house_unread: tuple[Unread, ...]
     note: str = ""

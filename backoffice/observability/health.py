@@ -65,23 +65,32 @@ class Report:
     def details(self, pools: Iterable[PoolStatus] = ()) -> dict[str, Any]:
         """What those may read who are allowed to, as `application/health+json`."""
         moment = datetime.fromtimestamp(self.at, UTC).isoformat()
+        checks: dict[str, list[dict[str, Any]]] = {}
+        for check in self.checks:  # a pool of each process is one of the same name
+            checks.setdefault(check.name, []).append(
+                {
+                    "status": check.status.value,
+                    "observedValue": check.value,
+                    "observedUnit": check.unit,
+                    "output": check.text,
+                    "time": moment,
+                }
+            )
         return {
             **self.word(),
             "time": moment,
-            "checks": {
-                check.name: [
-                    {
-                        "status": check.status.value,
-                        "observedValue": check.value,
-                        "observedUnit": check.unit,
-                        "output": check.text,
-                        "time": moment,
-                    }
-                ]
-                for check in self.checks
-            },
+            "checks": checks,
             "pools": [pool_details(pool) for pool in pools],
         }
+
+    def passing(self) -> dict[str, bool]:
+        """Whether each check passes, or only warns; of one name all have to."""
+        found: dict[str, bool] = {}
+        for check in self.checks:
+            passes = check.status in {Status.PASS, Status.WARN}
+            if check.status is not Status.UNKNOWN:
+                found[check.name] = found.get(check.name, True) and passes
+        return found
 
 
 class Pulse:

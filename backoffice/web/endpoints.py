@@ -11,6 +11,7 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
@@ -146,7 +147,8 @@ class Probes:
 
     def live(self) -> Report:
         """Whether the process should go on; asks nobody."""
-        return livez(heartbeat_age=self.heartbeat.age)
+        is_stuck = self.site is not None and self.site.answering.is_stuck()
+        return livez(heartbeat_age=self.heartbeat.age, limiter_is_stuck=is_stuck)
 
     def started(self) -> Report:
         """Whether the start is over; once it is, it is never asked again."""
@@ -168,9 +170,12 @@ class Probes:
     def health(self) -> tuple[Report, Picture]:
         """How all is: connection, pools of all processes, migrations, and the rest."""
         picture = self.backoffice.keeper.picture()
+        return self.report(picture), picture
+
+    def report(self, picture: Picture) -> Report:
+        """What /healthz says, of this picture."""
         limited = [one for one in picture.pools if one.max is not None or one.holders]
-        report = healthz(self.backoffice.pulse, limited, further=self.further(picture))
-        return report, picture
+        return healthz(self.backoffice.pulse, limited, further=self.further(picture))
 
     def further(self, picture: Picture) -> list[Check]:
         """What can warn: the settings, and processes that do not report."""
@@ -222,10 +227,10 @@ class Probes:
         picture = backoffice.keeper.picture()
         is_up = backoffice.pulse.database().is_fresh
         server = self.server()
-        url = backoffice.engine.url
-        namespace = url.database or ""
         is_postgresql = backoffice.ops.is_postgresql
-        report = readyz(backoffice.pulse, backoffice.keeper.pools())
+        namespace = backoffice.engine.url.database or ""
+        if not is_postgresql:  # a path says more than a label should
+            namespace = Path(namespace).name
         facts = Facts(
             system="postgresql" if is_postgresql else "sqlite",
             namespace=namespace,
@@ -234,10 +239,7 @@ class Probes:
                 "version": _version(),
                 "alembic_revision": backoffice.keeper.revision,
             },
-            health={
-                check.name: check.status in {Status.PASS, Status.WARN}
-                for check in report.checks
-            },
+            health=self.report(picture).passing(),
             server=server.exported(namespace) if server is not None else {},
         )
         return exposition(picture, facts)

@@ -362,6 +362,34 @@ def test_requests_are_exposed_by_the_template_of_their_route(site: Office) -> No
     assert CANARY not in str(found).lower()
 
 
+def test_health_is_exposed_as_it_is_told(site: Office) -> None:
+    """The same checks as /healthz has, by the same names."""
+    found = exposed(site)
+    names = {dict(key)["check"] for at, key in found if at == "backoffice_health"}
+    told = TestClient(site.app, client=("127.0.0.1", 5)).get("/healthz").json()
+    assert names == {
+        name
+        for name, checks in told["checks"].items()
+        if any(one["status"] != "unknown" for one in checks)
+    }
+    assert "database:connection" in names
+
+
+def test_every_number_leads_to_its_meaning_and_its_evidence(site: Office) -> None:
+    """Tiles, heads of tables and facts lead to an anchor that exists."""
+    site.browser("viewer").get("/admin/course/list")
+    ops = site.browser("ops")
+    seen, checks = ops.get("/admin/metrics"), ops.get("/admin/metrics/checks")
+    anchors = {one.partition("#")[2] for one in seen.hrefs() if "/checks#" in one}
+    assert {"utilization", "p95", "statements", "errors"} <= anchors
+    assert {"checked-out", "share", "rows", "reads", "growth", "memory"} <= anchors
+    missing = [one for one in anchors if f'id="{one}"' not in checks.html]
+    assert missing == []
+    hrefs = list(seen.hrefs())
+    for way in ("/connections", "?top=slowest#", "?top=frequent#", "?top=failing#"):
+        assert any(f"/admin/metrics{way}" in one for one in hrefs), way
+
+
 def test_ours_is_only_what_opentelemetry_does_not_name(site: Office) -> None:
     """What else is exposed is the server's, as postgres_exporter names it."""
     site.browser("viewer").get("/admin/course/list")

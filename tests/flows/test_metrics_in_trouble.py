@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from sqlalchemy import URL, create_engine, text
@@ -151,6 +152,64 @@ def test_all_threads_taken_hold_nobody_up(small: Office) -> None:
         return seen
 
     assert [one.status_code for one in anyio.run(play)] == [200] * 5
+
+
+def test_threads_that_never_end_are_no_life(
+    small: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them at work for a minute, others waiting, and none has ended."""
+    codes: list[int] = []
+
+    async def play() -> None:
+        limiter = small.site.limiter
+        taken = [object() for _ in range(int(limiter.total_tokens))]
+        for holder in taken:
+            await limiter.acquire_on_behalf_of(holder)
+        transport = httpx.ASGITransport(app=small.app, client=("127.0.0.1", 5))
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://x") as client,
+            anyio.create_task_group() as tasks,
+        ):
+            codes.append((await client.get("/livez")).status_code)
+            tasks.start_soon(limiter.acquire_on_behalf_of, object())
+            await anyio.lowlevel.checkpoint()
+            codes.append((await client.get("/livez")).status_code)
+            monkeypatch.setattr(small.site.answering, "ended_at", float("-inf"))
+            codes.append((await client.get("/livez")).status_code)
+            for holder in taken:
+                limiter.release_on_behalf_of(holder)
+            codes.append((await client.get("/livez")).status_code)
+
+    anyio.run(play)
+    assert codes == [200, 200, 500, 200]
+
+
+def test_what_was_read_last_is_shown_dated(small: Office) -> None:
+    """Sizes of a moment ago stay, with when they were read, while none can be."""
+    browser = small.browser("ops")
+    browser.get("/admin/metrics")
+    own = create_engine(small.engine.url)
+    with own.begin() as connection:
+        connection.execute(text("LOCK TABLE pg_catalog.pg_class"))
+        seen = browser.get("/admin/metrics")
+    own.dispose()
+    assert re.search(r"Largest table \w+, [\d.]+ [kM]B", seen.text)
+    assert re.search(
+        r"Table sizes, dead rows: timed out.{0,40}\. Last read \d\d:\d\d:\d\d",
+        seen.text,
+    )
+
+
+def test_probes_answer_while_the_catalogue_is_locked(small: Office) -> None:
+    """All four, over the connection that they had: the database is there."""
+    assert machine(small).get("/readyz").status_code == 200
+    small.backoffice.pulse._cache.clear()
+    own = create_engine(small.engine.url)
+    with own.begin() as connection:
+        connection.execute(text("LOCK TABLE pg_catalog.pg_class"))
+        codes = [machine(small).get(path).status_code for path in PROBES]
+    own.dispose()
+    assert codes == [200] * 4
 
 
 def test_a_locked_catalogue_leaves_panels_unread(small: Office) -> None:

@@ -332,4 +332,5 @@ def test_probes_and_metrics_on_sqlite(site: Office) -> None:
         assert machine.get(path).status_code == 200, path
     exposed = machine.get("/metrics").text
     assert 'db_system_name="sqlite"' in exposed
+    assert 'db_namespace="demo.db"' in exposed
     assert "pg_up" not in exposed

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,19 @@ def test_exactly_four_fifths_pass(empty_database: URL, ops: Engine) -> None:
         report = healthz(Pulse(OpsReader(ops)), [observation.status()])
     engine.dispose()
     assert (report.code, report.status) == (200, Status.PASS)
+
+
+def test_the_pools_of_all_processes_are_told(ops: Engine) -> None:
+    """One of two being full fails the check; none of them hides the other."""
+    plain = create_engine("sqlite://", poolclass=observed_pool(QueuePool))
+    status = install(plain, Recorder()).status()
+    plain.dispose()
+    pools = [replace(status, checked_out=15, max=15), replace(status, process=7)]
+    report = healthz(Pulse(OpsReader(ops)), pools)
+    assert report.code == 503
+    found = report.details(pools)["checks"]["pool:default:utilization"]
+    assert [one["status"] for one in found] == ["fail", "pass"]
+    assert report.passing()["pool:default:utilization"] is False
 
 
 def test_the_rest_only_warns(ops: Engine) -> None:

@@ -108,6 +108,14 @@ MEANINGS = (
         ),
     ),
     (
+        "growth",
+        "Growth",
+        (
+            "Sizes are written once an hour and kept for as long as the slow log, one "
+            "a day after two days; growth is since a week ago, or since the oldest."
+        ),
+    ),
+    (
         "saves",
         "Would save",
         (

@@ -461,6 +461,7 @@ class Drawing:
             ),
             line,
             tone,
+            ops_url(self.site, "connections"),
         )
 
     def latency(self, minutes: list[Minute]) -> Tile:
@@ -492,6 +493,7 @@ class Drawing:
             plot(values, "95th percentile over 60 minutes", tone=tone),
             line,
             tone,
+            self.ordered_url("slowest"),
         )
 
     def traffic(self, minutes: list[Minute]) -> Tile:
@@ -515,6 +517,7 @@ class Drawing:
             "per second",
             plot(values, "Statements per minute over 60 minutes"),
             f"{requests / span:.1f} requests/s{each}",
+            evidence_url=self.ordered_url("frequent"),
         )
 
     def errors(self, minutes: list[Minute]) -> Tile:
@@ -541,6 +544,7 @@ class Drawing:
             ),
             line,
             tone,
+            self.ordered_url("failing"),
         )
 
     def is_known(self, minute: Minute) -> bool:

@@ -54,7 +54,7 @@ def show(call: OpsCall) -> Reply:
         view = replace(
             view,
             sub=f"{reading.text}: neither rows nor sizes of one.",
-            facts=tuple((name, cell.text) for name, cell in facts),
+            facts=tuple((name, cell.text) for name, cell, _ in facts),
         )
     whole = sum(table.size or 0 for table in tables)
     sub = f"{plural(len(tables), 'table')}, {size(whole)}" if tables else ""

@@ -70,10 +70,8 @@ def house_unread(live: LivePanels, url: str) -> tuple[Unread, ...]:
 
 
 def _of_server(one: ServerFacts, before: Sizes | None) -> Facts:
-    words = f"{size(one.size)}, PostgreSQL {one.version}"
-    grown = grown_words(WHOLE, one.size, before)
-    if grown:
-        words = f"{size(one.size)}, {grown}; PostgreSQL {one.version}"
+    grown = grown_words(WHOLE, one.size, before) or "growth not known yet"
+    words = f"{size(one.size)}, {grown}; PostgreSQL {one.version}"
     hit = one.hit_share
     text = "too little was read to tell" if hit is None else share(hit, 1)
     return [
@@ -89,8 +87,8 @@ def _of_server(one: ServerFacts, before: Sizes | None) -> Facts:
 
 def file_facts(one: SqliteFacts, before: Sizes | None) -> Facts:
     """What SQLite says of its file."""
-    grown = grown_words(WHOLE, one.size - one.unused, before)
-    words = ", ".join(filter(None, [size(one.size), grown]))
+    grown = grown_words(WHOLE, one.size - one.unused, before) or "growth not known yet"
+    words = f"{size(one.size)}, {grown}"
     unused = size(one.unused) if one.unused else "nothing"
     return [
         ("Database", Cell(f"{words}; SQLite {one.version}"), "growth"),

@@ -20,6 +20,7 @@ from backoffice.admin.panels import (
     live_row,
     ms,
     ops_url,
+    percentage,
     place,
     pool_row,
     process_names,
@@ -167,9 +168,10 @@ def own_overhead(picture: Picture) -> str:
     """What observing has cost, and what it had to forget."""
     counted = picture.counted
     spent = sum(counted.overhead.values()) / 1e9
+    part = percentage(spent, max(1.0, hours(picture) * 3600))
     words = (
         f"Observing has cost {duration(spent)} since {since(picture)}, "
-        f"for {plural(counted.calls, 'statement')}."
+        f"{part} of a processor, for {plural(counted.calls, 'statement')}."
     )
     if counted.evicted:
         words += f" {plural(counted.evicted, 'statement')} had to be forgotten."

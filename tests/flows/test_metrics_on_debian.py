@@ -91,7 +91,8 @@ def test_the_servers_own_numbers_stand_beside_ours(debian: tuple[Office, str]) -
             "SELECT sum(calls) FROM counting.pg_stat_statements WHERE queryid = :id",
             id=int(query_id),
         )
-        assert int(rows["Calls"][1]) == calls
+        # Pages that were opened since ask who is there, as this one did.
+        assert one.calls <= int(rows["Calls"][1]) <= calls
 
 
 def test_probes_answer(debian: tuple[Office, str]) -> None:

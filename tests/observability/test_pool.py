@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backoffice.database.session import Actor, Place, make_sessions, unit_of_work
-from backoffice.observability.pool import observed_pool, read_pool
+from backoffice.observability.pool import PoolMeter, observed_pool, read_pool
 from backoffice.observability.statements import Observation, install
 from tests.observability.conftest import Kept
 
@@ -103,7 +103,13 @@ def test_making_a_connection_is_no_waiting(make_observed: Make) -> None:
         pass
     meter = observation.meter
     assert (meter.create.number, meter.wait.number, meter.use.number) == (1, 1, 1)
-    assert meter.create.total > meter.wait.total
+    moments = iter([100, 170])
+    timed = PoolMeter(clock=lambda: next(moments))
+    timed.began_waiting()
+    timed.connecting()
+    timed.connected(60, failed=False)
+    timed.stopped_waiting()
+    assert (timed.create.total, timed.wait.total) == (60, 10)
 
 
 def test_a_lost_connection_is_counted(make_observed: Make) -> None:

@@ -80,11 +80,15 @@ class StatementStats:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.histogram.merge(other.histogram)
 
+    def copy(self) -> "StatementStats":
+        """The same as it is now, whatever is counted later."""
+        values = {name: getattr(self, name) for name in STATEMENT_FIELDS}
+        return StatementStats(**values, histogram=self.histogram.copy())
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        names = [one.name for one in fields(StatementStats) if one.name != "histogram"]
         return {
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in STATEMENT_FIELDS},
             "text": self.text[:TEXT_KEPT],
             "histogram": self.histogram.to_json(),
         }
@@ -93,6 +97,11 @@ class StatementStats:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `to_json` wrote."""
         return cls(**{**data, "histogram": Histogram.from_json(data["histogram"])})
+
+
+STATEMENT_FIELDS = tuple(
+    one.name for one in fields(StatementStats) if one.name != "histogram"
+)
 
 
 @dataclass(slots=True)

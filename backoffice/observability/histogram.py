@@ -110,21 +110,72 @@ class Histogram:
         return below
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for a file or a column."""
+        """Plain data for a file or a column: each bucket followed by its count."""
+        counts = self.counts.copy()  # another thread may count meanwhile
         return {
             "n": self.number,
             "t": self.total,
             "m": self.maximum,
-            # A copy: another thread may count meanwhile.
-            "c": {str(key): number for key, number in self.counts.copy().items()},
+            "c": [value for pair in counts.items() for value in pair],
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> "Histogram":
         """The histogram that `to_json` wrote."""
-        made = cls()
-        made.number = int(data["n"])
-        made.total = int(data["t"])
-        made.maximum = int(data["m"])
-        made.counts = {int(key): int(number) for key, number in data["c"].items()}
-        return made
+        return ReadHistogram(data["n"], data["t"], data["m"], data["c"])
+
+    def copy(self) -> "Histogram":
+        """The same as it is now, whatever is counted later."""
+        return ReadHistogram(self.number, self.total, self.maximum, self.counts.copy())
+
+
+# The counts of a histogram: by bucket, or each bucket followed by its count.
+Counts = Mapping[Any, int] | Sequence[int]
+
+
+class ReadHistogram(Histogram):
+    """A histogram that was read: its buckets are added up when somebody asks for them.
+
+    A page adds up thousands of them, and shows a quantile of a few.
+    """
+
+    __slots__ = ("_counts", "_parts")
+
+    def __init__(self, number: int, total: int, maximum: int, part: Counts) -> None:
+        self._counts: dict[int, int] = {}
+        self._parts: list[Counts] = [part]
+        self.number = number
+        self.total = total
+        self.maximum = maximum
+
+    @property
+    def counts(self) -> dict[int, int]:  # type: ignore[override]
+        """Counts by bucket."""
+        counts, parts = self._counts, self._parts
+        while parts:
+            part = parts.pop()
+            pairs: Iterable[tuple[Any, int]]
+            if isinstance(part, Mapping):
+                pairs = part.items()
+            else:
+                pairs = zip(part[::2], part[1::2], strict=True)
+            for bucket, number in pairs:
+                key = int(bucket)
+                counts[key] = counts.get(key, 0) + number
+        return counts
+
+    def parts(self) -> list[Counts]:
+        """What it is made of, as far as it was added up."""
+        added = [self._counts.copy()] if self._counts else []
+        return [*self._parts, *added]
+
+    def merge(self, other: Histogram) -> Self:
+        """Add everything that another histogram counted, its buckets later."""
+        if isinstance(other, ReadHistogram):
+            self._parts.extend(other.parts())
+        else:
+            self._parts.append(other.counts.copy())
+        self.number += other.number
+        self.total += other.total
+        self.maximum = max(self.maximum, other.maximum)
+        return self

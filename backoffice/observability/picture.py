@@ -5,8 +5,9 @@ the others from their files, and of those that are gone from one file for all.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from backoffice.observability.counters import (
@@ -192,9 +193,17 @@ class Picture:
     # -- how it is made
 
     def add(
-        self, data: dict[str, Any], *, age: float, is_retired: bool = False
+        self,
+        data: dict[str, Any],
+        *,
+        age: float,
+        is_retired: bool = False,
+        statements: Iterable[StatementStats] = (),
     ) -> None:
-        """Count a snapshot; of a process that is gone its counters only."""
+        """Count a snapshot; of a process that is gone its counters only.
+
+        `statements` are those of a snapshot that was never written: its own now.
+        """
         if not is_retired:
             self.processes.append(
                 ProcessInfo(
@@ -226,7 +235,8 @@ class Picture:
             _sum_up(self.views, (view.view, view.action), view)
         for found in map(FindingStats.from_json, data.get("findings", ())):
             _sum_up(self.findings, (found.kind, found.view, found.subject), found)
-        for stats in map(StatementStats.from_json, data.get("statements", ())):
+        read = map(StatementStats.from_json, data.get("statements", ()))
+        for stats in chain(statements, read):
             _sum_up(self.statements, (stats.fingerprint, stats.view), stats)
 
     def _add_series(self, data: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backoffice.observability.counters import Tally
+from backoffice.observability.counters import StatementStats, Tally
 from backoffice.observability.picture import (
     KEPT_SERIES,
     Picture,
@@ -122,8 +122,9 @@ class SnapshotWriter:
 
     def picture(self) -> Picture:
         """All processes: this one from memory, as it is now."""
-        own = {**self.take(), "statements": take_statements(self.recorder)}
-        return read_picture(self.directory, own=(self.path.name, own))
+        own = self.take()
+        statements = [one.copy() for one in tracked(self.recorder)]
+        return read_picture(self.directory, own=(self.path.name, own, statements))
 
 
 def read_pools(directory: Path, *, but: str = "") -> list[PoolStatus]:
@@ -137,7 +138,9 @@ def read_pools(directory: Path, *, but: str = "") -> list[PoolStatus]:
 
 
 def read_picture(
-    directory: Path, *, own: tuple[str, dict[str, Any]] | None = None
+    directory: Path,
+    *,
+    own: tuple[str, dict[str, Any], Sequence[StatementStats]] | None = None,
 ) -> Picture:
     """The sum of all files; `own` stands for the file of its name."""
     picture = Picture(read_reset(directory))
@@ -153,7 +156,7 @@ def read_picture(
     retired = _read_json(directory / RETIRED) or {}
     folded = set(retired.get("folded", ()))
     if own is not None:
-        picture.add(own[1], age=0.0)
+        picture.add(own[1], age=0.0, statements=own[2])
     for name, data in found.items():
         if name in folded:
             continue
@@ -233,8 +236,13 @@ def take_counters(
 
 def take_statements(recorder: Recorder) -> list[dict[str, Any]]:
     """The statements of this process; the lock is held for a copy of the list only."""
-    stats: list[Tracked] = recorder.read(lambda held: list(held.statements.values()))
-    return [one.to_json() for one in stats]
+    return [one.to_json() for one in tracked(recorder)]
+
+
+def tracked(recorder: Recorder) -> list[Tracked]:
+    """The statements that a process has in memory."""
+    found: list[Tracked] = recorder.read(lambda held: list(held.statements.values()))
+    return found
 
 
 def _counters(recorder: Recorder) -> dict[str, Any]:

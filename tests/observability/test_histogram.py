@@ -76,3 +76,28 @@ def test_cumulative_counts_agree_with_the_values(share: float) -> None:
     (below,) = histogram.cumulative([bound / 1e9], 1e9)
     assert below <= share * len(data) + 1
     assert below >= sum(value <= bound * 0.875 for value in data)
+
+
+def test_what_was_read_adds_up_when_it_is_asked() -> None:
+    """Histograms that were read and that still count merge either way, and again."""
+    one, other = Histogram(), Histogram()
+    for value in (5, 900, 900, 70_000):
+        one.add(value)
+        other.add(value * 3)
+    read, copied = Histogram.from_json(one.to_json()), other.copy()
+    other.add(1)
+    read.merge(copied).merge(one)
+    whole = Histogram().merge(one).merge(one).merge(copied)
+    assert read.quantiles((0.5, 0.99)) == whole.quantiles((0.5, 0.99))
+    assert read.to_json() == {**whole.to_json(), "c": read.to_json()["c"]}
+    assert read.counts == whole.counts
+    read.merge(Histogram.from_json(one.to_json()))
+    assert read.counts == Histogram().merge(whole).merge(one).counts
+    assert copied.number == 4
+
+
+def test_what_an_earlier_version_wrote_is_read() -> None:
+    """Counts by bucket, as rows of the history have them."""
+    found = Histogram.from_json({"n": 3, "t": 30, "m": 10, "c": {"10": 2, "3": 1}})
+    assert found.counts == {10: 2, 3: 1}
+    assert found.quantile(0.9) == 10

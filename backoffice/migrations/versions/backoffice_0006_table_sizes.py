@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "backoffice_0005_table_sizes"
-down_revision = "backoffice_0004_explain_reports"
+revision = "backoffice_0006_table_sizes"
+down_revision = "backoffice_0005_job_queue"
 branch_labels = None
 depends_on = None
 

@@ -8,6 +8,7 @@ dead worker has left, and deleting what nobody needs any more.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from procrastinate import App, JobContext, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
@@ -15,6 +16,7 @@ from procrastinate.jobs import Job
 from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.retry import BaseRetryStrategy
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
+from procrastinate.worker import Worker
 from sqlalchemy.orm import Session
 
 from backoffice.errors import DatabaseUnavailable
@@ -33,6 +35,17 @@ EVERY_LOOK, EVERY_CLEANING = "* * * * * */15", "17 * * * *"
 # Who queues a run tells the workers; a job that was given back is found by looking.
 LOOK_SECONDS = 5.0
 KEEP_FAILED_HOURS = 7 * 24
+
+OPTIONS: dict[str, Any] = {
+    "concurrency": 1,
+    "delete_jobs": "successful",
+    "fetch_job_polling_interval": LOOK_SECONDS,
+    "update_heartbeat_interval": BEAT,
+    "stalled_worker_timeout": DEAD_AFTER,
+    # A run looks for itself whether it has to stop, and gives itself back.
+    "shutdown_graceful_timeout": 0,
+    "install_signal_handlers": False,
+}
 
 Walk = Callable[[int, Callable[[], bool]], object]
 
@@ -98,19 +111,7 @@ def make_app(
     has_chores: bool = True,
 ) -> App:
     """The tasks of a worker: `walk` is called with a run's id, and what says stop."""
-    app = App(
-        connector=connector,
-        worker_defaults={
-            "concurrency": 1,
-            "delete_jobs": "successful",
-            "fetch_job_polling_interval": LOOK_SECONDS,
-            "update_heartbeat_interval": BEAT,
-            "stalled_worker_timeout": DEAD_AFTER,
-            # A run looks for itself whether it has to stop, and gives itself back.
-            "shutdown_graceful_timeout": 0,
-            "install_signal_handlers": False,
-        },
-    )
+    app = App(connector=connector)
 
     @app.task(name=WALK, queue=RUNS, retry=_GoesBack(), pass_context=True)
     def walk_run(context: JobContext, *, run_id: int) -> None:
@@ -133,3 +134,18 @@ def make_app(
         await forget_old_jobs(app, (RUNS, CHORES), KEEP_FAILED_HOURS)
 
     return app
+
+
+def make_workers(app: App, name: str) -> list[Any]:
+    """Procrastinate's workers of one worker of ours: of runs one at a time, and chores.
+
+    Two, so that a long run keeps nobody from looking after the others.
+    """
+    runs = Worker(app, name=name, queues=[RUNS], **OPTIONS)
+    chores = Worker(app, name=name, queues=[CHORES], listen_notify=False, **OPTIONS)
+    return [runs, chores]
+
+
+async def work_off(app: App, name: str) -> None:
+    """Walk what is queued now, and end."""
+    await Worker(app, name=name, queues=[RUNS], wait=False, **OPTIONS).run()  # type: ignore[no-untyped-call]

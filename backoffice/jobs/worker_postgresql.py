@@ -8,7 +8,7 @@ rest has no statement of the worker's among its own.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session
 
 from backoffice.jobs.connections_postgresql import QueueConnections
 from backoffice.jobs.queue_postgresql import (
-    CHORES,
-    RUNS,
     make_app,
+    make_workers,
     queue_lost,
     queue_run,
+    work_off,
 )
 from backoffice.jobs.worker import Worker
 from backoffice.observability.pool import PoolStatus
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 LOCK = (0x6261636B, 0x776F726B)
 # Seconds between two tries to get the lock, or to reach the database.
 TRY_AGAIN = 3.0
+# Seconds after which who was told to stop is told once more.
+TELL_AGAIN = 0.5
 # Seconds between two looks whether the lock's connection is still there.
 LOOK = 5.0
 
@@ -88,7 +90,6 @@ class PostgresWorker(Worker):
         while not self.stopped.is_set():
             once = asyncio.create_task(self._serve_once())
             await asyncio.wait([once, ended], return_when=asyncio.FIRST_COMPLETED)
-            # Who is cancelled finishes what it is at.
             once.cancel()
             try:
                 await once
@@ -117,15 +118,11 @@ class PostgresWorker(Worker):
                     logger.warning("the worker is at work again")
                 # What others have left: at once, and by the clock from here on.
                 await queue_lost(app)
-                working = [
-                    app.run_worker_async(name=self.name, queues=[RUNS]),
-                    app.run_worker_async(
-                        name=self.name, queues=[CHORES], listen_notify=False
-                    ),
-                ]
+                assert self._ended is not None  # noqa: S101 - made with the loop
+                beside: list[Awaitable[object]] = [self._ended.wait()]
                 if self.is_alone:
-                    working.append(_watch(place))
-                await _until_one_ends(working)
+                    beside.append(_watch(place))
+                await _until_one_ends(make_workers(app, self.name), beside)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[psycopg.AsyncConnection[Any] | None]:
@@ -156,14 +153,16 @@ class PostgresWorker(Worker):
     ) -> AsyncIterator[App]:
         """The tasks, with a pool that is open meanwhile."""
         connector = self.connections.connector()
-        app = make_app(connector, walk, self.clear, has_chores=has_chores)
-        async with app.open_async():
-            yield app
+        try:
+            await connector.open_async()
+            yield make_app(connector, walk, self.clear, has_chores=has_chores)
+        finally:
+            await connector.close_async()
 
     async def _do_all(self) -> None:
         async with self._opened(self._walk_on, has_chores=False) as app:
             await queue_lost(app)
-            await app.run_worker_async(name=self.name, queues=[RUNS], wait=False)
+            await work_off(app, self.name)
 
     # -- its task, in a thread of the loop's pool
 
@@ -180,22 +179,31 @@ class PostgresWorker(Worker):
         self._said = text
 
 
-async def _until_one_ends(working: list[Any]) -> None:
+async def _until_one_ends(workers: list[Any], beside: list[Awaitable[object]]) -> None:
     """Run all of it until one ends, or until cancelled; then end the others.
+
+    A cancellation may be lost, where what is waited for comes at the same moment. So
+    everybody is told until they have ended, and a worker is asked, not cancelled: it
+    finishes what it is at.
 
     Raises:
         Exception: what one of them has ended with.
     """
-    tasks = [asyncio.create_task(one) for one in working]
+    runs = [asyncio.ensure_future(worker.run()) for worker in workers]
+    others = [asyncio.ensure_future(one) for one in beside]
+    tasks = [*runs, *others]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
+        while any(not task.done() for task in tasks):
+            for other in others:
+                other.cancel()
+            for worker in workers:
+                worker.stop()
+            await asyncio.wait(tasks, timeout=TELL_AGAIN)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
 
 
 async def _watch(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -17,6 +17,7 @@ from backoffice.bulk.models import Run
 from backoffice.bulk.target import Target
 from backoffice.jobs.making import make_worker
 from backoffice.jobs.worker import Worker
+from backoffice.jobs.worker_postgresql import PostgresWorker
 from tests.jobs.orders import (
     bury_workers,
     entries_of,
@@ -190,11 +191,17 @@ def test_a_worker_that_is_stopped_gives_its_run_back(demo_engine: Engine) -> Non
     assert is_done(demo_engine, number)
 
 
-def test_a_worker_that_rests_ends_when_told_to(demo_engine: Engine) -> None:
-    """Nobody who stops the site waits for the end of a pause."""
-    for _ in range(3):
+@pytest.mark.parametrize("connections", [0, 1, 2, 3])
+def test_a_worker_ends_whenever_it_is_told_to(
+    demo_engine: Engine, connections: int
+) -> None:
+    """Nobody who stops the site waits for its pauses, or for what it has begun."""
+    for _ in range(15):
         worker = make_worker(demo_engine, resolve)
+        assert isinstance(worker, PostgresWorker)
         worker.start()
+        known = worker.connections._open
+        until(lambda known=known: len(known) >= connections)  # type: ignore[misc]
         worker.stop(patience=30)
 
         names = [thread.name for thread in threading.enumerate()]

@@ -57,6 +57,10 @@ def create_app(backoffice: Backoffice) -> Starlette:
     return app
 
 
+# Seconds that the batch under way may take when the server is stopped.
+LAST_BATCH = 30.0
+
+
 @asynccontextmanager
 async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
     """Long work goes on for as long as the application is served."""
@@ -70,7 +74,7 @@ async def working_meanwhile(app: Starlette) -> AsyncIterator[None]:
             probes.heartbeat.is_draining = True
             tasks.cancel_scope.cancel()
     finally:
-        await anyio.to_thread.run_sync(worker.stop)
+        await anyio.to_thread.run_sync(worker.stop, LAST_BATCH)
         # What was observed is kept also when the server is stopped.
         await anyio.to_thread.run_sync(probes.backoffice.keeper.stop)
 

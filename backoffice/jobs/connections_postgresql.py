@@ -64,11 +64,18 @@ class QueueConnections:
             self._open[made] = perf_counter_ns(), bool(options.get("autocommit"))
         return made
 
-    async def keeper(self) -> psycopg.AsyncConnection[Any]:
-        """A connection beside the pool, in no transaction; whoever asks closes it."""
-        made = await self.kind.connect(**self.options, autocommit=True)
-        self._keeper = made
-        return made
+    async def look(self) -> psycopg.AsyncConnection[Any]:
+        """A connection to try the lock with, in no transaction; whoever asks closes it.
+
+        It is not counted: where another process has the lock it is gone in a moment.
+        """
+        return await psycopg.AsyncConnection.connect(**self.options, autocommit=True)
+
+    def keep(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Count the connection that has the lock; it stays."""
+        self._keeper = connection
+        with self._lock:
+            self._open[connection] = perf_counter_ns(), True
 
     def connector(self) -> PsycopgConnector:
         """What Procrastinate reaches the database by, not open yet."""

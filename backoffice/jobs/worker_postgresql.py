@@ -130,7 +130,7 @@ class PostgresWorker(Worker):
 
         A worker beside others needs no lock: for it, it is a look at the database.
         """
-        connection = await self.connections.keeper()
+        connection = await self.connections.look()
         try:
             there = await connection.execute("SELECT to_regclass('procrastinate_jobs')")
             if await there.fetchone() == (None,):
@@ -141,6 +141,8 @@ class PostgresWorker(Worker):
                     "SELECT pg_try_advisory_lock(%s, %s)", LOCK
                 )
                 got = await asked.fetchone() or (False,)
+                if got[0]:
+                    self.connections.keep(connection)
             else:
                 await connection.close()
             yield connection if got[0] else None

@@ -165,6 +165,7 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         revision=newest_revision(project) if kind == "server" else "",
         flush_engine=make_flush_engine(url, database),
     )
+    keeper.recorder.values.secrecy.learn(project.metadata)
     keeper.observe(engine)
     keeper.observe(exports, name="exports")
     keeper.observe(jobs, name="jobs")

@@ -150,6 +150,12 @@ class ObservabilitySettings(Section):
     fingerprints: int = Field(
         1000, ge=50, le=20_000, description="Different statements kept in memory."
     )
+    keep_values_minutes: float = Field(
+        15,
+        ge=0,
+        le=15,
+        description="Minutes that values of statements stay in memory; 0 keeps none.",
+    )
     flush_seconds: float = Field(
         10, ge=0.1, le=600, description="Seconds between two writes of the slow log."
     )

@@ -121,7 +121,7 @@ class LoginSession(Base):
     id: Mapped[str] = mapped_column(
         String(DIGEST_LENGTH),
         primary_key=True,
-        info={"hint": "SHA-256 of the random id in the cookie."},
+        info={"hint": "SHA-256 of the random id in the cookie.", "bearer": True},
     )
     user_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("backoffice_users.id", ondelete="CASCADE")

@@ -64,7 +64,9 @@ class Selection(Base):
 
     __tablename__ = f"{OWN_PREFIX}selections"
 
-    token: Mapped[str] = mapped_column(String(64), primary_key=True)
+    token: Mapped[str] = mapped_column(
+        String(64), primary_key=True, info={"bearer": True}
+    )
     actor_id: Mapped[str] = mapped_column(String(64))
     view: Mapped[str] = mapped_column(String(100))
     action: Mapped[str] = mapped_column(String(100))
@@ -100,7 +102,7 @@ class Run(Base):
 
     id: Mapped[int] = mapped_column(BIG, Identity(always=True), primary_key=True)
     # The selection it was started from: the same one starts one run, however often.
-    token: Mapped[str] = mapped_column(String(64), unique=True)
+    token: Mapped[str] = mapped_column(String(64), unique=True, info={"bearer": True})
     actor_id: Mapped[str | None] = mapped_column(String(64))
     actor_label: Mapped[str] = mapped_column(String(LABEL_LENGTH))
     view: Mapped[str] = mapped_column(String(100))

@@ -59,7 +59,8 @@ class Timestamps:
 
 # `Column.info` keys that the floors above read:
 #   read_only: str   who computes the column; forms show it and never write it
-#   secret: True     never shown, logged, audited or exported
+#   secret: True     never shown, logged, audited or exported, nor what is bound to it
+#   bearer: True     who knows it may do something: what is bound to it is not kept
 #   label: str       the column's name in words
 #   hint: str        one line under the field
 #   choices: list    (value, label) of every value it may have (`database.choices`)

@@ -62,6 +62,7 @@ class Keeper:
             slow_factor=settings.slow_factor,
             limit=settings.fingerprints,
             sampled_reads=settings.sampled_reads,
+            keep_values=settings.keep_values_minutes * 60,
         )
         self.clock_watch = ClockWatch()
         self.slow_log = SlowLog()
@@ -133,6 +134,7 @@ class Keeper:
 
     def report(self) -> None:
         """Tell the other processes, and date what the pools are like."""
+        self.recorder.forget_values()
         self._judge()
         self.clock_watch.look()
         for status in self.pools():

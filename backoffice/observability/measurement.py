@@ -40,6 +40,8 @@ class Measurement:
     # Tells equal parameters from others within one request; holds no value.
     parameters: int | None = None
     counts_rows: bool = False
+    # SQLAlchemy's, with the values, until the statement has ended; then None.
+    context: Any = field(default=None, repr=False)
     executed: bool = field(default=False, repr=False)
     recorded: bool = field(default=False, repr=False)
 

@@ -7,7 +7,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -22,9 +23,8 @@ from backoffice.observability.fingerprints import Fingerprint, Fingerprints
 from backoffice.observability.histogram import Histogram, bucket_of
 from backoffice.observability.measurement import Measurement, Outcome
 from backoffice.observability.request_log import RequestLog, current_request
+from backoffice.observability.values import KEPT_SECONDS, Call, KeptValues, Taken
 
-SAMPLES = 500
-SAMPLED_EVERY = 60
 MINUTES = 60
 # A clock that lags a little keeps writing into the newest minute.
 STEPPED_BACK = 2
@@ -50,6 +50,8 @@ class Tracked(StatementStats):
     usual: Histogram | None = None
     usual_before: Histogram | None = None
     usual_since: float = 0.0
+    # The last call with its values; for a quarter of an hour, and never written.
+    newest: Taken | None = field(default=None, repr=False)
 
     def record(self, measured: Measurement, total: int, bucket: int) -> None:
         """Count one call."""
@@ -107,6 +109,7 @@ class Recorder:
         slow_factor: float = 5,
         limit: int = 1000,
         sampled_reads: float = 0.0,
+        keep_values: float = KEPT_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.slow_ns = int(slow_ms * 1e6)
@@ -115,6 +118,7 @@ class Recorder:
         self.sampled_reads = sampled_reads
         self.clock = clock
         self.fingerprints = Fingerprints()
+        self.values = KeptValues(seconds=keep_values)
         self.slow: Callable[[Slow], None] | None = None
         self.started = clock()
         self._lock = Lock()
@@ -128,20 +132,22 @@ class Recorder:
         self.answers: dict[tuple[str, str, str], Histogram] = {}
         self.events: dict[tuple[str, str, str], int] = {}
         self.minutes: deque[Minute] = deque(maxlen=MINUTES)
-        self.samples: deque[Measurement] = deque(maxlen=SAMPLES)
         self.calls = 0
         self.evicted = 0
         self.overhead: dict[str, int] = {"hook": 0}
-        self._sampled: dict[str, float] = {}
 
     def record(self, measured: Measurement) -> None:
         """Count a statement that has ended, wherever it ran."""
         begun = time.perf_counter_ns() if not self.calls & OVERHEAD_SAMPLE else 0
+        context, measured.context = measured.context, None
+        taken = self.values.taken(measured, context) if context is not None else None
         total = measured.wait + measured.execute + measured.fetch + measured.commit
         bucket = bucket_of(total)
         request = current_request.get()
         if request is not None:
             request.add(measured)
+            if taken is not None:
+                request.calls[measured.fingerprint.id] = taken
         key = (measured.fingerprint.id, measured.view)
         with self._lock:
             self.calls += 1
@@ -150,9 +156,13 @@ class Recorder:
                 stats = self._make_room_for(key, measured)
             slow = self._slowness(stats, measured, total)
             stats.record(measured, total, bucket)
+            stats.newest = taken
             self._count(measured, total, bucket)
-        if slow is not None and self.slow is not None:
-            self.slow(slow)
+        if slow is not None:
+            if taken is not None:
+                self.values.keep_slow(taken)
+            if self.slow is not None:
+                self.slow(slow)
         if begun:
             # One in 64 is timed and stands for all: the clock would cost more.
             spent = time.perf_counter_ns() - begun
@@ -236,9 +246,49 @@ class Recorder:
         with self._lock:
             self.statements.clear()
             self.views.clear()
-            self.samples.clear()
             self.findings.clear()
-            self._sampled.clear()
+        self.values.clear()
+
+    def newest_calls(self, fingerprint: str) -> tuple[Call, ...]:
+        """The newest call of a statement by each view, with its values."""
+        with self._lock:
+            found = [
+                stats.newest
+                for (name, _), stats in self.statements.items()
+                if name == fingerprint and stats.newest is not None
+            ]
+        return self.values.calls(found)
+
+    def find_call(
+        self, fingerprint: str, request_id: str = "", at: datetime | None = None
+    ) -> Call | None:
+        """The newest call that is known, of a request or a moment where they are given.
+
+        None where its values are not in this process, or not any more.
+        """
+        found = [*self.values.slow(fingerprint), *self.newest_calls(fingerprint)]
+        if request_id:
+            found += self.values.of_request(request_id)
+        known = [
+            call
+            for call in found
+            if call.fingerprint == fingerprint
+            and (not request_id or call.measured.request_id == request_id)
+            and (at is None or call.at == at)
+        ]
+        return max(known, key=lambda call: call.measured.at, default=None)
+
+    def forget_values(self) -> None:
+        """Let go of the values that were kept for long enough."""
+        self.values.forget()
+        with self._lock:
+            known = list(self.statements.values())
+        for stats in known:
+            newest = stats.newest
+            if newest is not None and not self.values.is_known(newest):
+                with self._lock:
+                    if stats.newest is newest:
+                        stats.newest = None
 
     def minute(self) -> Minute:
         """The running minute; hold the lock, or be the only writer."""
@@ -282,7 +332,7 @@ class Recorder:
         return Slow(measured, "slower than usual", usual / 1e6)
 
     def _count(self, measured: Measurement, total: int, bucket: int) -> None:
-        """The totals, the minute and the samples."""
+        """The totals and the minute."""
         name = measured.fingerprint
         series = (name.operation, name.table, measured.error)
         operation = self.operations.get(series)
@@ -310,13 +360,6 @@ class Recorder:
             if slow not in self.slow_counts and len(self.slow_counts) >= LABELS:
                 slow = ("other", "")
             self.slow_counts[slow] = self.slow_counts.get(slow, 0) + 1
-        if (
-            measured.error
-            or total >= self.slow_ns
-            or abs(measured.at - self._sampled.get(name.id, 0.0)) >= SAMPLED_EVERY
-        ):
-            self._sampled[name.id] = measured.at
-            self.samples.append(measured)
 
     def _make_room_for(self, key: tuple[str, str], measured: Measurement) -> Tracked:
         """A new entry; the least used make way when there is no room."""
@@ -345,7 +388,6 @@ class Recorder:
         gone = ranked[: max(1, int(len(ranked) * EVICTED_SHARE))]
         for key in gone:
             del self.statements[key]
-            self._sampled.pop(key[0], None)
         self.evicted += len(gone)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backoffice.observability.fingerprints import Fingerprint
 from backoffice.observability.measurement import Measurement
+from backoffice.observability.values import Taken
 
 if TYPE_CHECKING:
     from backoffice.observability.lazy_loads import LoadWatch
@@ -90,6 +91,7 @@ class RequestLog:
         "_seen",
         "action",
         "budget",
+        "calls",
         "commit",
         "dropped",
         "duplicates",
@@ -133,6 +135,8 @@ class RequestLog:
         self.loads: LoadWatch | None = None
         # What the server has read for it, where that was looked at.
         self.reads: Reads | None = None
+        # The last call of each statement with its values, until the request ends.
+        self.calls: dict[str, Taken] = {}
         self._seen: set[tuple[str, int]] = set()
 
     def add(self, measured: Measurement) -> None:
@@ -222,6 +226,7 @@ def observe_request(log: RequestLog) -> Iterator[RequestLog]:
         yield log
     finally:
         log.ended = perf_counter_ns()
+        log.calls.clear()
         with suppress(ValueError):  # a streaming answer ends in another context
             current_request.reset(token)
 

@@ -150,8 +150,11 @@ class Observation:
             at=time.time(),
             started=0,
         )
-        if request is not None and not executemany:
-            measured.parameters = parameters_hash(parameters)
+        if not executemany:
+            if request is not None:
+                measured.parameters = parameters_hash(parameters)
+            if context.compiled is not None:
+                measured.context = context
         if is_ours:
             if cursor.measurement is not None:  # the batch before, on the same cursor
                 self.finish(cursor.measurement, cursor.connection)

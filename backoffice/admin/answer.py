@@ -339,7 +339,12 @@ class Answering:
         log = current_request.get()
         if log is None or not self.is_ops(call) or page.frame.cost is not None:
             return page
-        cost = cost_of(log, self.site.base_url)
+        may_explain = may(call.login.role, "ops:explain")
+        if may_explain:
+            # Whoever explains a statement of this page wants it with its values.
+            kept = self.site.backoffice.keeper.recorder.values
+            kept.keep_request(log.request_id, log.calls.values())
+        cost = cost_of(log, self.site.base_url, may_explain=may_explain)
         return replace(page, frame=replace(page.frame, cost=cost))
 
     def serve_ops(self, call: Call, response: Response) -> None:

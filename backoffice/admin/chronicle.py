@@ -35,6 +35,7 @@ WORDS = {
     "sessions_ended": "sessions ended",
     "explain": "explained",
     "explain_measured": "run and measured",
+    "values_seen": "values seen",
 }
 LONGEST = 200
 

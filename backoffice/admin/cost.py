@@ -3,6 +3,7 @@
 from backoffice.admin.call import address
 from backoffice.admin.presentation import Cost, Statement
 from backoffice.admin.words import duration, number, plural, shortened
+from backoffice.explain.statement import has_plan
 from backoffice.observability.request_log import RequestLog
 
 # Stands for the time in all, which is known only when the page is drawn.
@@ -10,7 +11,7 @@ TOTAL = "\N{OBJECT REPLACEMENT CHARACTER}"
 LONGEST = 160
 
 
-def cost_of(log: RequestLog, base_url: str) -> Cost:
+def cost_of(log: RequestLog, base_url: str, *, may_explain: bool = False) -> Cost:
     """The request's statements until now; `with_total` puts the whole time in."""
     split = log.split()
     database = split.wait + split.execute + split.fetch + split.commit
@@ -30,13 +31,15 @@ def cost_of(log: RequestLog, base_url: str) -> Cost:
             rows=number(one.rows),
             repeats=f"{one.repeats} times" if one.repeats > 1 else "",
             url=address(base_url, "metrics", "statement", one.fingerprint),
+            fingerprint=one.fingerprint if may_explain and has_plan(one.text) else "",
         )
         for one in log.folded()
     )
     if log.dropped:
         more = f"{plural(log.dropped, 'statement')} more"
         statements += (Statement(text=more, time="", rows=""),)
-    return Cost(sentence, statements)
+    url = address(base_url, "explain") if may_explain else ""
+    return Cost(sentence, statements, url, log.request_id)
 
 
 def with_total(html: str, log: RequestLog) -> str:

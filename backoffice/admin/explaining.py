@@ -1,29 +1,26 @@
-"""What does a request to explain ask for? A list's statements, or remembered ones."""
+"""What does *Explain this list* ask for? The statements of exactly that page."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Engine, Table
 from sqlalchemy.orm import Mapper
 
-from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
-from backoffice.errors import RecordNotFound, Refused
+from backoffice.errors import Refused
 from backoffice.explain.capture import catch
 from backoffice.explain.findings import Searched, Subject
 from backoffice.explain.report import Question
-from backoffice.explain.statement import Caught, from_fingerprint
+from backoffice.explain.statement import Caught
 from backoffice.listing.cursor import CursorCodec
 from backoffice.listing.page import FEW, MANY, page_statements
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import ListQuery
 from backoffice.listing.spec import ListSpec
-from backoffice.observability.statement_texts import read_statement
 
 LONGEST_QUERY = 8_000
-MOST_FINGERPRINTS = 10
 
 
 def list_question(
@@ -124,34 +121,3 @@ def _models(mapper: Mapper[Any]) -> dict[str, str]:
         if isinstance(one.local_table, Table):
             found.setdefault(one.local_table.name, one.class_.__name__)
     return found
-
-
-def fingerprint_question(call: Call, fingerprints: Iterable[str]) -> Question:
-    """Statements of the slow log or of the top statements, by name.
-
-    Raises:
-        RecordNotFound: there is no statement of this name.
-        Refused: none was named, or too many, or one cannot be planned.
-    """
-    names = list(dict.fromkeys(fingerprints))
-    if not names or len(names) > MOST_FINGERPRINTS:
-        raise Refused(message=f"Choose 1 to {MOST_FINGERPRINTS} statements to explain.")
-    caught = tuple(_known(call, name) for name in names)
-    title = caught[0].title
-    if len(caught) > 1:
-        title = f"{len(caught)} statements"
-    return Question(title, caught)
-
-
-def _known(call: Call, name: str) -> Caught:
-    record = read_statement(call.session.connection(), name)
-    if record is None:
-        raise RecordNotFound(f"No statement is known as {name[:20]}.")
-    return remembered(name, record.operation, record.table_name, record.text)
-
-
-def remembered(name: str, operation: str, table: str, text: str) -> Caught:
-    """A statement by what its fingerprint remembers, without values."""
-    title = f"{operation} {table}".strip() or name
-    note = "Its values are not known: this is the plan for any."
-    return Caught(title, from_fingerprint(text), fingerprint=name, note=note)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from backoffice.admin.call import address
-from backoffice.admin.presentation import Link, Moment
+from backoffice.admin.presentation import Hidden, Link, Moment
 from backoffice.admin.presentation_metrics import (
     NO_LINK,
     Bar,
@@ -31,6 +31,7 @@ from backoffice.admin.words import (
     shortened,
     size,
 )
+from backoffice.explain.statement import has_plan
 from backoffice.observability.activity import Backend, Live, LockNode
 from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
 from backoffice.observability.findings import READ_EACH
@@ -47,7 +48,10 @@ LONG_RUNNING = 1.0
 SHORT_ID = 8
 _CLAUSE = re.compile(r"\b(ORDER BY|WHERE|RETURNING|ON CONFLICT|GROUP BY)\b")
 _PREFIX = re.compile(r"\b[a-z_][a-z0-9_]*\.(?=[a-z_])")
-_BOUND = re.compile(r"%\(\w+\)s(?:::[A-Z][\w ]*(?:\(\d+(?:, \d+)?\))?)?|%s|\?")
+_BOUND = re.compile(
+    r"(?:%\(\w+\)s|%s|\?)(?:::[A-Z]+(?: PRECISION| WITH(?:OUT)? TIME ZONE)?"
+    r"(?:\(\d+(?:, \d+)?\))?)?"
+)
 _KEYWORDS = re.compile(
     r"\b(SELECT|DISTINCT|FROM|LEFT OUTER JOIN|JOIN|ON|WHERE|AND|OR|NOT|IN|IS|NULL|"
     r"ORDER BY|GROUP BY|HAVING|LIMIT|OFFSET|ASC|DESC|UNION ALL|INSERT INTO|VALUES|"
@@ -218,7 +222,23 @@ def sample_row(site: "Site", one: SlowEntry) -> SampleRow:
         outcome=outcome(one) + (f", {one.more} more like it" if one.more else ""),
         request=request,
         tone="t-bad" if one.error else "",
+        explain=call_hidden(one.fingerprint, one.request_id, one.at, one.process)
+        if has_plan(one.text)
+        else (),
     )
+
+
+def call_hidden(
+    fingerprint: str, request_id: str, at: datetime, process: str = ""
+) -> tuple[Hidden, ...]:
+    """The fields of a form that names one call of a statement."""
+    found = {
+        "fingerprint": fingerprint,
+        "request": request_id,
+        "at": at.isoformat(),
+        "process": process,
+    }
+    return tuple(Hidden(name, value) for name, value in found.items() if value)
 
 
 # Views -----------------------------------------------------------------------------

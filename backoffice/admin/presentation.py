@@ -126,13 +126,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of this page's cost."""
+    """One statement of this page's cost; with a `fingerprint` it can be explained."""
 
     text: str
     time: str
     rows: str
     repeats: str = ""
     url: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,15 @@ class Foot:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the page cost the database: a sentence and its statements."""
+    """What the page cost the database: a sentence and its statements.
+
+    `explain_url` takes the name of one of them, and of the request that ran it.
+    """
 
     sentence: str
     statements: tuple[Statement, ...] = ()
+    explain_url: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

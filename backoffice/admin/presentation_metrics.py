@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from backoffice.admin.presentation import Cell, Link, Moment
+from backoffice.admin.presentation import Cell, Hidden, Link, Moment
+from backoffice.admin.presentation_values import ExplainForm, ValuesView
 from backoffice.admin.svg import Plot
 
 NO_LINK = Link("", "")
@@ -243,7 +244,7 @@ class OriginRow:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One call of a statement."""
+    """One call of a statement; `explain` names it in a form, where it has a plan."""
 
     at: Moment
     ms: str
@@ -253,6 +254,18 @@ class SampleRow:
     outcome: str
     request: Link
     tone: str = ""
+    explain: tuple[Hidden, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One statement of a request that this process remembers."""
+
+    text: str
+    url: str
+    ms: str
+    rows: str
+    explain: tuple[Hidden, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +302,8 @@ class StatementView:
     findings: tuple[FindingRow, ...] = ()
     verdict: VerdictView | None = None
     slow_url: str = ""
-    explain_url: str = ""
-    fingerprint: str = ""
+    explain: ExplainForm | None = None
+    values: ValuesView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +312,12 @@ class RequestView:
 
     facts: tuple[tuple[str, str], ...]
     samples: tuple[SampleRow, ...]
-    statements: tuple[StatementRow, ...]
+    statements: tuple[CallRow, ...]
     findings: tuple[FindingRow, ...]
     empty: str
     unread: Unread | None = None
+    explain_url: str = ""
+    values: ValuesView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,9 @@ class Site(sqladmin.Admin):
             backoffice.settings.listing.exports_at_once
         )
         # The values of explained statements, for a quarter of an hour.
-        self.explained = Memory()
+        minutes = backoffice.settings.observability.keep_values_minutes
+        self.explained = Memory(seconds=minutes * 60)
+        backoffice.keeper.chores.append(self.explained.forget)
         self.ops_answering = OpsAnswering(self)
         self.pulse = backoffice.pulse
         self.judge = Judge()

@@ -15,6 +15,7 @@ from backoffice.explain.statement import Caught
 
 KEPT_SECONDS = 15 * 60.0
 KEPT_REPORTS = 100
+KEPT_BYTES = 16 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,22 @@ class Kept:
     plans: tuple[Any, ...]
     until: float
     question: Any = None
+    size: int = 0
 
 
 class Memory:
-    """The values of the last reports of this process."""
+    """The values of the last reports of this process; bounded in number and bytes."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        *,
+        seconds: float = KEPT_SECONDS,
+        most: int = KEPT_BYTES,
+    ) -> None:
+        self.seconds = seconds
+        self.bytes = 0
+        self._most = most
         self._clock = clock
         self._kept: OrderedDict[int, Kept] = OrderedDict()
         self._lock = Lock()
@@ -43,12 +54,16 @@ class Memory:
         question: Any = None,
     ) -> None:
         """Remember these for a report, for a quarter of an hour."""
-        until = self._clock() + KEPT_SECONDS
+        if not self.seconds:
+            return
+        until = self._clock() + self.seconds
+        size = len(repr((statements, plans)))
         with self._lock:
             self._forget()
-            self._kept[report] = Kept(statements, plans, until, question)
-            while len(self._kept) > KEPT_REPORTS:
-                self._kept.popitem(last=False)
+            self._kept[report] = Kept(statements, plans, until, question, size)
+            self.bytes += size
+            while len(self._kept) > KEPT_REPORTS or self.bytes > self._most:
+                self._drop_oldest()
 
     def recall(self, report: int) -> Kept | None:
         """What is still known of a report."""
@@ -59,4 +74,13 @@ class Memory:
     def _forget(self) -> None:
         now = self._clock()
         while self._kept and next(iter(self._kept.values())).until <= now:
-            self._kept.popitem(last=False)
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, gone = self._kept.popitem(last=False)
+        self.bytes -= gone.size
+
+    def forget(self) -> None:
+        """Let go of what was kept for long enough."""
+        with self._lock:
+            self._forget()

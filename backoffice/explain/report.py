@@ -5,7 +5,7 @@ It is made of masked plans alone, so no text in it can hold anybody's value.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +34,9 @@ class Question:
 
     `title` is shown and stored: it must not hold values. `is_needed` tells, from the
     first statement's plan, whether a later one would be sent at all. `query` is the
-    list's query string: it is remembered with the values, and never stored.
+    list's query string: it is remembered with the values, and never stored. `subjects`
+    are those of single statements, by fingerprint; `left_out` says what was asked for
+    and has no plan.
     """
 
     title: str
@@ -42,6 +44,8 @@ class Question:
     subject: Subject = NOBODY
     is_needed: IsNeeded | None = None
     query: str = ""
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Report:
     settings: Mapping[str, str]
     limits: str
     why_not_measured: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,8 @@ def make_report(
         is_needed=question.is_needed,
     )
     reports = tuple(
-        _statement(one, answer.catalog, question.subject) for one in answer.explained
+        _statement(one, answer.catalog, _subject(question, one.caught))
+        for one in answer.explained
     )
     settings: dict[str, str] = {}
     for one in answer.explained:
@@ -154,8 +160,13 @@ def make_report(
             else f"{seconds}, in a transaction that only reads; nothing was run"
         ),
         why_not_measured=answer.why_not_measured,
+        left_out=question.left_out,
     )
     return Made(report, tuple(one.plan for one in answer.explained))
+
+
+def _subject(question: Question, caught: Caught) -> Subject:
+    return question.subjects.get(caught.fingerprint, question.subject)
 
 
 def _statement(one: Explained, catalog: Catalog, subject: Subject) -> StatementReport:
@@ -190,7 +201,8 @@ def _of_sqlite(
     explained = running_sqlite.explain(engine, statements)
     reports = []
     for one in explained:
-        findings = running_sqlite.judge(one.plan, question.subject) if one.plan else ()
+        subject = _subject(question, one.caught)
+        findings = running_sqlite.judge(one.plan, subject) if one.plan else ()
         first = findings[0].heading + "." if findings else "Nothing stands out."
         reports.append(
             StatementReport(
@@ -220,6 +232,7 @@ def _of_sqlite(
         settings={},
         limits=f"{running_sqlite.LIMIT:g} s each; nothing was run",
         why_not_measured="SQLite has no EXPLAIN that measures.",
+        left_out=question.left_out,
     )
     return Made(report, tuple(one.plan for one in explained))
 
@@ -350,7 +363,9 @@ def from_data(data: Mapping[str, Any]) -> Report:
         for one in data["statements"]
     )
     tables = tuple(TableReport(**one) for one in data["tables"])
-    return Report(**{**data, "statements": statements, "tables": tables})
+    left_out = tuple(data.get("left_out", ()))
+    whole = {"statements": statements, "tables": tables, "left_out": left_out}
+    return Report(**{**data, **whole})
 
 
 def measured_since(session: Session, actor: Actor | None, since: datetime) -> int:

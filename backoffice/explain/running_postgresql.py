@@ -270,6 +270,11 @@ def _relations(plan: Any) -> Iterator[tuple[str, str]]:
             yield from _relations(inner)
 
 
+# Of a statement without its values even its numbers are unknown.
+UNTYPED = (
+    "Without its values the type of one of them is not known. Run it once more and "
+    "explain it within 15 minutes, with its values."
+)
 _WORDS = {
     "25006": "It would write, so it was not run.",
     "25P04": "It was stopped: the time for it was over.",
@@ -278,7 +283,10 @@ _WORDS = {
     "42601": "It is not one complete statement, so it was refused.",
     "42703": "It names a column that is not there any more.",
     "42P01": "It names a table that is not there any more.",
-    "42P18": "Without its values the type of one of them is not known.",
+    "42725": UNTYPED,
+    "42804": UNTYPED,
+    "42883": UNTYPED,
+    "42P18": UNTYPED,
     "55P03": "It waited for a lock for longer than it may.",
     "57014": "It was stopped after {seconds:g} s, the most it may take.",
 }

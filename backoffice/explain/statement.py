@@ -73,6 +73,30 @@ def kind_of(text: str) -> Kind:
     return _KINDS[name]
 
 
+# What writes within a statement that begins as one that reads, or locks what it reads.
+_WRITES = re.compile(
+    r"(?P<quoted>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")"
+    r"|\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b",
+    re.IGNORECASE,
+)
+
+
+def only_reads(text: str) -> bool:
+    """Whether nothing in a statement says that it writes, or locks what it reads."""
+    return kind_of(text) is Kind.READS and all(
+        match["quoted"] is not None for match in _WRITES.finditer(text)
+    )
+
+
+def has_plan(text: str) -> bool:
+    """Whether a statement is one of those that the planner plans."""
+    try:
+        kind_of(text)
+    except Refused:
+        return False
+    return True
+
+
 _PYFORMAT = re.compile(r"%%|%\((?P<name>[^)]*)\)s|%s")
 
 

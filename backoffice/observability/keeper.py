@@ -75,6 +75,8 @@ class Keeper:
             kind=kind,
             slow_dropped=lambda: self.slow_log.dropped,
         )
+        # What else is to be done whenever it reports: to forget, above all.
+        self.chores: list[Callable[[], object]] = [self.recorder.forget_values]
         self.flush_engine = flush_engine
         self.flush_error = ""
         self.flushed_at: float | None = None
@@ -134,7 +136,8 @@ class Keeper:
 
     def report(self) -> None:
         """Tell the other processes, and date what the pools are like."""
-        self.recorder.forget_values()
+        for chore in self.chores:
+            chore()
         self._judge()
         self.clock_watch.look()
         for status in self.pools():

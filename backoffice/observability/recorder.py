@@ -259,6 +259,16 @@ class Recorder:
             ]
         return self.values.calls(found)
 
+    def fingerprint_called(self, name: str) -> Fingerprint | None:
+        """A statement that this process has seen, by its name."""
+        with self._lock:
+            found = (
+                stats.name
+                for (known, _), stats in self.statements.items()
+                if known == name
+            )
+            return next(found, None)
+
     def find_call(
         self, fingerprint: str, request_id: str = "", at: datetime | None = None
     ) -> Call | None:

@@ -8,6 +8,8 @@ Found in the statement that was compiled, so it costs something once for each.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from enum import Enum
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -33,9 +35,12 @@ from sqlalchemy.sql.dml import DMLWhereBase, ValuesBase
 from sqlalchemy.sql.elements import (
     BindParameter,
     BooleanClauseList,
+    Cast,
     ClauseElement,
     ColumnClause,
     Grouping,
+    Label,
+    TypeClause,
 )
 from sqlalchemy.sql.selectable import (
     AliasedReturnsRows,
@@ -61,9 +66,27 @@ KEPT = 2_000
 _WORD = re.compile(r"\w+")
 _MANY = re.compile(r"_m\d+\Z")
 
+# A parameter by itself: SQLAlchemy's way of showing a word.
+ALONE = (BindParameter, Label, Cast, TypeClause)
+
 # Nothing of this statement may be kept.
 EVERYTHING: frozenset[str] = frozenset({"*"})
 NOTHING: frozenset[str] = frozenset()
+
+
+class Doubt(Enum):
+    """What a parameter may have to do with a secret."""
+
+    NONE = 0
+    # It is shown: kept where the whole statement has to do with no secret.
+    SHOWN = 1
+    SECRET = 2
+
+    def __bool__(self) -> bool:
+        return self is not Doubt.NONE
+
+
+Told = Iterator[tuple[BindParameter[Any], Doubt]]
 
 
 class Secrecy:
@@ -99,76 +122,99 @@ class Secrecy:
         binds = compiled.bind_names
         if not binds:
             return NOTHING
-        told: dict[str, bool] = {}
-        # Of the ORM's statements the second is what its options have made of them.
-        whole = getattr(getattr(compiled, "compile_state", None), "statement", None)
-        for one in (statement, whole) if whole is not None else (statement,):
-            for bind, is_secret in self._told(one):
-                name = binds.get(bind)
-                if name is not None:
-                    told[name] = told.get(name, False) or is_secret
-        for bind, name in binds.items():
-            if getattr(bind, "_is_crud", False):
-                is_secret = self._is_assigned(statement, name)
-                told[name] = told.get(name, False) or is_secret
-        secret = {name for name in binds.values() if told.get(name, True)}
+        told = self._told_by_name(compiled, binds)
+        secret = {name for name, is_secret in told.items() if is_secret}
         written_out = {binds.get(one) for one in compiled.literal_execute_params}
         if secret & written_out or secret == set(binds.values()):
             return EVERYTHING
         escaped: Mapping[str, str] = compiled.escaped_bind_names or {}
         return frozenset(escaped.get(name, name) for name in secret)
 
-    def _told(self, element: Any) -> Iterator[tuple[BindParameter[Any], bool]]:
-        """Each parameter below an element, and whether it has to do with a secret."""
+    def _told_by_name(
+        self, compiled: Any, binds: Mapping[BindParameter[Any], str]
+    ) -> dict[str, bool]:
+        """Whether each parameter may be a secret, by its name."""
+        statement = compiled.statement
+        # Of the ORM's statements the second is what its options have made of them.
+        whole = getattr(getattr(compiled, "compile_state", None), "statement", None)
+        forms = (statement,) if whole is None else (statement, whole)
+        is_clean = all(map(self._is_clean, forms))
+        found: dict[str, bool] = {}
+        for bind, doubt in chain.from_iterable(map(self._told, forms)):
+            name = binds.get(bind)
+            if name is not None:
+                is_secret = doubt is Doubt.SECRET or (bool(doubt) and not is_clean)
+                found[name] = found.get(name, False) or is_secret
+        for bind, name in binds.items():
+            if getattr(bind, "_is_crud", False):
+                is_secret = self._is_assigned(statement, name)
+                found[name] = found.get(name, False) or is_secret
+            elif name not in found:
+                # Of no part that is known: the dialect's own `OFFSET 0`, or any other.
+                found[name] = not (is_clean and _is_harmless(bind.type))
+        return found
+
+    def _is_clean(self, statement: Any) -> bool:
+        """Whether a statement is about tables, and none of them has a secret."""
+        parts = list(visitors.iterate(statement))
+        tables = [one for one in parts if isinstance(one, Table)]
+        columns = [column for table in tables for column in table.columns]
+        return bool(tables) and not any(map(self.is_secret, (*parts, *columns)))
+
+    def _told(self, element: Any) -> Told:
+        """Each parameter below an element, and what it may have to do with a secret."""
         if isinstance(element, ValuesBase):
             yield from self._told_of_values(element)
         if isinstance(element, DMLWhereBase):
             for condition in element._where_criteria:  # noqa: SLF001 - it has no name
                 yield from self._told(condition)
         if isinstance(element, CONTAINERS):
+            shown = set(map(id, getattr(element, "_raw_columns", ())))
             for part in element.get_children():
-                yield from self._told(part)
+                for bind, doubt in self._told(part):
+                    # What is shown of a subquery may be compared outside of it.
+                    is_shown = id(part) in shown and doubt is Doubt.NONE
+                    yield bind, Doubt.SHOWN if is_shown else doubt
         elif not isinstance(element, ValuesBase | DMLWhereBase):
             yield from self._told_at_once(element)
 
-    def _told_of_values(
-        self, statement: ValuesBase
-    ) -> Iterator[tuple[BindParameter[Any], bool]]:
+    def _told_of_values(self, statement: ValuesBase) -> Told:
         """The parameters in what columns are set to."""
         if isinstance(statement, Insert) and statement.select is not None:
             names: list[Any] = list(statement._select_names or ())  # noqa: SLF001
             is_secret = any(self._is_named(statement, name) for name in names)
-            for bind, is_own in self._told(statement.select):
-                yield bind, is_secret or is_own
+            for bind, doubt in self._told(statement.select):
+                yield bind, Doubt.SECRET if is_secret else doubt
         pairs = dict(statement._values or {})  # noqa: SLF001
         for target, value in pairs.items():
-            if isinstance(value, BindParameter):
-                yield value, self._is_named(statement, target)
-            elif isinstance(value, ClauseElement):
-                is_secret = self._is_named(statement, target)
-                for bind, is_own in self._told_of_value(value):
-                    yield bind, is_secret or is_own
+            is_secret = self._is_named(statement, target)
+            for bind, doubt in self._told_of_value(value):
+                yield bind, Doubt.SECRET if is_secret else doubt
 
-    def _told_of_value(
-        self, value: ClauseElement
-    ) -> Iterator[tuple[BindParameter[Any], bool]]:
-        """Those of an expression that a column is set to: they belong to it."""
+    def _told_of_value(self, value: Any) -> Told:
+        """Those of an expression: all are secret where one column of it is."""
+        if not isinstance(value, ClauseElement):
+            return
         inside = list(visitors.iterate(value))
         is_secret = any(self.is_secret(one) for one in inside)
         texts = [one for one in inside if isinstance(one, TextClause)]
         by_hand = {bind for text in texts for bind in text._bindparams.values()}  # noqa: SLF001
         for one in inside:
             if isinstance(one, BindParameter):
-                yield one, is_secret or one in by_hand
+                is_doubtful = is_secret or one in by_hand
+                yield one, Doubt.SECRET if is_doubtful else Doubt.NONE
 
-    def _told_at_once(self, element: Any) -> Iterator[tuple[BindParameter[Any], bool]]:
-        """The parameters of one condition or expression: all of them or none."""
+    def _told_at_once(self, element: Any) -> Told:
+        """The parameters of one condition or expression."""
         inside = list(visitors.iterate(element))
-        if not any(isinstance(one, BindParameter) for one in inside):
-            return
         has_column = any(isinstance(one, ColumnClause) for one in inside)
-        for bind, is_secret in self._told_of_value(element):
-            yield bind, is_secret or not (has_column or _is_harmless(bind.type))
+        is_alone = all(isinstance(one, ALONE) for one in inside)
+        for bind, doubt in self._told_of_value(element):
+            if doubt is Doubt.SECRET or has_column or _is_harmless(bind.type):
+                yield bind, doubt
+            else:
+                # Of no column at all: a word that is shown, or who knows what.
+                yield bind, Doubt.SHOWN if is_alone else Doubt.SECRET
 
     def _is_assigned(self, statement: Any, name: str) -> bool:
         """Whether an INSERT or UPDATE sets a secret column to this parameter."""

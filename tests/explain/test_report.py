@@ -139,6 +139,28 @@ def test_values_of_few_reports_are_kept() -> None:
     assert memory.recall(5) is not None
 
 
+def test_values_of_large_reports_make_room() -> None:
+    """It is bounded in bytes, too; what was forgotten takes none."""
+    clock = Clock()
+    memory = Memory(clock, most=10_000)
+    long = Caught("Rows", "SELECT 1", {"a": "x" * 3_000})
+    for number in range(5):
+        memory.keep(number, (long,), ())
+    assert memory.recall(1) is None
+    assert memory.recall(4) is not None
+    assert 3_000 < memory.bytes <= 10_000
+    clock.now += KEPT_SECONDS
+    memory.forget()
+    assert memory.bytes == 0
+
+
+def test_without_minutes_no_report_is_remembered() -> None:
+    """It is a setting."""
+    memory = Memory(Clock(), seconds=0)
+    memory.keep(1, (ASKED,), (None,))
+    assert memory.recall(1) is None
+
+
 @pytest.mark.parametrize(
     ("condition", "values", "order"),
     [

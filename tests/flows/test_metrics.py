@@ -210,13 +210,13 @@ def test_it_is_there_for_machines(site: Office) -> None:
 
 
 def test_a_search_is_nowhere_in_what_is_observed(site: Office) -> None:
-    """What people type is in no page, table, metric or address of ours."""
+    """What people type is in no page of ops, table, metric or address of ours."""
     with opened(site.engine.url, observability={"slow_ms": 0}) as slow:
         slow.fresh("editor").get(f"/admin/student/list?search={CANARY}")
         keeper = slow.backoffice.keeper
         keeper.flush()
         keeper.report()
-        ops = slow.fresh("admin")
+        ops = slow.fresh("ops")
         identity = fingerprint_of(slow, "student")
         pages = [
             *(f"/admin/metrics{page}" for page in PAGES),

@@ -58,6 +58,15 @@ logins = Table(
     Column("name", String),
     Column("user_token", String, ForeignKey("users.token")),
 )
+courses = Table(
+    "courses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String),
+)
+worded = select(
+    courses.c.id, case((courses.c.name == "a", "b"), else_="c").label("word")
+).subquery()
 inner = select(users.c.id, users.c.hash.label("h")).subquery()
 lowered = select(users.c.id, func.lower(users.c.hash).label("h")).cte()
 
@@ -162,6 +171,24 @@ def test_what_a_secret_column_is_set_to_is_found(
     assert withheld(statement) == names
 
 
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        (select(courses.c.id, literal("a")).where(courses.c.name == "b"), set()),
+        (select(courses.c.id, case((courses.c.id == 1, "a"))), set()),
+        (select(worded.c.id).where(worded.c.word == "d"), set()),
+        (select(users.c.hash, literal("a")).where(users.c.id == 1), {"param_1"}),
+        (select(users.c.id).join(worded, worded.c.word == users.c.hash), {"*"}),
+        (select(literal("a")), {"*"}),
+    ],
+)
+def test_a_word_that_is_shown_is_kept_where_no_secret_is_near(
+    statement: ClauseElement, names: set[str]
+) -> None:
+    """It may be compared with one outside of its subquery, and alone it is anything."""
+    assert withheld(statement) == names
+
+
 def conflict() -> Insert:
     """An insert whose other half the statement's parts do not tell."""
     return (
@@ -179,7 +206,7 @@ def conflict() -> Insert:
             lambda: select(users.c.id).where(text("x = :a"), users.c.id == 1),
             {"a"},
         ),
-        (lambda: select(func.set_config("a", "b"), users.c.id + 1), None),
+        (lambda: select(func.set_config("a", "b"), courses.c.id + 1), None),
         (
             lambda: select(users.c.id).where(
                 literal_column("lower(hash)") == "a", users.c.id == 1

@@ -1,24 +1,45 @@
 """What the metrics rest on: one request, all findings, all checks."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection
 
-from backoffice.admin.call import Page, Reply
+from backoffice.admin.call import Page, Reply, address
+from backoffice.admin.explaining_calls import why_generic
 from backoffice.admin.frame import frame
+from backoffice.admin.known_values import values_view
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.metrics import LEVELS, hours, read_moment
-from backoffice.admin.panels import at, finding_row, ms, ops_url, sample_row, unread
+from backoffice.admin.panels import (
+    at,
+    brief,
+    call_hidden,
+    finding_row,
+    ms,
+    ops_url,
+    place,
+    sample_row,
+    unread,
+)
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_metrics import (
+    CallRow,
     CheckRow,
     ChecksView,
     FindingsView,
     RequestView,
 )
-from backoffice.admin.words import plural
+from backoffice.admin.presentation_values import ValuesView
+from backoffice.admin.words import number, plural
+from backoffice.explain.statement import has_plan
 from backoffice.observability.judgement import RULES, Rule
 from backoffice.observability.ops_connection import Reading
 from backoffice.observability.pool_health import Health
 from backoffice.observability.slow_log import SlowEntry, read_slow
+from backoffice.observability.values import Call as Kept
+
+if TYPE_CHECKING:
+    from backoffice.admin.site import Site
 
 SHOWN, EVERY = 100, 1_000
 # What the numbers of the page mean: anchor, number, meaning.
@@ -170,10 +191,23 @@ def show_request(call: OpsCall) -> Reply:
             ("Slow or failed", plural(len(lines), "statement")),
             ("Their time", ms(sum(one.total_ms for one in lines))),
         ]
+    calls = site.backoffice.keeper.recorder.values.of_request(request_id)
+    if not facts and calls:
+        # Who asks is not known before its first statement.
+        measured = calls[-1].measured
+        actor = measured.work.actor if measured.work is not None else None
+        facts = [
+            ("Page", place(site, measured.view, measured.action) or "no view"),
+            ("User", actor.label if actor is not None else "nobody"),
+        ]
     view = RequestView(
         facts=tuple(facts),
         samples=tuple(sample_row(site, one) for one in lines),
-        statements=(),
+        statements=tuple(call_row(site, one) for one in calls),
+        explain_url=address(site.base_url, "explain")
+        if call.has("ops:explain")
+        else "",
+        values=values_of(call, request_id, calls, lines),
         findings=tuple(finding_row(site, one, hours(picture)) for one in found),
         empty="None of its statements was slow or failed, or they are not written yet: "
         "that happens every "
@@ -188,6 +222,45 @@ def show_request(call: OpsCall) -> Reply:
     )
     drawn = frame(call, title=f"Request {request_id}", crumbs=crumbs_of(call))
     return Page("request", view, drawn)
+
+
+def values_of(
+    call: OpsCall,
+    request_id: str,
+    calls: tuple[Kept, ...],
+    lines: tuple[SlowEntry, ...],
+) -> ValuesView | None:
+    """What the request's statements ran with, for who may see that."""
+    if not call.has("ops:see_values") or not (calls or lines):
+        return None
+    last = lines[0] if lines else None
+    why = why_generic(
+        call.site, None, last.at if last else None, last.process if last else ""
+    )
+    return values_view(
+        call.site,
+        call.login,
+        calls,
+        view="metrics",
+        request_id=request_id,
+        empty=f"{why[:1].upper()}{why[1:]}.",
+        has_statements=True,
+    )
+
+
+def call_row(site: "Site", one: Kept) -> CallRow:
+    """One statement of a request."""
+    measured = one.measured
+    own = measured.fingerprint
+    return CallRow(
+        text=brief(own.text, own.operation, own.table),
+        url=ops_url(site, "statement", own.id),
+        ms=ms(measured.total / 1e6),
+        rows=number(measured.rows) if measured.rows >= 0 else "",
+        explain=call_hidden(own.id, measured.request_id, one.at)
+        if has_plan(own.text)
+        else (),
+    )
 
 
 def show_findings(call: OpsCall) -> Reply:

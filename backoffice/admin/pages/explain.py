@@ -1,6 +1,7 @@
 """EXPLAIN: asking for a report by POST, and reading stored ones, which runs nothing."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -12,11 +13,13 @@ from backoffice.admin.explained import (
     plans_of,
     touched_of,
 )
-from backoffice.admin.explaining import fingerprint_question, list_question
+from backoffice.admin.explaining import list_question
+from backoffice.admin.explaining_calls import Picked, calls_question
 from backoffice.admin.frame import frame
+from backoffice.admin.known_values import note_seen, value_facts
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.listing import spec_for
-from backoffice.admin.presentation import Hidden, Link
+from backoffice.admin.presentation import Hidden, Link, Message
 from backoffice.admin.presentation_explain import (
     ExplainButton,
     ExplainListView,
@@ -42,11 +45,13 @@ from backoffice.explain.report import (
     measured_since,
     store,
 )
+from backoffice.explain.statement import only_reads
 from backoffice.observability.exposition import EXPLAINS
 
 PAGE = 50
 MEASURED_A_MINUTE = 6
 LONGEST_NUMBER = 18
+LONGEST_NAME = 100
 FORMS = ("tree", "text", "json")
 
 
@@ -57,7 +62,16 @@ def ask(call: Call) -> Reply:
     if measure:
         _check_right(call, "ops:analyze")
         _check_rate(call)
-    question = question_of(call)
+    return answer(call, question_of(call), measure=measure)
+
+
+def answer(call: Call, question: Question, *, measure: bool = False) -> Reply:
+    """Explain a question, store the report, and lead to it.
+
+    Raises:
+        NotPermitted: this person may not explain.
+    """
+    _check_right(call, "ops:explain")
     # No connection is held while the plans are asked for, over one of their own.
     call.session.commit()
     made = make_report(call.site.backoffice.exports, question, measure=measure)
@@ -93,11 +107,9 @@ def question_of(call: Call) -> Question:
         if identity:
             _view(call, identity)
         return kept.question
-    fingerprints = call.form.getlist("fingerprint") if call.form is not None else []
-    if fingerprints:
-        return fingerprint_question(
-            call, [one for one in fingerprints if isinstance(one, str)]
-        )
+    picked = picked_of(call)
+    if picked:
+        return calls_question(call, picked)
     # A list's button has its question in the address, as the list has.
     asked = call.request.query_params
     view = _view(call, call.posted("view") or asked.get("view", ""))
@@ -110,13 +122,26 @@ def question_of(call: Call) -> Question:
     )
 
 
+def picked_of(call: Call) -> list[Picked]:
+    """The statements that the form names, and which call of them."""
+    names = call.form.getlist("fingerprint") if call.form is not None else []
+    request = (call.posted("request") or "")[:LONGEST_NAME]
+    process = (call.posted("process") or "")[:LONGEST_NAME]
+    at: datetime | None = None
+    with suppress(ValueError):
+        at = datetime.fromisoformat(call.posted("at") or "")
+    if at is not None and at.tzinfo is None:
+        at = None
+    return [Picked(one, request, at, process) for one in names if isinstance(one, str)]
+
+
 def show(call: Call) -> Reply:
     """A stored report; nothing is run."""
     _check_right(call, "ops:explain")
     number = _number(str(call.request.path_params["number"]))
     row, report = load(call.session, number)
     kept = call.site.explained.recall(number)
-    may_see = kept is not None and may(call.login.role, "ops:see_values")
+    may_see = may_see_values(call, number, kept)
     shown = _view_of(call, row, report, kept, may_see=may_see)
     base = address(call.site.base_url, "explain")
     how = "Measured" if report.how == "measured" else "Explained"
@@ -136,6 +161,20 @@ def show(call: Call) -> Reply:
             "Opening this page runs nothing.",
             crumbs=crumbs,
         ),
+    )
+
+
+def may_see_values(call: Call, number: int, kept: Kept | None) -> bool:
+    """Whether this person sees a report's values, which is written down."""
+    if kept is None or not may(call.login.role, "ops:see_values"):
+        return False
+    names = [one.fingerprint for one in kept.statements if one.values]
+    return not names or note_seen(
+        call.site,
+        call.login,
+        dict.fromkeys(filter(None, names)),
+        view="explain",
+        label=f"Report {number}",
     )
 
 
@@ -195,6 +234,7 @@ def _view_of(
         form=form if form in FORMS else "tree",
         forms=forms,
         buttons=tuple(_buttons(call, row, report, kept)),
+        notes=tuple(Message("warn", one) for one in report.left_out),
         why_not_measured=report.why_not_measured if can_measure else "",
         install_sql=(
             INSTALL.strip() + ";"
@@ -229,9 +269,9 @@ def _buttons(
     url = address(call.site.base_url, "explain")
     again = Hidden("report", str(row.id))
     buttons = [ExplainButton("Explain again", url, (again, Hidden("how", "plan")))]
-    has_values = any(
-        one.values is not None for one in kept.statements
-    ) and _is_postgresql(report)
+    has_values = _is_postgresql(report) and any(
+        one.values is not None and only_reads(one.text) for one in kept.statements
+    )
     if (
         has_values
         and not report.why_not_measured
@@ -274,18 +314,17 @@ def _values(kept: Kept | None, *, may_see: bool) -> tuple[str, str, bool]:
     """The bound values of all statements, or why they are not shown."""
     if kept is None:
         return "masked; no longer kept", "", False
+    if all(one.values is None for one in kept.statements):
+        return "none: the plan is for any", "", False
     until = moment(datetime.fromtimestamp(kept.until, UTC)).text
     if not may_see:
         roles = ", ".join(roles_that_may("ops:see_values")) or "nobody"
         return f"masked; {roles} may see them until {until}", "", False
     texts: dict[str, None] = {}
     for one in kept.statements:
-        values = one.values
-        if isinstance(values, Mapping):
-            found = [f"{name} = {value!r}"[:200] for name, value in values.items()]
-        else:
-            found = [repr(value)[:200] for value in values or ()]
-        texts.update(dict.fromkeys(found))
+        found = value_facts(one.values or {})
+        is_named = isinstance(one.values, Mapping)
+        texts.update({f"{n} = {v}" if is_named else v: None for n, v in found})
     listed = ", ".join(texts) or "none"
     return f"{listed} (forgotten at {until}, never stored)", "", bool(texts)
 

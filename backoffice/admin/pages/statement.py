@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from backoffice.admin.call import Page, Reply, address
+from backoffice.admin.explaining_calls import note_of, why_generic
 from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
+from backoffice.admin.known_values import values_view
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.metrics import hours, since
 from backoffice.admin.panels import (
@@ -27,15 +29,17 @@ from backoffice.admin.panels import (
     split_bar,
     unread,
 )
-from backoffice.admin.presentation import Link
+from backoffice.admin.presentation import Hidden, Link
 from backoffice.admin.presentation_metrics import (
     OriginRow,
     Part,
     ServerCount,
     StatementView,
 )
+from backoffice.admin.presentation_values import ExplainForm, ValuesView
 from backoffice.admin.svg import TALL, plot
 from backoffice.admin.words import number, plural
+from backoffice.explain.statement import has_plan
 from backoffice.observability.counters import StatementStats
 from backoffice.observability.history import HourPoint, read_hours
 from backoffice.observability.ops_connection import Reading
@@ -46,6 +50,7 @@ from backoffice.observability.server_statements_postgresql import (
 )
 from backoffice.observability.slow_log import SlowEntry, read_slow
 from backoffice.observability.statement_texts import StatementRecord, read_statement
+from backoffice.observability.values import Call as Kept
 
 HOURS = 24
 SAMPLES = 20
@@ -154,12 +159,10 @@ def view_of(
         origins=tuple(origin(call, one, whole.histogram.total) for one in sums),
         samples=tuple(sample_row(site, one) for one in samples),
         samples_unread=unread("Its slow calls", stored, retry),
-        samples_sub="slow or failed; the values that it ran with are kept nowhere",
+        samples_sub="slow or failed",
         findings=tuple(finding_row(site, one, hours(picture)) for one in findings),
-        explain_url=address(site.base_url, "explain")
-        if call.has("ops:explain")
-        else "",
-        fingerprint=whole.fingerprint,
+        explain=explain_form(call, whole),
+        values=known_values(call, whole, samples),
         slow_url=address(site.base_url, "slow-log", "list")
         + f"?search={whole.fingerprint}",
     )
@@ -201,6 +204,51 @@ def server_sub(one: ServerStatement) -> str:
     return (
         f"since {since_then}, whoever sent it; without planning, the wait for a "
         "connection and the way of the rows"
+    )
+
+
+def calls_of(call: OpsCall, fingerprint: str) -> tuple[Kept, ...]:
+    """The calls whose values this process knows, the newest first."""
+    recorder = call.site.backoffice.keeper.recorder
+    found = (*recorder.newest_calls(fingerprint), *recorder.values.slow(fingerprint))
+    once = {id(one.measured): one for one in found}
+    return tuple(sorted(once.values(), key=lambda one: one.at, reverse=True))
+
+
+def explain_form(call: OpsCall, whole: StatementStats) -> ExplainForm | None:
+    """The button that explains it, and with which values it would."""
+    if not call.has("ops:explain") or not has_plan(whole.text):
+        return None
+    known = calls_of(call, whole.fingerprint)
+    best = next((one for one in known if one.is_whole), None)
+    words = (
+        note_of(call.site, best)
+        if best is not None
+        else f"Generic plan: {why_generic(call.site, known[0] if known else None)}."
+    )
+    hidden = (Hidden("fingerprint", whole.fingerprint),)
+    return ExplainForm(address(call.site.base_url, "explain"), hidden, words)
+
+
+def known_values(
+    call: OpsCall, whole: StatementStats, samples: tuple[SlowEntry, ...]
+) -> ValuesView | None:
+    """What its last calls ran with, for who may see that."""
+    if not call.has("ops:see_values"):
+        return None
+    newest = samples[0] if samples else None
+    why = why_generic(
+        call.site,
+        None,
+        datetime.fromtimestamp(whole.last_seen, UTC) if whole.last_seen else None,
+        newest.process if newest and newest.at.timestamp() >= whole.last_seen else "",
+    )
+    return values_view(
+        call.site,
+        call.login,
+        calls_of(call, whole.fingerprint),
+        view="metrics",
+        empty=f"{why[:1].upper()}{why[1:]}.",
     )
 
 

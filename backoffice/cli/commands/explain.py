@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from backoffice.admin.explaining import list_question, remembered
+from backoffice.admin.explaining import list_question
+from backoffice.admin.explaining_calls import remembered
 from backoffice.admin.model_view import ModelView
 from backoffice.audit.recorder import add_entry
 from backoffice.bootstrap import Backoffice

@@ -9,6 +9,19 @@ class StudentAdmin(ModelView, model=Student):
 
 The method returns what is set: `{column: value or SQL expression}`. With `each=True` it
 is called with a session and one locked record at a time. Its parameters become a form.
+
+An action may also change nothing, and answer with something:
+
+```python
+    @action("Report cards to print", answers=True)
+    def print_cards(self, call: Call, selected: Selected) -> Reply:
+        cards = selected.records(call.session, most=200)
+        return Page("school/cards", cards, frame(call, title="Report cards"))
+```
+
+It has an address of its own, and a transaction that only reads. One that has to begin
+something (a report, an import) says `starts=True` as well: it is called by the POST of
+its button, may write, and leads to the page of what it began.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +37,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     Numeric,
+    Select,
     String,
 )
 
@@ -36,7 +50,7 @@ from backoffice.errors import Refused, SettingsError
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backoffice.admin.call import Call
+    from backoffice.admin.call import Call, Reply
     from backoffice.admin.model_view import ModelView
 
 Values = Mapping[Any, Any]
@@ -71,6 +85,7 @@ class Does(StrEnum):
     EACH = "each"
     EDIT = "edit"
     DELETE = "delete"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +150,37 @@ class Parameter:
         return value
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Selected:
+    """What was chosen for an action that answers, as far as the person may see it.
+
+    `rows` are the records in no order, `keys` the columns that make one, `words` what
+    was chosen: "3 ticked students".
+    """
+
+    rows: Select[Any]
+    keys: tuple[Any, ...]
+    words: str
+    name_plural: str = "records"
+
+    def records(
+        self, session: "Session", *, most: int, options: Sequence[Any] = ()
+    ) -> list[Any]:
+        """The records in the order of their key; `options` are the ORM's loads.
+
+        Raises:
+            Refused: there are more, and how many may be chosen.
+        """
+        wanted = self.rows.options(*options).order_by(None).order_by(*self.keys)
+        found = list(session.scalars(wanted.limit(most + 1)).unique())
+        if len(found) > most:
+            raise Refused(
+                message=f"More than {most:,} {self.name_plural.lower()} are chosen, "
+                "the most at once. Choose fewer."
+            )
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
     """One action of a view, in plain data."""
@@ -149,16 +195,25 @@ class ActionSpec:
     does: Does = Does.SET
     # What it is called when its parameters are known: "Raise prices by {percent} %".
     title: str = ""
-    # The verb of the button: "Change", "Delete".
+    # The verb of the button: "Change", "Delete", "Show".
     verb: str = "Change"
     method: str = ""
     # Attributes that a function is known to change.
     touched: tuple[str, ...] = ()
+    # An answer that begins something: by POST alone.
+    starts: bool = False
 
     @property
     def right(self) -> str:
-        """The right that it asks for."""
+        """The right that it asks for; to be answered is to read."""
+        if self.does is Does.ANSWER:
+            return self.permission or "details"
         return ACTION_PREFIX + self.name
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it changes no row and answers with something."""
+        return self.does is Does.ANSWER
 
     @property
     def is_asking(self) -> bool:
@@ -198,8 +253,26 @@ class ActionSpec:
             raise Refused(problems)
         return found
 
+    def answer(
+        self,
+        view: "ModelView",
+        call: "Call",
+        selected: "Selected",
+        texts: Mapping[str, str],
+    ) -> "Reply":
+        """What it answers with, for one that changes no row."""
+        method = getattr(view, self.method)
+        reply: Reply = method(call, selected, **self.read(texts))
+        return reply
+
     def change(self, view: "ModelView", texts: Mapping[str, str]) -> Change:
-        """What it does to its rows, for one that is a method of the view."""
+        """What it does to its rows, for one that is a method of the view.
+
+        Raises:
+            Refused: it changes none.
+        """
+        if self.is_answer:
+            raise Refused(message=f"“{self.label}” changes nothing: it answers.")
         mapper = view.description.mapper
         method = getattr(view, self.method)
         values = self.read(texts)
@@ -222,9 +295,11 @@ def action(  # noqa: PLR0913 - an action has as many sides, each by its name
     parameters: Sequence[Parameter] = (),
     each: bool = False,
     title: str = "",
-    verb: str = "Change",
+    verb: str = "",
     name: str = "",
     touched: Sequence[str] = (),
+    answers: bool = False,
+    starts: bool = False,
 ) -> Callable[[F], F]:
     """Make a method of a view an action on chosen records.
 
@@ -233,6 +308,11 @@ def action(  # noqa: PLR0913 - an action has as many sides, each by its name
     record before them, changes it, and may return False where there was nothing to do.
     What it raises as `Refused` is that record's alone. Every action is tried, shown
     and rolled back before it is confirmed, and audited when it runs.
+
+    With `answers` it changes nothing: it is called with the call and what is selected,
+    and returns a page, a file or an address (`backoffice.admin.call.Reply`). It reads
+    alone, at an address of its own, unless it `starts` something: then it is called by
+    the POST of its button. Its right is `permission`, by default that of the details.
 
     `title` names what is done once the parameters are known ("Raise prices by
     {percent} %"), `verb` begins the button that runs it. The right is
@@ -249,16 +329,25 @@ def action(  # noqa: PLR0913 - an action has as many sides, each by its name
             permission=permission,
             where=Where(where),
             parameters=tuple(parameters),
-            does=Does.EACH if each else Does.SET,
+            does=_does(each=each, answers=answers),
             title=title,
-            verb=verb,
+            verb=verb or ("Show" if answers else "Change"),
             method=method.__name__,
             touched=tuple(touched),
+            starts=starts,
         )
         setattr(method, MARK, spec)
         return method
 
+    if starts and not answers:
+        raise SettingsError(f"The action {label!r} starts something: let it answer.")
     return mark
+
+
+def _does(*, each: bool, answers: bool) -> Does:
+    if each and answers:
+        raise SettingsError("An action answers, or is called with each record.")
+    return Does.ANSWER if answers else Does.EACH if each else Does.SET
 
 
 EDIT_SELECTED = ActionSpec(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backoffice.admin.actions import ActionSpec
     from backoffice.admin.call import Call
     from backoffice.admin.description import Description
+    from backoffice.admin.presentation import FactGroup
     from backoffice.editing.fields import FormField
 
 Attribute = Any  # a mapped attribute, or its name; dotted through to-one relationships
@@ -121,6 +122,11 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         """What a record is called on its pages; None for what its columns say."""
         del record
         return None
+
+    def details_groups(self, record: Any, call: "Call") -> Sequence["FactGroup"]:
+        """More groups of facts for the details page, besides the columns."""
+        del record, call
+        return ()
 
     def form_fields(
         self, call: "Call", *, is_created: bool

@@ -29,6 +29,7 @@ class PickBar:
     total: str
     actions: tuple[Choice, ...]
     rows: int
+    button: str = "Show what would change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class PreflightView:
     ask_url: str = ""
     error: str = ""
     confirm: str = ""
+    explain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,15 @@ def may(role: str, action: str, identity: str = "") -> bool:
     is_ops = action in OPS or action in ADMIN_OPS
     if role not in set(Role) or not (is_read or is_write or is_ops):
         return False
+    if is_ops:
+        return role == Role.ADMIN or (role == Role.OPS and action in OPS)
     if identity in AUDIT_VIEWS:
         return is_read and role in {Role.ADMIN, Role.OPS}
     if identity in ACCOUNT_VIEWS or role == Role.ADMIN:
         return role == Role.ADMIN
     if is_write:
         return role == Role.EDITOR
-    return is_read or (role == Role.OPS and action in OPS)
+    return is_read
 
 
 def roles_that_may(action: str, identity: str = "") -> tuple[Role, ...]:

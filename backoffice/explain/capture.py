@@ -4,6 +4,8 @@ The statement goes through SQLAlchemy as ever, on an engine that has the real on
 dialect and no connection: its text and values are those that the driver would get.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from sqlalchemy import Engine, NullPool, event
@@ -42,16 +44,34 @@ def catch(
 
     Without `is_known` it has places for its values, and none.
     """
+    caught = catch_first(
+        engine, lambda session: session.execute(statement), title, note=note
+    )
+    if is_known:
+        return caught
+    return replace(caught, text=numbered(caught.text)[0], values=None)
+
+
+def catch_first(
+    engine: Engine,
+    work: Callable[[Session], object],
+    title: str,
+    *,
+    note: str = "",
+    info: Mapping[Any, Any] | None = None,
+) -> Caught:
+    """The first statement that `work` would send with a session; nothing is sent.
+
+    `info` is what the session knows of who acts, for what.
+    """
     nowhere: Any = _Nothing
     still = Engine(NullPool(nowhere), engine.dialect, engine.url)
     event.listen(still, "before_cursor_execute", _stop)
     try:
-        with Session(still) as session:
-            session.execute(statement)
+        with Session(still, info=dict(info or {})) as session:
+            work(session)
     except _Caught as caught:
-        if is_known:
-            return Caught(title, caught.text, caught.values, note=note)
-        return Caught(title, numbered(caught.text)[0], note=note)
+        return Caught(title, caught.text, caught.values, note=note)
     raise AssertionError("a statement went past its event")
 
 

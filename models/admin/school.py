@@ -1,7 +1,13 @@
 """How staff see the school."""
 
-from backoffice.admin.actions import Values, action
+from sqlalchemy.orm import joinedload, selectinload
+
+from backoffice.admin.actions import Parameter, Selected, Values, action
+from backoffice.admin.call import Call, Page, Reply, address
+from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.presentation import Link
+from backoffice.editing.fields import FieldKind
 from models.school import (
     SUBJECTS,
     Course,
@@ -12,6 +18,8 @@ from models.school import (
 )
 
 CATEGORY = "School"
+# Students whose report cards are printed at once.
+SHEETS = 200
 
 
 class StudentAdmin(ModelView, model=Student):
@@ -57,6 +65,53 @@ class StudentAdmin(ModelView, model=Student):
     def graduate(self) -> Values:
         """The status of those who have finished."""
         return {Student.status: "graduated"}
+
+    @action(
+        "Report cards to print",
+        description="One sheet of paper for each student, by class and name.",
+        parameters=[
+            Parameter(
+                "year",
+                "Academic year",
+                FieldKind.INTEGER,
+                required=False,
+                minimum="1990",
+                maximum="2100",
+                hint="The year it began in; empty for all of them.",
+            )
+        ],
+        answers=True,
+    )
+    def print_report_cards(
+        self, call: Call, selected: Selected, year: int | None
+    ) -> Reply:
+        """A page of all report cards of these students."""
+        students = selected.records(
+            call.session,
+            most=SHEETS,
+            options=[selectinload(Student.report_cards), joinedload(Student.school)],
+        )
+        sheets = [
+            {
+                "student": one,
+                "cards": sorted(
+                    (c for c in one.report_cards if year in (None, c.academic_year)),
+                    key=lambda card: (card.academic_year, card.semester),
+                ),
+            }
+            for one in sorted(students, key=lambda one: (one.class_name, one.full_name))
+        ]
+        when = f" of {year}/{(year + 1) % 100:02}" if year else ""
+        view = {
+            "sheets": sheets,
+            "subjects": SUBJECTS,
+            "none": f"There is no report card{when}.",
+        }
+        title = f"Report cards{when}"
+        here = address(call.site.base_url, self.identity, "list")
+        crumbs = [Link(CATEGORY, ""), Link(self.name_plural, here)]
+        drawn = frame(call, title=title, sub=selected.words, crumbs=crumbs)
+        return Page("school/report_cards", view, drawn)
 
 
 class ReportCardAdmin(ModelView, model=ReportCard):

@@ -334,3 +334,40 @@ def test_probes_and_metrics_on_sqlite(site: Office) -> None:
     assert 'db_system_name="sqlite"' in exposed
     assert 'db_namespace="demo.db"' in exposed
     assert "pg_up" not in exposed
+
+
+def test_a_statement_is_explained_with_its_values_on_sqlite(site: Office) -> None:
+    """From the foot of a page; the administrator sees what it ran with."""
+    admin = site.browser("admin")
+    page = admin.get("/admin/student/list?guardian=canary5512")
+    form = next(f for f in page.page.forms if "request" in f.fields)
+    name = form.buttons[-1][1]
+    sent = {**form.data({}), "fingerprint": [name]}
+    report = admin.follow(admin.post("/admin/explain", sent))
+    assert "With the values of" in report.text
+    assert "A whole table is read" in report.text
+    shown = admin.get(f"/admin/metrics/statement/{name}")
+    assert "'canary5512'" in shown.text
+    assert site.value(
+        "SELECT count(*) FROM backoffice_audit WHERE action = 'values_seen'"
+    )
+    ops = site.browser("ops").get(f"/admin/metrics/statement/{name}")
+    assert "canary5512" not in ops.html
+
+
+def test_an_update_is_explained_on_sqlite(site: Office) -> None:
+    """How the rows are found and changed; nothing is."""
+    admin = site.browser("admin")
+    before = site.values("SELECT id, stock FROM products ORDER BY id LIMIT 2")
+    sent = {
+        "csrf": admin.token(),
+        "action": "edit-selected",
+        "which": "ticked",
+        "id": [str(one[0]) for one in before],
+    }
+    asked = admin.follow(admin.post("/admin/product/actions", sent))
+    page = admin.follow(admin.submit(asked, {"set": ["stock"], "stock": "77"}))
+    report = admin.follow(admin.submit(page, button="Explain this update"))
+    assert "The update" in report.text
+    assert "SEARCH" in report.text
+    assert site.values("SELECT id, stock FROM products ORDER BY id LIMIT 2") == before

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from backoffice.admin.actions import ActionSpec, Does
+from sqlalchemy import text
+
+from backoffice.admin.actions import ActionSpec, Does, Selected
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.fields import (
     field_view,
@@ -22,9 +24,12 @@ from backoffice.admin.pages.chosen import (
     is_for_job,
     known_action,
     list_query,
+    rows_of,
     task_of,
 )
 from backoffice.admin.pages.confirming import NotRun, confirm, keep_shown, limits
+from backoffice.admin.pages.explain import answer
+from backoffice.admin.pages.explain_action import action_question
 from backoffice.admin.pages.preflight import preflight_view
 from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
@@ -75,6 +80,14 @@ def choose(call: Call) -> Reply:
         keys=keys,
         items=items,
     )
+    if spec.starts and not spec.is_asking:
+        selection = find_selection(
+            call.session,
+            token,
+            actor_id=str(call.login.user_id),
+            view=view.identity,
+        )
+        return answered(call, view, selection, spec)
     return Redirect(action_url(call, view, token))
 
 
@@ -102,7 +115,32 @@ def show(call: Call) -> Reply:
         and (selection.parameters is None or is_asked)
     ):
         return ask(call, view, selection, spec, selection.parameters or {})
+    if spec is not None and spec.is_answer:
+        if spec.starts:
+            # An address begins nothing, whoever follows it.
+            return ask(call, view, selection, spec, selection.parameters or {})
+        read_only(call)
+        return answered(call, view, selection, spec)
     return preflight(call, view, selection, spec)
+
+
+def read_only(call: Call) -> None:
+    """Let the rest of the transaction read alone; only PostgreSQL holds to it."""
+    if call.session.get_bind().dialect.name == "postgresql":
+        call.session.execute(text("SET TRANSACTION READ ONLY"))
+
+
+def answered(
+    call: Call, view: ModelView, selection: Selection, spec: ActionSpec
+) -> Reply:
+    """What an action answers with that changes no row."""
+    chosen = Selected(
+        rows=rows_of(call, view, selection),
+        keys=tuple(view.description.mapper.primary_key),
+        words=selection.words,
+        name_plural=view.name_plural,
+    )
+    return spec.answer(view, call, chosen, selection.parameters or {})
 
 
 def submit(call: Call) -> Reply:
@@ -115,9 +153,12 @@ def submit(call: Call) -> Reply:
             run_url(call, selection.run_id),
             Message("", "This had been run already; it was not run again."),
         )
-    match call.posted("do"):
-        case "tell" if spec is not None:
-            return tell(call, view, selection, spec)
+    do = call.posted("do")
+    if do == "tell" and spec is not None:
+        return tell(call, view, selection, spec)
+    if spec is not None and spec.is_answer:
+        return Redirect(action_url(call, view, selection.token))
+    match do:
         case "exclude":
             out = [*selection.excluded, *unticked(call)]
             selection.excluded = list(dict.fromkeys(out))
@@ -125,6 +166,8 @@ def submit(call: Call) -> Reply:
         case "include":
             selection.excluded = []
             return Redirect(action_url(call, view, selection.token))
+        case "explain":
+            return explain_it(call, view, selection, spec)
     return run(call, view, selection, spec)
 
 
@@ -191,7 +234,7 @@ def ask(
     shown = AskView(
         url=action_url(call, view, selection.token),
         text=spec.description,
-        button="Show what would change",
+        button=spec.verb if spec.is_answer else "Show what would change",
         cancel=back_link(call, view, selection),
         fields=() if is_edit else tuple(drawn),
         ticked=tuple(TickedField(one, one.name in texts) for one in drawn)
@@ -226,11 +269,16 @@ def tell(call: Call, view: ModelView, selection: Selection, spec: ActionSpec) ->
     texts = submitted_texts(typed)
     selection.parameters = texts
     try:
-        task_of(call, view, selection, spec)
+        if spec.is_answer:
+            spec.read(texts)
+        else:
+            task_of(call, view, selection, spec)
     except Refused as refused:
         call.session.rollback()
         labels = {key: one.text for key, one in typed.items()}
         return ask(call, view, selection, spec, texts, refused=refused, labels=labels)
+    if spec.starts:
+        return answered(call, view, selection, spec)
     return Redirect(action_url(call, view, selection.token))
 
 
@@ -280,6 +328,16 @@ def preflight(
         frame(call, title=task.title, sub=words, crumbs=crumb_links),
         status,
     )
+
+
+def explain_it(
+    call: Call, view: ModelView, selection: Selection, spec: ActionSpec | None
+) -> Reply:
+    """A report on the very statements that would run; none of them is."""
+    task = task_of(call, view, selection, spec)
+    label = spec.label if spec is not None else f"Undo run {selection.undone_run_id}"
+    question = action_question(call, view, task, label, left_out=unticked(call))
+    return answer(call, question)
 
 
 def unticked(call: Call) -> list[str]:

@@ -47,7 +47,10 @@ def show(call: Call) -> Reply:
         call.session, view.description.table_name, call.key, limit=HISTORY + 1
     )
     shown = DetailsView(
-        groups=(FactGroup(view.name, facts(call, view, record)),),
+        groups=(
+            FactGroup(view.name, facts(call, view, record)),
+            *view.details_groups(record, call),
+        ),
         related=tuple(related_lists(call, view, record)),
         aside=times(call, view, record),
         history=entries_of(call, found[:HISTORY], of=view),

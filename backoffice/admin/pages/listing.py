@@ -1,13 +1,13 @@
 """A list page: what was asked for in words, its rows, and the ways on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 
-from backoffice.admin.actions import Where, offered
+from backoffice.admin.actions import ActionSpec, Where, offered
 from backoffice.admin.call import (
     Call,
     Page,
@@ -151,6 +151,16 @@ def selection_words(call: Call, view: ModelView, query: ListQuery) -> str:
     return text
 
 
+def button_of(actions: Sequence[ActionSpec]) -> str:
+    """What the button beside the actions says, whichever of them is chosen."""
+    if len(actions) == 1:
+        return actions[0].menu_label
+    answers = {one.is_answer for one in actions}
+    if answers == {True}:
+        return "Show"
+    return "Continue" if True in answers else "Show what would change"
+
+
 class Shown:
     """One list page on its way from rows to words."""
 
@@ -216,6 +226,7 @@ class Shown:
             total=self.page.count.words(),
             actions=tuple(Choice(one.name, one.menu_label) for one in actions),
             rows=len(self.page.rows),
+            button=button_of(actions),
         )
 
     def frame(self) -> Any:

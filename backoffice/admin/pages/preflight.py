@@ -20,6 +20,7 @@ from backoffice.admin.presentation_bulk import (
     SampleRow,
     Tile,
 )
+from backoffice.auth.permissions import may
 from backoffice.bulk.change import EachRecord, SetValues
 from backoffice.bulk.models import RowState
 from backoffice.bulk.preflight import (
@@ -90,7 +91,16 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         ask_url=ask_url,
         error=error,
         confirm=f"Yes, delete {noun}" if is_deletion and can_run else "",
+        explain=explain_words(task)
+        if found.count and may(call.login.role, "ops:explain")
+        else "",
     )
+
+
+def explain_words(task: Task) -> str:
+    """What the button says that explains what would run."""
+    is_update = isinstance(task.change, SetValues)
+    return "Explain this update" if is_update else "Explain how the rows are found"
 
 
 def records(view: ModelView, count: int) -> str:

@@ -362,7 +362,9 @@ def _filter(
     attribute = getattr(declared, "foreign_key", attribute)
     path = key_of(attribute)
     found = property_at(mapper, path)
-    label = getattr(declared, "title", None) or labels[path]
+    # A path is a text, and every text has a method of this name.
+    own = None if isinstance(declared, str) else getattr(declared, "title", None)
+    label = own or labels[path]
     if isinstance(found, RelationshipProperty):
         return FilterField(path, FilterKind.REFERENCE, label)
     column = column_at(mapper, path)

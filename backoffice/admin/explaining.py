@@ -108,10 +108,22 @@ def subject_of(view: ModelView, query: ListQuery | None = None) -> Subject:
         name=view.name_plural,
         table=view.description.table_name,
         models=_models(view.description.mapper),
+        attributes=_attributes(view.description.mapper),
         searched=tuple(searched),
         page=query.page if query else 1,
         is_searched=bool(query and query.search),
     )
+
+
+def _attributes(mapper: Mapper[Any]) -> dict[str, dict[str, str]]:
+    """What the models call the columns of each table that shares a registry."""
+    found: dict[str, dict[str, str]] = {}
+    for one in mapper.registry.mappers:
+        if isinstance(one.local_table, Table):
+            own = found.setdefault(one.local_table.name, {})
+            for prop in one.column_attrs:
+                own.setdefault(prop.columns[0].name, prop.key)
+    return found
 
 
 def _models(mapper: Mapper[Any]) -> dict[str, str]:

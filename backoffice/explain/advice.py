@@ -13,6 +13,8 @@ from backoffice.explain.plan import Node
 # A table of a few pages is read as a whole in less time than an index takes.
 WORTH_AN_INDEX = 500
 MOST_COLUMNS = 4
+# Of a larger part of its rows a table is read as a whole in less time, too.
+MOST_KEPT = 0.25
 LONGEST_NAME = 63
 
 
@@ -30,11 +32,12 @@ class IndexAdvice:
 
 
 def advise_index(
-    case: Case, node: Node, keys: Sequence[str] = ()
+    case: Case, node: Node, keys: Sequence[str] = (), *, kept: float | None = None
 ) -> IndexAdvice | None:
     """The index for what a step filters by, then orders by; None where none is known.
 
-    `keys` are the sort keys above it, as the server writes them.
+    `keys` are the sort keys above it, as the server writes them; `kept` is the part of
+    the rows that the filter leaves, where that is known.
     """
     facts = case.table(node)
     if facts is None or (facts.rows or 0) < WORTH_AN_INDEX:
@@ -42,14 +45,15 @@ def advise_index(
     condition = node.condition("Filter", "Index Cond", "Recheck Cond", "Join Filter")
     looked = looked_at(condition, facts.columns)
     if any(one.test is Test.CONTAINS for one in looked):
-        return _for_text(case, facts, [o for o in looked if o.test is Test.CONTAINS])
+        text = [one for one in looked if one.test is Test.CONTAINS]
+        return _for_text(case, facts, text)
     if any(one.test is Test.WORDS for one in looked):
         return _for_words(case, facts)
     plain = [one for one in looked if one.test is not Test.OTHER]
     order = order_columns(keys, facts)
     if not plain and not order:
         return None
-    return _btree(facts, plain, order)
+    return _btree(facts, plain, order, kept)
 
 
 def order_columns(keys: Sequence[str], facts: TableFacts) -> list[tuple[str, bool]]:
@@ -81,16 +85,20 @@ def _btree(
     facts: TableFacts,
     looked: Sequence[Looked],
     order: Sequence[tuple[str, bool]],
+    kept: float | None,
 ) -> IndexAdvice | None:
     """Equality first, the most selective in front; then the order, or one range."""
     equal = [one.column for one in looked if one.test is Test.EQUAL]
     equal.sort(key=lambda name: -facts.distinct.get(name, 0))
     ranges = [one.column for one in looked if one.test is Test.RANGE]
     columns = [(name, False) for name in equal]
-    if ranges and not (order and order[0][0] in ranges):
+    is_ordered = False
+    is_wide = kept is not None and kept > MOST_KEPT and bool(order)
+    if ranges and not is_wide and not (order and order[0][0] in ranges):
         columns.append((ranges[0], False))
     else:
         columns += [one for one in order if one[0] not in equal]
+        is_ordered = len(columns) > len(equal)
     columns = columns[:MOST_COLUMNS]
     if not columns:
         return None
@@ -98,7 +106,7 @@ def _btree(
     there = existing_index(facts, names)
     if there:
         return IndexAdvice(series(names), existing=there)
-    if equal and len(columns) == len(equal) and not _is_selective(facts, equal):
+    if not is_ordered and not _is_selective(facts, equal, kept):
         return None
     model, sql = _parts(columns)
     index = index_name(facts.name, names)
@@ -109,15 +117,19 @@ def _btree(
     )
 
 
-def _is_selective(facts: TableFacts, columns: Sequence[str]) -> bool:
-    """Whether equality in these columns leaves less than a third of the rows."""
+def _is_selective(
+    facts: TableFacts, columns: Sequence[str], kept: float | None
+) -> bool:
+    """Whether few enough rows are left: by the plan, or by the values there are."""
+    if kept is not None:
+        return kept <= MOST_KEPT
     known = [facts.distinct[name] for name in columns if name in facts.distinct]
     if not known:
         return True
     product = 1.0
     for distinct in known:
         product *= max(distinct, 1.0)
-    return product > 3  # noqa: PLR2004 - a third
+    return product >= 1 / MOST_KEPT
 
 
 def _parts(columns: Sequence[tuple[str, bool]]) -> tuple[list[str], list[str]]:
@@ -180,16 +192,18 @@ def _for_text(
             f"{first}CREATE INDEX CONCURRENTLY {name} ON {facts.name} "
             f"USING gin ({listed})",
         )
-    return _word_index(facts, names)
+    return _word_index(case, facts, names)
 
 
-def _word_index(facts: TableFacts, names: Sequence[str]) -> IndexAdvice:
+def _word_index(case: Case, facts: TableFacts, names: Sequence[str]) -> IndexAdvice:
     """The index of a search by the starts of words."""
-    listed = ", ".join(names)
+    called = case.subject.attributes.get(facts.name, {})
+    listed = ", ".join(called.get(name, name) for name in names)
     return IndexAdvice(
         f"a word index on {series(list(names))}",
         f'Index("ix_{facts.name}_search", search_vector({listed}), '
-        'postgresql_using="gin").ddl_if(dialect="postgresql")',
+        'postgresql_using="gin").ddl_if(dialect="postgresql")'
+        "  # from backoffice.database.textsearch import search_vector",
     )
 
 
@@ -207,4 +221,4 @@ def _for_words(case: Case, facts: TableFacts) -> IndexAdvice | None:
     ]
     if there:
         return IndexAdvice("the words", existing=there[0])
-    return _word_index(facts, names) if names else None
+    return _word_index(case, facts, names) if names else None

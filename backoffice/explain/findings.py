@@ -51,8 +51,7 @@ class Subject:
     """The admin's side of a statement: which list it is, in the admin's words.
 
     `view` is the class that declares it, `models` the model's class of each table,
-    `order` the (table, column, descending) of the list's order, `columns` the shown
-    columns of the list's own table.
+    `attributes` what a model calls the columns of its table.
     """
 
     identity: str = ""
@@ -60,6 +59,7 @@ class Subject:
     name: str = ""
     table: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     searched: tuple[Searched, ...] = ()
     page: int = 1
     is_searched: bool = False

@@ -1,6 +1,6 @@
 """What is wrong with this plan? Every rule asked, the worst first; and one sentence."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from backoffice.explain import rules_memory, rules_planner, rules_reading
@@ -43,10 +43,34 @@ def judge(case: Case) -> tuple[Finding, ...]:
     """All findings on a plan: by how much they matter, then by their share."""
     found = [finding for rule in RULES.values() for finding in rule(case)]
     most = _most(case)
-    return in_order(
+    capped = [
         one if one.rule == "P24" else replace(one, severity=min(one.severity, most))
         for one in found
+    ]
+    return in_order(_placed(case, one, capped) for one in capped)
+
+
+def _placed(case: Case, one: Finding, found: Sequence[Finding]) -> Finding:
+    """P1 says where, and others what: alone it is no alarm, and promises nothing."""
+    if one.rule != "P1":
+        return one
+    node = case.plan.nodes[one.node - 1]
+    near = {node.number, *(n.number for n in node.ancestors())}
+    near |= {n.number for n in node.below()}
+    said = [
+        other.severity for other in found if other.rule != "P1" and other.node in near
+    ]
+    worst = max(said, default=Severity.INFO)
+    if worst is not Severity.INFO:
+        return replace(one, severity=min(one.severity, worst))
+    # Measured it is slow, whoever knows why; of what is expected it says nothing.
+    most = Severity.WARN if case.plan.is_measured else Severity.INFO
+    alone = (
+        "No rule knows a quicker way: it is the work that was asked for. A narrower "
+        "filter or search asks for less."
     )
+    advice = one.advice if said else alone
+    return replace(one, severity=min(one.severity, most), advice=advice)
 
 
 def _most(case: Case) -> Severity:
@@ -117,6 +141,7 @@ def _doing(case: Case, node: Node) -> str:
             return f"{says} that throws away {percent(share)} of what it reads"
         return says
     if node.kind in ("Sort", "Incremental Sort"):
-        rows = node.found if node.found is not None else node.expected
+        below = node.children[0] if node.children else node
+        rows = below.found if below.found is not None else below.expected
         return f"the sorting of {count(rows)} rows"
     return f"the {node.name}"

@@ -228,11 +228,11 @@ def _own_costs(node: Node, total: float) -> None:
     """What each step is expected to cost by itself, of `total` for all of it.
 
     What is run once per row of its neighbour counts as often; what is below a LIMIT
-    only as far as the LIMIT lets it run.
+    only as far as the LIMIT lets it run, after all that it needs for its first row.
     """
-    scale = total / node.total if node.total else 0.0
+    share = _share_run(node, total)
     node.total = total
-    weights = [child.total * scale * _rounds(node, child) for child in node.children]
+    weights = [_spent(node, child, share) for child in node.children]
     inside = sum(weights)
     if inside > total:
         weights = [weight * total / inside for weight in weights]
@@ -240,6 +240,23 @@ def _own_costs(node: Node, total: float) -> None:
     node.own = total - inside
     for child, weight in zip(node.children, weights, strict=True):
         _own_costs(child, weight)
+
+
+def _share_run(node: Node, total: float) -> float:
+    """How much of a step is run, of what comes after its first row."""
+    begin = float(node.get("Startup Cost"))
+    if node.total <= begin:
+        return 1.0
+    return min(1.0, max(0.0, (total - begin) / (node.total - begin)))
+
+
+def _spent(node: Node, child: Node, share: float) -> float:
+    """What a step spends on one below it, where a part of itself is run."""
+    begin = min(float(child.get("Startup Cost")), child.total)
+    if node.kind in BLOCKING or node.kind == "Incremental Sort":
+        share = 1.0  # it reads all of it before its own first row
+    once = begin + share * (child.total - begin)
+    return once * max(1.0, share * _rounds(node, child))
 
 
 def _rounds(node: Node, child: Node) -> float:

@@ -12,6 +12,8 @@ from backoffice.explain.plan import Node
 INFO, WARN = Severity.INFO, Severity.WARN
 # In memory a sort takes about so many times what it takes on disk.
 IN_MEMORY = 2.5
+# So few look-ups cost nobody anything.
+FEW = 1_000
 
 
 def sort_spill(case: Case) -> Iterable[Finding]:
@@ -119,7 +121,7 @@ def memoize_thrash(case: Case) -> Iterable[Finding]:
     for node in case.plan.of_kind("Memoize"):
         hits, misses = float(node.get("Cache Hits")), float(node.get("Cache Misses"))
         evictions = float(node.get("Cache Evictions"))
-        if not misses or (evictions <= misses / 2 and hits >= misses):
+        if misses < FEW or (evictions <= misses / 2 and hits >= misses):
             continue
         yield Finding(
             "P23",

@@ -1,5 +1,6 @@
 """Where was the planner wrong, and what else took the time? Rules on the whole plan."""
 
+import re
 from collections.abc import Iterable
 
 from backoffice.explain.conditions import columns_in, parts
@@ -20,6 +21,9 @@ SLOW_PLANNING = 10.0
 JIT_SHARE = TRIGGER_SHARE = 0.25
 SERIALIZE_SHARE = 0.3
 STALE_SHARE, STALE_ROWS = 0.1, 500
+SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
+# What a condition says that nobody knows the number of: words, patterns, subqueries.
+GUESSED = re.compile(r"@@|~~|\bInitPlan\b|\bSubPlan\b|\$\d")
 
 
 def hot_node(case: Case) -> Iterable[Finding]:
@@ -61,12 +65,16 @@ def misestimate(case: Case) -> Iterable[Finding]:
         ):
             continue
         found, expected = node.found or 0.0, node.expected
+        if node.kind == "CTE Scan" and _is_known_of_cte(case, node):
+            continue
         fewer = "fewer" if expected < found else "more"
         severity = WARN if factor > VERY_WRONG else INFO
-        words, sql = _statistics_advice(case, node)
+        severity = BAD if factor > ABSURD else severity
+        words, sql = _statistics_advice(case, _scan_of(node))
         yield Finding(
             "P2",
-            BAD if factor > ABSURD else severity,
+            # Where nothing can be done about a guess, it is no alarm.
+            severity if sql else INFO,
             f"The planner expects {times(factor)} {fewer} rows than there are",
             f"{node.name}: expected {count(expected)}, found {count(found)}.",
             "Joins, memory and the order of steps are chosen by this number.",
@@ -75,6 +83,29 @@ def misestimate(case: Case) -> Iterable[Finding]:
             node=node.number,
             share=node.share,
         )
+
+
+def _is_known_of_cte(case: Case, node: Node) -> bool:
+    """Whether the step that makes what a CTE scan reads is as far off itself."""
+    name = f"CTE {node.get('CTE Name', '')}"
+    made = [one for one in case.plan.nodes if one.get("Subplan Name", "") == name]
+    return any(
+        max(one.expected, one.found or 0.0)
+        > WRONG * max(min(one.expected, one.found or 0.0), 1.0)
+        for root in made
+        for one in root.below()
+        if one.is_executed
+    )
+
+
+def _scan_of(node: Node) -> Node:
+    """The step that reads a table for this one; itself where there are several."""
+    inits = [
+        one for one in node.below() if one.get("Parent Relationship") == "InitPlan"
+    ]
+    inside = {id(one) for init in inits if init is not node for one in init.below()}
+    scans = [one for one in node.below() if one.table and id(one) not in inside]
+    return scans[0] if len({one.table for one in scans}) == 1 else node
 
 
 def misestimate_factor(node: Node) -> float:
@@ -196,7 +227,7 @@ def stale_statistics(case: Case) -> Iterable[Finding]:
     """P20: a table was never analyzed, or much has changed since."""
     for name in dict.fromkeys(node.table for node in case.plan.nodes if node.table):
         facts = case.catalog.tables.get(name)
-        if facts is None or facts.live < STALE_ROWS:
+        if facts is None or facts.live < STALE_ROWS or facts.schema in SYSTEM:
             continue
         if facts.analyzed_at is None and facts.rows is None:
             seen = f"{name} has about {count(facts.live)} rows and no statistics."
@@ -298,6 +329,14 @@ def _statistics_advice(case: Case, node: Node) -> tuple[str, str]:
     if facts is None:
         return "ANALYZE the tables below this step.", ""
     condition = node.condition("Filter", "Index Cond", "Recheck Cond")
+    if GUESSED.search(condition):
+        return (
+            (
+                "How many rows a word, a pattern or a subquery finds is a guess, which "
+                "no statistics mend. It matters where another plan would be quicker."
+            ),
+            "",
+        )
     columns = columns_in(condition, facts.columns)
     if len(columns) > 1 and len(parts(condition)) > 1:
         listed = ", ".join(columns)
@@ -309,6 +348,21 @@ def _statistics_advice(case: Case, node: Node) -> tuple[str, str]:
             ),
             (
                 f"CREATE STATISTICS {name} ON {listed} FROM {node.table};\n"
+                f"ANALYZE {node.table}"
+            ),
+        )
+    is_fresh = facts.analyzed_at is not None and (
+        facts.changed <= STALE_SHARE * max(facts.live, 1)
+    )
+    if is_fresh and len(columns) == 1:
+        (column,) = columns
+        return (
+            (
+                f"Its statistics are fresh, so let more values of {column} be counted, "
+                "then analyze."
+            ),
+            (
+                f"ALTER TABLE {node.table} ALTER COLUMN {column} SET STATISTICS 1000;\n"
                 f"ANALYZE {node.table}"
             ),
         )

@@ -3,7 +3,12 @@
 import re
 from collections.abc import Iterable
 
-from backoffice.explain.advice import IndexAdvice, advise_index
+from backoffice.explain.advice import (
+    MOST_KEPT,
+    IndexAdvice,
+    advise_index,
+    order_columns,
+)
 from backoffice.explain.conditions import (
     Test,
     columns_in,
@@ -27,6 +32,7 @@ FETCHES = 100
 FETCHES_MANY, FETCHES_MOST = 0.4, 0.9
 
 OPEN_START = re.compile(r"!?~~\*? '%")
+GUESSES = re.compile(r"@@|~~")
 _QUALIFIED = re.compile(r'(\w+|"[^"]+")\.(?:\w+|"[^"]+")')
 
 
@@ -37,8 +43,12 @@ def read_rows(case: Case, node: Node) -> float:
     facts = case.table(node)
     if node.kind == "Seq Scan" and node.get("Filter") and facts and facts.rows:
         if node.is_cut_short:
-            return max(_expected_walk(case, node), node.expected)
+            return _expected_walk(case, node)
         return max(float(facts.rows), node.expected)
+    inner, condition = node.children, node.condition("Filter")
+    if node.kind == "Bitmap Heap Scan" and condition and len(inner) == 1:
+        # What the index is expected to find; of words and patterns that is a guess.
+        return 0.0 if GUESSES.search(condition) else float(inner[0].get("Plan Rows"))
     return 0.0
 
 
@@ -66,7 +76,9 @@ def scan_discards(case: Case) -> Iterable[Finding]:
         if severity is None or OPEN_START.search(node.condition("Filter")):
             continue
         removed, share = discards(case, node)
-        advice = advise_index(case, node, sort_keys(node))
+        advice = advise_index(case, node, sort_keys(node), kept=1 - share)
+        if 1 - share > MOST_KEPT:
+            severity = INFO  # the quickest way for so many
         columns = _columns(case, node)
         by = f" The filter is on {series(columns)}." if columns else ""
         kept = kept_rows(case, node)
@@ -78,7 +90,7 @@ def scan_discards(case: Case) -> Iterable[Finding]:
             f"{_keeps(case)} {count(kept)}: {percent(share)} for nothing.{by}",
             "Reading a whole table takes longer with every row that is added to it, "
             "however few are wanted.",
-            *_index_advice(case, node, advice),
+            *_index_advice(case, node, advice, kept=1 - share),
             node.number,
             node.share,
         )
@@ -90,15 +102,19 @@ def index_discards(case: Case) -> Iterable[Finding]:
         severity = _discard_severity(case, node)
         if severity is None or _is_wrong_order(case, node):
             continue
+        if OPEN_START.search(node.condition("Filter")):
+            continue
         removed, share = discards(case, node)
-        advice = advise_index(case, node, sort_keys(node))
+        advice = advise_index(case, node, sort_keys(node), kept=1 - share)
+        finds = "finds" if case.plan.is_measured else "would find"
+        thrown = "are" if case.plan.is_measured else "would be"
         yield Finding(
             "P4",
             severity,
             "The index finds far more rows than are wanted",
-            f"{_index_of(node)} finds {count(removed + (node.found or 0))} rows of "
-            f"{node.table}; {count(removed)} ({percent(share)}) are thrown away by "
-            f"conditions that it does not have.",
+            f"{_index_of(node)} {finds} {count(read_rows(case, node))} rows of "
+            f"{node.table}; {count(removed)} ({percent(share)}) {thrown} thrown away "
+            "by conditions that it does not have.",
             "Each of them is fetched from the table first.",
             *_index_advice(case, node, advice),
             node.number,
@@ -183,7 +199,8 @@ def large_offset(case: Case) -> Iterable[Finding]:
 
 
 def wrong_order(case: Case) -> Iterable[Finding]:
-    """P14: the index of the order is walked in search of rows that fit."""
+    """P14: no index has both, the filter and the order."""
+    yield from _sorted_for_a_page(case)
     for node in case.plan.of_kind("Index Scan"):
         if not _is_wrong_order(case, node):
             continue
@@ -205,6 +222,54 @@ def wrong_order(case: Case) -> Iterable[Finding]:
             node.number,
             node.share,
         )
+
+
+def _sorted_for_a_page(case: Case) -> Iterable[Finding]:
+    """All rows of a table are put in order, and a page of them is wanted."""
+    for node in case.plan.of_kind("Sort", "Incremental Sort"):
+        limit = next((one for one in node.ancestors() if one.kind == "Limit"), None)
+        scan = _only_scan(node)
+        if limit is None or scan is None:
+            continue
+        below = node.children[0]
+        rows = below.found if below.found is not None else below.expected
+        wanted = limit.found if limit.found is not None else limit.expected
+        share = sum(one.share for one in node.below())
+        if share < HOT or _discard_severity(case, scan) or scan.get("Index Cond"):
+            continue
+        if rows < DEEP or rows < DEEP_FACTOR * max(wanted, 1.0):
+            continue
+        keys = [str(key) for key in node.get("Sort Key", [])]
+        facts = case.table(scan)
+        if facts is None or not order_columns(keys, facts):
+            continue
+        # Most rows are wanted, whatever the filter: the order comes first.
+        advice = advise_index(case, scan, keys, kept=1.0)
+        if advice is None or not advice.code:
+            continue
+        yield Finding(
+            "P14",
+            WARN,
+            "A table is put in order for one page of it",
+            f"{count(rows)} rows of {scan.table} are read and sorted, and "
+            f"{count(wanted)} of them are wanted.",
+            "Without an index in this order every page begins with all rows, and there "
+            "are more of them every day.",
+            *_index_advice(case, scan, advice),
+            node.number,
+            share,
+        )
+
+
+def _only_scan(node: Node) -> Node | None:
+    """The scan whose rows a step gets as they are; None where they are made of more."""
+    while len(node.children) == 1:
+        node = node.children[0]
+        if node.table:
+            return node
+        if node.kind not in ("Gather", "Gather Merge", "Subquery Scan", "Sort"):
+            return None
+    return None
 
 
 def or_across_join(case: Case) -> Iterable[Finding]:
@@ -233,13 +298,15 @@ def or_across_join(case: Case) -> Iterable[Finding]:
 
 def open_search(case: Case) -> Iterable[Finding]:
     """P25: a search for something anywhere in a text reads every text."""
-    for node in case.plan.of_kind("Seq Scan"):
+    for node in case.plan.of_kind("Seq Scan", "Index Scan"):
         condition = node.condition("Filter")
         facts = case.table(node)
         if not OPEN_START.search(condition) or facts is None:
             continue
-        read = read_rows(case, node) or float(facts.rows or 0)
-        if read < DISCARDED_ROWS:
+        read = read_rows(case, node)
+        if node.kind == "Seq Scan":
+            read = read or float(facts.rows or 0)
+        if read < DISCARDED_ROWS or node.share < HOT:
             continue
         looked = looked_at(condition, facts.columns)
         names = [one.column for one in looked if one.test is Test.CONTAINS]
@@ -250,7 +317,7 @@ def open_search(case: Case) -> Iterable[Finding]:
             if one.table == node.table and one.column in names
         ]
         advice = advise_index(case, node)
-        words, code, sql = _index_advice(case, node, advice)
+        _, code, sql = _index_advice(case, node, advice)
         yield Finding(
             "P25",
             WARN,
@@ -259,7 +326,7 @@ def open_search(case: Case) -> Iterable[Finding]:
             f"{series(names) or 'the search'}.",
             "What may stand anywhere in a text cannot be found from its beginning, so "
             "no usual index helps.",
-            _search_advice(case, [one.path for one in searched], words),
+            _search_advice(case, node, [one.path for one in searched], advice),
             code,
             sql,
             node.number,
@@ -267,17 +334,29 @@ def open_search(case: Case) -> Iterable[Finding]:
         )
 
 
-def _search_advice(case: Case, paths: list[str], index: str) -> str:
+def _search_advice(
+    case: Case, node: Node, paths: list[str], advice: IndexAdvice | None
+) -> str:
     """What to do about a search, in the view's words first."""
+    index, is_trigram = "", False
+    if advice is not None and advice.code:
+        index = f"{advice.words} to {case.owner(node.table)}"
+        is_trigram = "trgm" in advice.code
     if not paths:
-        return index
+        if advice is not None and advice.existing:
+            return _index_advice(case, node, advice)[0]
+        way = "Add" if is_trigram else "Look for the starts of words, and add"
+        return f"{way} {index}." if index else "Look for the start of a text instead."
     fields = series([f"`{path}`" for path in paths])
-    view = case.subject.view or "the view"
-    return (
-        f"In {view}, drop {fields} from column_searchable_list, or give "
-        f"{'it' if len(paths) == 1 else 'them'} the mode word_start or starts_with in "
-        f"column_search_modes. {index}"
-    ).strip()
+    them = "it" if len(paths) == 1 else "them"
+    said = (
+        f"In {case.subject.view or 'the view'}, drop {fields} from "
+        f"column_searchable_list, or give {them} the mode word_start in "
+        "column_search_modes"
+    )
+    if is_trigram:
+        return f"{said}. To go on looking anywhere in a text, add {index}."
+    return f"{said} and add {index}." if index else f"{said}."
 
 
 # Parts of these rules
@@ -342,9 +421,9 @@ def _columns(case: Case, node: Node) -> list[str]:
 
 
 def _index_advice(
-    case: Case, node: Node, advice: IndexAdvice | None
+    case: Case, node: Node, advice: IndexAdvice | None, *, kept: float = 0.0
 ) -> tuple[str, str, str]:
-    """What to do, the model's line, and SQL."""
+    """What to do, the model's line, and SQL; `kept` is the part that is wanted."""
     if advice is not None and advice.existing:
         return (
             (
@@ -354,6 +433,15 @@ def _index_advice(
             ),
             "",
             f"ANALYZE {node.table}",
+        )
+    if advice is None and kept > MOST_KEPT:
+        return (
+            (
+                f"So many rows match ({percent(kept)}) that reading the table is the "
+                "quickest way; no index would be used. A further filter asks for fewer."
+            ),
+            "",
+            "",
         )
     if advice is None:
         either = len(parts(node.condition("Filter"), " OR ")) > 1

@@ -214,6 +214,8 @@ def _measured(driver: psycopg.Connection, one: Caught) -> tuple[Any, str]:
     options = ", ".join(["ANALYZE", "WAL", *_options(driver.info.server_version)])
     if driver.info.server_version >= 170_000:  # noqa: PLR2004
         options += ", SERIALIZE TEXT"
+    # This connection is new: planned once before, it knows the tables as others do.
+    _planned(driver, one)
     _prepare(driver, text)
     given = _texts(driver, one.values, names)
     found = driver.execute(CALL, [given, options], prepare=True).fetchone()

@@ -997,3 +997,11 @@ def test_u10_secrets_are_in_no_default(lab: Office) -> None:
         "/admin/lab-boss/export/csv",
     ):
         assert "hush" not in browser.get(path).response.text
+
+
+def test_a_filter_that_is_named_by_a_text_has_its_columns_label(lab: Office) -> None:
+    """Every text has a method called `title`, and that is no label."""
+    view = lab.site.view_called("lab-worker")
+    assert view is not None
+    labels = [one.label for one in view.description.list_spec.filters]
+    assert labels == ["Level", "Manager", "Is hidden"]

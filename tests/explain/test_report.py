@@ -168,6 +168,7 @@ def test_without_minutes_no_report_is_remembered() -> None:
         ("guardian = %(a)s::text AND birth_date > '2012-01-01'", {"a": "x"}, "id"),
         ("birth_date < %(a)s::date", {"a": "1990-01-01"}, "id"),
         ("guardian = %(a)s::text", {"a": "parent 7"}, "birth_date, id"),
+        ("birth_date > %(a)s::date", {"a": "1999-01-01"}, "guardian, id"),
     ],
 )
 def test_the_advice_works(

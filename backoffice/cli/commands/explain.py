@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from backoffice.admin.explaining import list_question
+from backoffice.admin.explaining import list_question, subject_of
 from backoffice.admin.explaining_calls import remembered
 from backoffice.admin.model_view import ModelView
 from backoffice.audit.recorder import add_entry
 from backoffice.bootstrap import Backoffice
 from backoffice.cli.project import opened, transaction
 from backoffice.cli.terminal import BOLD, RED, YELLOW, print_json, styled
+from backoffice.explain.findings import NOBODY
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.plan import read_plan
 from backoffice.explain.plan_text import plan_text
@@ -30,7 +31,7 @@ from backoffice.explain.report import (
     store,
 )
 from backoffice.explain.running_sqlite import sentences
-from backoffice.observability.models import StatementText
+from backoffice.observability.models import StatementHour, StatementText
 from backoffice.observability.statement_texts import read_statement
 from backoffice.web.app import create_app
 
@@ -96,7 +97,7 @@ def _list(backoffice: Backoffice, identity: str, query: str) -> Question:
 
 
 def _statement(backoffice: Backoffice, fingerprint: str) -> Question:
-    """A statement by its name."""
+    """A statement by its name, and what is known of the view that ran it last."""
     from sqlalchemy import select
 
     with backoffice.engine.connect() as connection:
@@ -111,10 +112,18 @@ def _statement(backoffice: Backoffice, fingerprint: str) -> Question:
                 f"no statement is known as {fingerprint!r}."
                 f"{_meant(fingerprint, known)} Seen last: {listed}."
             )
-    caught = remembered(
-        record.fingerprint, record.operation, record.table_name, record.text
-    )
-    return Question(caught.title, (caught,))
+        caught = remembered(
+            record.fingerprint, record.operation, record.table_name, record.text
+        )
+        newest_view = (
+            select(StatementHour.view)
+            .where(StatementHour.fingerprint == fingerprint)
+            .order_by(StatementHour.at.desc(), StatementHour.calls.desc())
+        )
+        identity = connection.scalar(newest_view.limit(1)) or ""
+    view = create_app(backoffice).state.site.view_called(identity)
+    subject = subject_of(view) if view is not None else NOBODY
+    return Question(caught.title, (caught,), subject)
 
 
 def _meant(name: str, known: list[str]) -> str:

@@ -1,0 +1,105 @@
+"""Explaining from a terminal: a list by its query string, a statement by its name."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, create_engine, text
+
+from tests.cli.conftest import Manage
+
+VIEWS = """
+from backoffice.admin.model_view import ModelView
+from tiny_models import Thing
+
+class ThingAdmin(ModelView, model=Thing):
+    column_searchable_list = [Thing.name]
+    column_filters = [Thing.name]
+
+views = [ThingAdmin]
+"""
+SEEN = """
+INSERT INTO backoffice_statements (fingerprint, text, operation, table_name,
+  first_seen, last_seen)
+VALUES ('0123456789abcdef', 'SELECT id FROM things WHERE name = %(name_1)s::VARCHAR',
+  'SELECT', 'things', now(), now());
+INSERT INTO backoffice_statement_hours (at, fingerprint, view, source, calls, errors,
+  timeouts, row_count, wait_ns, execute_ns, fetch_ns, commit_ns, histogram)
+VALUES (now(), '0123456789abcdef', 'thing', 'here', 1, 0, 0, 1, 0, 1, 0, 0, '{}');
+INSERT INTO things (id, name) SELECT g, 'thing ' || g FROM generate_series(1, 20000) g;
+ANALYZE things;
+"""
+
+
+@pytest.fixture
+def explain(migrated: Manage, root: Path, empty_database: URL) -> Manage:
+    """The project with a view, many things, and a statement that was seen."""
+    (root / "thing_views.py").write_text(VIEWS)
+    settings = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(settings.replace("tiny_admin", "thing_views"))
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        connection.execute(text(SEEN))
+    engine.dispose()
+    return migrated
+
+
+def test_a_list_is_explained_by_its_query(explain: Manage) -> None:
+    """As JSON, with its statements; the value that was searched for is not in it."""
+    query = "search=canary6617&name=canary6617"
+    said = explain("explain", "--view", "thing", "--query", query, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert found["title"] == "Things, searched, by name"
+    assert found["how"] == "planned"
+    assert "canary6617" not in said.out
+
+
+def test_a_statement_is_explained_by_its_name(explain: Manage) -> None:
+    """For any values, which is said, and in the words of the view that ran it."""
+    said = explain("explain", "0123456789abcdef")
+    assert said.code == 0, said.err
+    assert "Generic plan: its values are not known" in said.out
+    assert "the model Thing" in said.out
+    assert 'Index("ix_things_name", "name")' in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--view", "thingy"), "Did you mean thing? Known: account,"),
+        (("--view", "nothing-like-it"), "thing."),
+        (("0123456789abcdee",), "Did you mean 0123456789abcdef?"),
+        (("x",), "no statement is known as 'x'. Seen last:"),
+        ((), "either a FINGERPRINT or --view"),
+        (("0123456789abcdef", "--view", "thing"), "either a FINGERPRINT or --view"),
+    ],
+)
+def test_an_unknown_name_ends_with_2_and_the_known_ones(
+    explain: Manage, arguments: tuple[str, ...], words: str
+) -> None:
+    """A view or a statement that there is not."""
+    said = explain("explain", *arguments)
+    assert said.code == 2
+    assert words in " ".join(said.err.split())
+
+
+def test_a_query_that_the_list_refuses_is_no_report(explain: Manage) -> None:
+    """It is said what is wrong, and nothing is kept."""
+    said = explain("explain", "--view", "thing", "--query", "nonsense=1")
+    assert said.code == 1
+    assert "nonsense is not a filter" in said.err
+
+
+def test_it_is_written_who_explained(explain: Manage, empty_database: URL) -> None:
+    """The report and its entry are kept as those of the page."""
+    explain("explain", "0123456789abcdef")
+    engine = create_engine(empty_database)
+    with engine.connect() as connection:
+        entry = connection.execute(
+            text("SELECT action, actor_label FROM backoffice_audit ORDER BY id DESC")
+        ).first()
+    engine.dispose()
+    assert entry is not None
+    assert entry.action == "explain"
+    assert "at the command line" in entry.actor_label

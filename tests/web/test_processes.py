@@ -1,4 +1,4 @@
-"""Do the numbers of several server processes add up, and stay when one dies?"""
+"""What do several server processes know of each other, and what only one of them?"""
 
 import os
 import re
@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,8 +18,11 @@ from tests.projects import ROOT
 COUNT = "db_client_operation_duration_seconds_count"
 
 
-@pytest.fixture
-def served(office_url: URL, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+@pytest.fixture(scope="module")
+def served(
+    office_url: URL,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
     """The address of three server processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -28,8 +30,12 @@ def served(office_url: URL, tmp_path: Path) -> Iterator[str]:  # noqa: F811
     environ = {
         **os.environ,
         "BACKOFFICE_DATABASE__URL": office_url.render_as_string(hide_password=False),
-        "BACKOFFICE_OBSERVABILITY__METRICS_DIRECTORY": str(tmp_path),
+        "BACKOFFICE_OBSERVABILITY__METRICS_DIRECTORY": str(
+            tmp_path_factory.mktemp("metrics")
+        ),
         "BACKOFFICE_OBSERVABILITY__SNAPSHOT_SECONDS": "0.1",
+        "BACKOFFICE_OBSERVABILITY__FLUSH_SECONDS": "0.1",
+        "BACKOFFICE_OBSERVABILITY__SLOW_MS": "0",
         "BACKOFFICE_WEB__PROCESSES": "3",
         "BACKOFFICE_WEB__PORT": str(port),
     }
@@ -113,6 +119,36 @@ def test_all_of_them_count_anew(served: str) -> None:
         assert "began the counting anew at" in client.get("/admin/metrics").text
     assert counted(served, cookies) == {0}
     assert total(served) >= before
+
+
+def test_values_are_in_the_process_that_ran_them(served: str) -> None:
+    """Whichever answers: it shows them, or says in which process they are."""
+    cookies = logged_in(served, "admin")
+
+    def get(path: str) -> httpx.Response:
+        # A connection of its own, so that any process may be met.
+        return httpx.get(f"{served}{path}", cookies=cookies, timeout=30)
+
+    listed = get("/admin/student/list?guardian=canary3309")
+    request = listed.headers["x-request-id"]
+    lines: list[str] = []
+    while not lines:
+        page = get(f"/admin/slow-log/list?search={request}&view=student")
+        lines = re.findall(r"/admin/slow-log/details/(\d+)", page.text)
+    met = set()
+    for _ in range(100):
+        for number in dict.fromkeys(lines):
+            shown = get(f"/admin/slow-log/details/{number}").text
+            ran = re.search(r"<dt>Process</dt><dd>([^<]+)</dd>", shown)
+            assert ran is not None
+            if "canary3309" in shown:
+                met.add("known")
+                assert "In the memory of this process until" in shown
+            elif f"of the process that ran it ({ran[1].strip()})" in shown:
+                met.add("elsewhere")
+        if met == {"known", "elsewhere"}:
+            return
+    raise AssertionError(met)
 
 
 def test_three_add_up_and_none_is_lost(served: str) -> None:

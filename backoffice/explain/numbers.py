@@ -2,10 +2,14 @@
 
 NBSP = "\N{NO-BREAK SPACE}"
 _KILO = 1024
+# Less than the planner itself writes down.
+LEAST = 0.005
 
 
 def count(value: float) -> str:
     """A number of rows: 1,284; a part of one counts as one digit behind the point."""
+    if 0 < value < LEAST:
+        return "0"
     if 0 < value < 1:
         return f"{value:.1g}"
     return f"{value:,.0f}"

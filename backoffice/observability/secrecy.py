@@ -5,6 +5,7 @@ knows it may do something), and those of which nobody can tell what they are bou
 Found in the statement that was compiled, so it costs something once for each.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -50,6 +51,8 @@ from sqlalchemy.sql.selectable import (
 )
 from sqlalchemy.types import TypeEngine
 
+logger = logging.getLogger(__name__)
+
 MARKS = ("secret", "bearer")
 # Numbers, days and flags that belong to no column: a LIMIT, a factor, a level.
 HARMLESS = (Integer, Numeric, Boolean, Date, DateTime, Time, Interval)
@@ -63,6 +66,8 @@ CONTAINERS = (
     Grouping,
 )
 KEPT = 2_000
+# More parameters than this are loaded, not asked with: not worth a look at each.
+MOST = 1_000
 _WORD = re.compile(r"\w+")
 _MANY = re.compile(r"_m\d+\Z")
 
@@ -109,7 +114,12 @@ class Secrecy:
         text = compiled.string
         found = self._known.get(text)
         if found is None:
-            found = self._find(compiled)
+            try:
+                found = self._find(compiled)
+            except Exception:
+                # Whatever a statement is made of, it must not fail for our sake.
+                logger.exception("A statement's parameters are not known, nor kept")
+                found = EVERYTHING
             if len(self._known) >= KEPT:
                 self._known.clear()
             self._known[text] = found
@@ -122,6 +132,8 @@ class Secrecy:
         binds = compiled.bind_names
         if not binds:
             return NOTHING
+        if len(binds) > MOST:
+            return EVERYTHING  # rows by the hundred, in one statement
         told = self._told_by_name(compiled, binds)
         secret = {name for name, is_secret in told.items() if is_secret}
         written_out = {binds.get(one) for one in compiled.literal_execute_params}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import (
     Column,
+    ColumnElement,
     ForeignKey,
     Insert,
     Integer,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -248,6 +250,35 @@ def test_where_the_text_may_hold_a_value_nothing_is_kept(
 ) -> None:
     """SQL by hand, and a secret that SQLAlchemy writes into the text itself."""
     assert withheld(statement) == EVERYTHING
+
+
+def test_rows_by_the_hundred_are_not_looked_at() -> None:
+    """Loading data costs no look at each of its values."""
+    rows = [{"name": "a"} for _ in range(1_001)]
+    assert withheld(insert(courses).values(rows)) == EVERYTHING
+
+
+class Odd(ColumnElement[int]):
+    """A part of a statement that cannot be looked into."""
+
+    inherit_cache = False
+
+    def get_children(self, **_options: Any) -> Any:
+        """Fail."""
+        raise RuntimeError("not this one")
+
+
+@compiles(Odd)
+def _odd(*_given: Any, **_options: Any) -> str:
+    return "1"
+
+
+def test_what_cannot_be_looked_into_is_not_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And the statement does not fail for our sake."""
+    assert withheld(select(Odd()).where(users.c.name == "a")) == EVERYTHING
+    assert "are not known, nor kept" in caplog.text
 
 
 def test_another_dialect_names_the_same(tmp_path: object) -> None:

@@ -98,6 +98,8 @@ class _Reader(HTMLParser):
         name, kind = attributes.get("name", ""), attributes.get("type", "text")
         if kind != "hidden":
             self._control = name
+        if kind == "checkbox" and not name:
+            self._has_box = True  # the one that ticks all the others
         if self._form is None or not name or "disabled" in attributes:
             return
         if name not in self._form.names:

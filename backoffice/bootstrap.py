@@ -26,6 +26,7 @@ from backoffice.database.migrations import ProjectMigrations, revision_files
 from backoffice.database.session import make_sessions
 from backoffice.errors import BackofficeError, EnvironmentProblem, SettingsError
 from backoffice.observability.health import Pulse, migrations_question
+from backoffice.observability.judging import Judging
 from backoffice.observability.keeper import Keeper, make_flush_engine
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
 from backoffice.observability.pool import observed_pool
@@ -38,8 +39,8 @@ class Backoffice:
 
     `exports` and `jobs` are engines of their own without a pool: for what an export or
     a worker holds, no page waits. `keeper` observes all three; `ops` asks the database
-    over a connection of its own, also while all others are in use. `notice` is what
-    the embedded server has to say at its start, or "".
+    over a connection of its own, also while all others are in use; `judging` says how
+    all is. `notice` is what the embedded server has to say at its start, or "".
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Backoffice:
     keeper: Keeper
     ops: OpsReader
     pulse: Pulse
+    judging: Judging
     notice: str = ""
 
 
@@ -170,6 +172,11 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
     keeper.observe(exports, name="exports")
     keeper.observe(jobs, name="jobs")
     ops = OpsReader(make_ops_engine(url, database))
+    # The files are read when somebody asks first.
+    pulse = Pulse(ops, migrations=cache(partial(migrations_question, project)))
+    judging = Judging(keeper, ops, pulse, settings)
+    if kind == "server":
+        keeper.rounds = judging.round
     return Backoffice(
         root=root,
         settings=settings,
@@ -182,8 +189,8 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         is_embedded=is_embedded,
         keeper=keeper,
         ops=ops,
-        # The files are read when somebody asks first.
-        pulse=Pulse(ops, migrations=cache(partial(migrations_question, project))),
+        pulse=pulse,
+        judging=judging,
         notice=notice,
     )
 

@@ -53,7 +53,7 @@ def metrics_data(site: "Site", found: "Moment") -> dict[str, Any]:
                 "utilization_percent": None
                 if one.utilization is None
                 else round(one.utilization * 100, 1),
-                "healthy": one.is_healthy,
+                "healthy": None if one.max is None else one.is_healthy,
                 "cannot": one.cannot,
             }
             for one in picture.pools

@@ -32,7 +32,7 @@ from backoffice.admin.words import (
     size,
 )
 from backoffice.explain.statement import has_plan
-from backoffice.observability.activity import Backend, Live, LockNode
+from backoffice.observability.activity import Backend, Live, LockNode, hidden_words
 from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
 from backoffice.observability.findings import READ_EACH
 from backoffice.observability.ops_connection import Reading, State
@@ -105,6 +105,12 @@ def unread(what: str, reading: Reading[Any], retry_url: str = "") -> Unread | No
         why = f"{reading.state}: {reading.text}"
     last = f"Last read {at(reading.at).text}." if reading.at is not None else ""
     return Unread(what, why, last, retry_url)
+
+
+def hidden_note(found: Iterable[Backend]) -> Unread | None:
+    """What the database's role may not see of the sessions; None where it sees all."""
+    words = hidden_words(found)
+    return Unread("What other roles do", words) if words else None
 
 
 # Statements ------------------------------------------------------------------------
@@ -353,7 +359,9 @@ def live_row(
     state, tone = state_words(backend), ""
     if idle and (backend.in_state or 0) >= LONG_RUNNING:
         tone = "warn" if not blocks else "bad"
-    lasting = backend.in_state if idle or backend.blocked_by else backend.running
+    lasting = backend.in_state if idle else backend.running
+    if backend.blocked_by and backend.waited is not None:
+        lasting = backend.waited
     return LiveRow(
         name=f"pid {backend.pid}",
         url=ops_url(site, "connection", str(backend.pid)),
@@ -371,11 +379,11 @@ def live_row(
 
 def state_words(backend: Backend) -> str:
     """What a session does, or for whom it waits."""
-    if backend.is_hidden:
-        return "no rights to see it"
     if backend.blocked_by:
         others = ", ".join(str(pid) for pid in backend.blocked_by[:3])
         return f"waits for {others}"
+    if backend.is_hidden:
+        return "no rights to see it"
     if backend.state == "active" and backend.wait:
         return f"active, {backend.wait}"
     return backend.state or "unknown"

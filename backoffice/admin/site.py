@@ -53,7 +53,6 @@ from backoffice.errors import SettingsError
 from backoffice.explain.memory import Memory
 from backoffice.jobs.making import make_worker
 from backoffice.listing.cursor import CursorCodec
-from backoffice.observability.judgement import Judge
 from backoffice.observability.server_statements_postgresql import QueryIds
 
 # What SQLAdmin 0.32 routes, by name: a new name must be looked at before it is served.
@@ -146,7 +145,7 @@ class Site(sqladmin.Admin):
         backoffice.keeper.chores.append(self.explained.forget)
         self.ops_answering = OpsAnswering(self)
         self.pulse = backoffice.pulse
-        self.judge = Judge()
+        backoffice.judging.threads = tokens
         # What the server calls our statements, where it counts them itself.
         self.query_ids = QueryIds()
         self.foot = FootLine(self)

@@ -23,7 +23,10 @@ from backoffice.observability.pool import Holding, PoolStatus
 _COMMENT = re.compile(r"/\*(.*?)\*/")
 HIDDEN = "<insufficient privilege>"
 SQLITE: Reading[Any] = Reading(State.NOT_HERE, text="SQLite has no sessions")
+NEEDS = "grant pg_monitor to the database's role"
 
+# Whom a role may not see has no kind and no state, but it is there. Who waits for a
+# lock is asked of the locks: they are open to every role.
 POSTGRESQL_ACTIVITY = """
 SELECT a.pid, a.query_start::text AS started, a.usename AS role,
        a.application_name AS application, a.state, a.wait_event_type, a.wait_event,
@@ -31,10 +34,15 @@ SELECT a.pid, a.query_start::text AS started, a.usename AS role,
        extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS in_state,
        extract(epoch FROM clock_timestamp() - a.query_start)::float8 AS running,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS in_transaction,
-       CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid)
-            ELSE '{}'::int[] END AS blocked_by
+       extract(epoch FROM clock_timestamp() - w.since)::float8 AS waited,
+       CASE WHEN w.pid IS NULL THEN '{}'::int[]
+            ELSE pg_blocking_pids(a.pid) END AS blocked_by
   FROM pg_stat_activity AS a
- WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+  LEFT JOIN (SELECT pid, min(waitstart) AS since FROM pg_locks
+              WHERE NOT granted GROUP BY pid) AS w ON w.pid = a.pid
+ WHERE a.datname = current_database()
+   AND (a.backend_type = 'client backend'
+        OR (a.backend_type IS NULL AND a.usename IS NOT NULL))
    AND a.pid <> pg_backend_pid() AND a.application_name <> 'backoffice-ops'
 """
 
@@ -62,7 +70,7 @@ class Backend:
 
     `started` is the start of its statement as the server writes it: what a cancel
     gives back, to end this statement and no other. `is_hidden` sessions belong to
-    roles whose statements ours may not see.
+    roles whose statements ours may not see. `waited` is how long it waits for a lock.
     """
 
     pid: int
@@ -77,6 +85,7 @@ class Backend:
     in_state: float | None
     running: float | None
     in_transaction: float | None
+    waited: float | None
     blocked_by: tuple[int, ...]
     is_hidden: bool
 
@@ -136,6 +145,15 @@ def read_activity(
     if not reader.is_postgresql:
         return SQLITE
     return reader.ask(activity_question(), deadline=deadline)["activity"]
+
+
+def hidden_words(found: Iterable[Backend]) -> str:
+    """How many sessions ours may not see, and what would change that; "" if none."""
+    number = sum(one.is_hidden for one in found)
+    if not number:
+        return ""
+    noun = "session of another role" if number == 1 else "sessions of other roles"
+    return f"no rights to see {number} {noun}: {NEEDS}"
 
 
 def read_blockers(
@@ -251,6 +269,7 @@ def _backend(row: Mapping[str, Any]) -> Backend:
         in_state=row["in_state"],
         running=row["running"],
         in_transaction=row["in_transaction"],
+        waited=row["waited"],
         blocked_by=tuple(row["blocked_by"]),
         is_hidden=query == HIDDEN,
     )

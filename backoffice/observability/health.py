@@ -6,7 +6,7 @@ makes neither false: taking a busy process away pushes its load onto the next.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ HEARTBEAT_LIMIT = 5.0
 CACHED = 2.0
 PING_DEADLINE = 0.3  # of each of three questions: who probes waits for a second
 RECENT_TIMEOUT = 10.0
+UNKNOWN_REVISION = -1
 
 
 class Status(StrEnum):
@@ -47,6 +48,20 @@ class Check:
     value: Any = None
     unit: str = ""
     text: str = ""
+    component: str = ""
+    # Unknown for no reason to worry: this kind of pool or database has no such thing.
+    is_calm: bool = False
+
+    def to_json(self, moment: str) -> dict[str, Any]:
+        """The check as `application/health+json` has it."""
+        found = {
+            "status": self.status.value,
+            "observedValue": self.value,
+            "observedUnit": self.unit,
+            "output": self.text,
+            "time": moment,
+        }
+        return {"componentId": self.component, **found} if self.component else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +81,9 @@ class Report:
         """What those may read who are allowed to, as `application/health+json`."""
         moment = datetime.fromtimestamp(self.at, UTC).isoformat()
         checks: dict[str, list[dict[str, Any]]] = {}
-        for check in self.checks:  # a pool of each process is one of the same name
-            checks.setdefault(check.name, []).append(
-                {
-                    "status": check.status.value,
-                    "observedValue": check.value,
-                    "observedUnit": check.unit,
-                    "output": check.text,
-                    "time": moment,
-                }
-            )
+        for check in self.checks:
+            # One name for what several processes have: each of them is in the list.
+            checks.setdefault(check.name, []).append(check.to_json(moment))
         return {
             **self.word(),
             "time": moment,
@@ -153,7 +161,8 @@ class Pulse:
 def migrations_question(project: ProjectMigrations) -> Question[int]:
     """How many migrations were not applied, in one statement; the files are read now.
 
-    A database that is ahead of this code (it is being replaced) is behind by nothing.
+    UNKNOWN_REVISION where the database names one that this code does not know: what its
+    tables are like nobody here can say.
     """
     before = {
         one.revision: {*_names(one.down_revision), *_names(one.dependencies)}
@@ -166,7 +175,7 @@ def migrations_question(project: ProjectMigrations) -> Question[int]:
         while todo:
             name = todo.pop()
             if name not in before:
-                return 0
+                return UNKNOWN_REVISION
             if name not in applied:
                 applied.add(name)
                 todo.extend(before[name])
@@ -174,6 +183,15 @@ def migrations_question(project: ProjectMigrations) -> Question[int]:
 
     sql = f"SELECT version_num FROM {VERSION_TABLE}"
     return Question("migrations", sql, count, absent=len(before))
+
+
+def behind_words(behind: int) -> str:
+    """What is to be said of a database that is not at the newest migration."""
+    if behind == UNKNOWN_REVISION:
+        return (
+            "unknown revision: the database names one that this version does not have"
+        )
+    return f"behind by {behind}; manage.py migrate brings it to head"
 
 
 def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -224,7 +242,7 @@ def healthz(
     checks = [*database_checks(pulse), *pool_checks(pools)]
     for check in further:
         status = Status.WARN if check.status is Status.FAIL else check.status
-        checks.append(Check(check.name, status, check.value, check.unit, check.text))
+        checks.append(replace(check, status=status))
     return _report(checks, failed_code=503)
 
 
@@ -239,9 +257,13 @@ def database_checks(pulse: Pulse) -> tuple[Check, ...]:
     if not behind.is_fresh:
         migrations = Check("database:migrations", Status.UNKNOWN, text=behind.text)
     elif behind.value:
-        words = f"behind by {behind.value}; manage.py migrate brings it to head"
+        is_unknown = behind.value == UNKNOWN_REVISION
         migrations = Check(
-            "database:migrations", Status.FAIL, behind.value, "pending", words
+            "database:migrations",
+            Status.FAIL,
+            None if is_unknown else behind.value,
+            "pending",
+            behind_words(behind.value),
         )
     return (Check("database:connection", Status.PASS), migrations)
 
@@ -261,6 +283,8 @@ def pool_checks(pools: Iterable[PoolStatus]) -> tuple[Check, ...]:
             None if pool.utilization is None else round(pool.utilization * 100, 1),
             "percent",
             pool.cannot[0] if pool.utilization is None and pool.cannot else "",
+            component=f"pid {pool.process}",
+            is_calm=pool.utilization is None,
         )
         for pool in pools
     )
@@ -277,7 +301,10 @@ def pool_details(pool: PoolStatus) -> Mapping[str, Any]:
         "checked_out": pool.checked_out,
         "overflow": pool.overflow,
         "utilization_percent": None if share is None else round(share * 100, 1),
-        "healthy": pool.is_healthy,
+        # What has no limit is never full, and never known to be healthy.
+        "healthy": None if share is None else pool.is_healthy,
+        "kind": pool.kind,
+        "cannot": list(pool.cannot),
     }
 
 
@@ -288,13 +315,8 @@ def _late(age: float | None) -> Status:
 
 
 def _report(checks: list[Check], *, failed_code: int) -> Report:
-    """The worst check decides; what is unknown is a warning."""
-    found = {
-        check.status
-        for check in checks
-        # A pool without a limit can never be full: nothing is amiss with it.
-        if not (check.status is Status.UNKNOWN and check.name.startswith("pool:"))
-    }
+    """The worst check decides; what is unknown is a warning, unless it need not be."""
+    found = {check.status for check in checks if not check.is_calm}
     status = Status.PASS
     if Status.FAIL in found:
         status = Status.FAIL

@@ -70,8 +70,7 @@ SELECT current_setting('server_version') AS version,
        pg_is_in_recovery() AS is_replica,
        d.xact_commit, d.xact_rollback, d.blks_read, d.blks_hit, d.deadlocks,
        d.temp_bytes,
-       (SELECT count(*) FROM pg_stat_activity
-         WHERE backend_type = 'client backend') AS connections,
+       a.connections, a.hidden,
        (SELECT count(*) FROM pg_locks) AS locks,
        (SELECT jsonb_object_agg(coalesce(state, 'unknown'), number) FROM (
           SELECT state, count(*) AS number FROM pg_stat_activity
@@ -83,6 +82,11 @@ SELECT current_setting('server_version') AS version,
             shared_buffers,work_mem,synchronous_commit,compute_query_id}'::text[]
        )) AS settings
   FROM pg_stat_database AS d
+ CROSS JOIN (SELECT count(*) AS connections,
+                    count(*) FILTER (WHERE backend_type IS NULL) AS hidden
+               FROM pg_stat_activity
+              WHERE backend_type = 'client backend'
+                 OR (backend_type IS NULL AND usename IS NOT NULL)) AS a
  WHERE d.datname = current_database()
 """
 
@@ -161,7 +165,11 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """The server and this database, as they say of themselves."""
+    """The server and this database, as they say of themselves.
+
+    `hidden` of the connections are of roles that ours may not look at: some of them may
+    be workers of the server, so that `connections` is the most that there can be.
+    """
 
     version: str
     started: float
@@ -177,6 +185,7 @@ class ServerFacts:
     deadlocks: int
     temporary: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    hidden: int = 0
 
     @property
     def usable_connections(self) -> int:
@@ -368,4 +377,5 @@ def _server(rows: Sequence[Mapping[str, Any]]) -> ServerFacts:
         deadlocks=row["deadlocks"],
         temporary=row["temp_bytes"],
         settings=row["settings"] or {},
+        hidden=row["hidden"],
     )

@@ -20,7 +20,7 @@ from backoffice.observability.history import HourWriter
 from backoffice.observability.lazy_loads import watch_loads
 from backoffice.observability.picture import Picture
 from backoffice.observability.pool import PoolStatus
-from backoffice.observability.pool_health import PoolHealth, Verdict
+from backoffice.observability.pool_health import Verdict, judge_pool
 from backoffice.observability.pruning import prune, thin, thin_sizes
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.slow_log import SlowLog, write_slow
@@ -35,6 +35,7 @@ DIRECTORY = Path("var") / "metrics"
 PRUNE_EVERY = 3600.0
 # Often enough that no hour is left out; who comes second finds it written.
 MEASURE_EVERY = 1200.0
+ROUNDS_EVERY = 5.0
 FLUSH_LIMIT = 60.0
 FAREWELL = 2.0
 
@@ -84,8 +85,8 @@ class Keeper:
         self.sizes_before: Sizes | None = None
         self._texts = TextWriter(revision=revision)
         self._hours = HourWriter(self.recorder)
-        self._health: dict[str, PoolHealth] = {}
-        self._verdicts: dict[str, tuple[Verdict, ...]] = {}
+        # What else is done regularly, besides reporting: given by whoever has it.
+        self.rounds: Callable[[], object] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -110,8 +111,7 @@ class Keeper:
 
     def verdicts(self) -> dict[str, tuple[Verdict, ...]]:
         """What is to be said of each pool of this process, dated, the worst first."""
-        self._judge()
-        return dict(self._verdicts)
+        return {status.name: judge_pool(status) for status in self.pools()}
 
     def picture(self) -> Picture:
         """All processes of this machine, added up."""
@@ -135,11 +135,12 @@ class Keeper:
             self.flush_engine.dispose()
 
     def report(self) -> None:
-        """Tell the other processes, and date what the pools are like."""
+        """Tell the other processes what was counted, and what the pools are like."""
         for chore in self.chores:
             chore()
-        self._judge()
         self.clock_watch.look()
+        for one in self.observations:
+            one.meter.sample()
         for status in self.pools():
             self.recorder.note_pool(status.utilization, status.waiters or 0)
         try:
@@ -204,10 +205,9 @@ class Keeper:
             self.recorder.add_overhead("sizes", time.thread_time_ns() - started)
         return written
 
-    def _judge(self) -> None:
-        for status in self.pools():
-            health = self._health.setdefault(status.name, PoolHealth())
-            self._verdicts[status.name] = health.judge(status)
+    def _go_round(self) -> None:
+        if self.rounds is not None:
+            self.rounds()
 
     def _run(self) -> None:
         """Take turns until told to stop, then write what is left."""
@@ -216,11 +216,13 @@ class Keeper:
             (self.flush, self.settings.flush_seconds),
             (self.prune, PRUNE_EVERY),
             (self.measure, MEASURE_EVERY),
+            (self._go_round, ROUNDS_EVERY),
         )
         begun = time.monotonic()
         # The first prune not at the start, where everything else happens. A command is
         # over before it has anything to measure.
-        due = [begun, begun + self.settings.flush_seconds, begun + 60, begun + 20]
+        flush = self.settings.flush_seconds
+        due = [begun, begun + flush, begun + 60, begun + 20, begun + 1]
         while not self._stop.wait(max(0.01, min(due) - time.monotonic())):
             for index, (work, every) in enumerate(turns):
                 if time.monotonic() >= due[index]:

@@ -55,6 +55,20 @@ class LivePanels:
     migrations: Reading[int]
 
 
+def no_panels(missing: Reading[Any], *, is_postgresql: bool) -> LivePanels:
+    """Panels of which nothing was read, for the reason that `missing` gives."""
+    there, elsewhere = (missing, POSTGRESQL) if is_postgresql else (SQLITE, missing)
+    return LivePanels(
+        activity=there,
+        tables=missing if is_postgresql else NO_STATISTICS,
+        server=there,
+        file=elsewhere,
+        slow=missing,
+        new=missing,
+        migrations=missing,
+    )
+
+
 def read_live(
     reader: OpsReader,
     migrations: Question[int],

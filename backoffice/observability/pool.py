@@ -24,7 +24,11 @@ from backoffice.observability.histogram import Histogram
 from backoffice.observability.measurement import Measurement
 
 # Above this share of size + max overflow a pool is unhealthy; at it, still healthy.
+# Above this one it is busy: worth a word when it lasts.
+BUSY = 0.6
 HIGHEST_HEALTHY = 0.8
+# Who gets a connection sooner than this has not waited: nanoseconds.
+A_WAIT = 5_000_000
 RECENT = 300.0
 
 P = TypeVar("P", bound=Pool)
@@ -113,6 +117,10 @@ class PoolStatus:
     holders: tuple[Holding, ...]
     waiting: tuple[Waiting, ...]
     cannot: tuple[str, ...] = ()
+    busy_for: float | None = None
+    # Since when somebody has waited without a break; the longest wait may be shorter.
+    waited_for: float | None = None
+    first_timeout: float | None = None
 
     @property
     def utilization(self) -> float | None:
@@ -159,6 +167,8 @@ class PoolMeter:
         self.holders: dict[int, Holder] = {}
         self.waiting: dict[int, _Waiter] = {}
         self.full_since: int | None = None
+        self.busy_since: int | None = None
+        self.waiting_since: int | None = None
         self.recent_waits: deque[tuple[int, int]] = deque(maxlen=1000)
         self.recent_timeouts: deque[int] = deque(maxlen=1000)
         self._local = threading.local()
@@ -255,12 +265,12 @@ class PoolMeter:
             thread=threading.get_ident(),
         )
         self.holders[id(record)] = holder
-        if (
-            limit is not None
-            and self.full_since is None
-            and len(self.holders) / limit > HIGHEST_HEALTHY
-        ):
-            self.full_since = now
+        if limit is not None:
+            share = len(self.holders) / limit
+            if self.full_since is None and share > HIGHEST_HEALTHY:
+                self.full_since = now
+            if self.busy_since is None and share > BUSY:
+                self.busy_since = now
         return holder
 
     def checked_in(self, record: Any, limit: int | None) -> Holder | None:
@@ -269,11 +279,25 @@ class PoolMeter:
         if holder is None:
             return None
         self.use.add(self.clock() - holder.since)
-        if self.full_since is not None and (
-            limit is None or len(self.holders) / limit <= HIGHEST_HEALTHY
-        ):
-            self.full_since = None
+        if self.busy_since is not None:
+            share = len(self.holders) / limit if limit is not None else 0.0
+            if share <= HIGHEST_HEALTHY:
+                self.full_since = None
+            if share <= BUSY:
+                self.busy_since = None
         return holder
+
+    def sample(self) -> None:
+        """Note whether somebody waits: to be called regularly.
+
+        Those who wait come and go; that there is always one of them is the trouble.
+        """
+        now = self.clock()
+        since = [one.since for one in _waiting_now(self) if now - one.since >= A_WAIT]
+        if not since:
+            self.waiting_since = None
+        elif self.waiting_since is None:
+            self.waiting_since = min(since)
 
 
 def backend_pid(connection: Any, info: dict[Any, Any]) -> int | None:
@@ -400,7 +424,14 @@ def read_pool(engine: Engine, meter: PoolMeter) -> PoolStatus:
     for at, waited in tuple(meter.recent_waits):
         if at >= minute:
             waits.add(waited)
+    # Who waits still has waited already: a p95 of those alone who got one hides them.
+    for waiter in waiting:
+        waits.add(int(waiter.age * 1e9))
     recent = now - int(RECENT * 1e9)
+    turned_away = [at for at in tuple(meter.recent_timeouts) if at >= recent]
+    since = [int(now - waiter.age * 1e9) for waiter in waiting]
+    if since and meter.waiting_since is not None:
+        since.append(meter.waiting_since)
     out = pool.checkedout() if isinstance(pool, QueuePool) else len(holders)
     return PoolStatus(
         name=meter.name,
@@ -416,11 +447,7 @@ def read_pool(engine: Engine, meter: PoolMeter) -> PoolStatus:
         wait_p95_ms=_ms(waits.quantile(0.95)),
         wait_max_ms=_ms(waits.maximum) if waits.number else None,
         timeouts=meter.timeouts - meter.timeouts_before if is_observed else None,
-        recent_timeouts=(
-            sum(at >= recent for at in tuple(meter.recent_timeouts))
-            if is_observed
-            else None
-        ),
+        recent_timeouts=len(turned_away) if is_observed else None,
         last_timeout=(
             _seconds(now, meter.recent_timeouts[-1]) if meter.recent_timeouts else None
         ),
@@ -432,6 +459,9 @@ def read_pool(engine: Engine, meter: PoolMeter) -> PoolStatus:
         holders=tuple(sorted(holders, key=lambda holding: -holding.age)),
         waiting=waiting,
         cannot=tuple(cannot),
+        busy_for=_seconds(now, meter.busy_since),
+        waited_for=_seconds(now, min(since, default=None)),
+        first_timeout=_seconds(now, turned_away[0] if turned_away else None),
     )
 
 

@@ -1,14 +1,21 @@
 """Is a pool healthy: each verdict with the rule, the value, and since when.
 
-A rule whose value is unknown says so and is never "healthy".
+A rule whose value is unknown says so and is never "healthy". How long something has
+held is read off the pool itself, so that it is true whenever somebody asks.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from backoffice.observability.pool import HIGHEST_HEALTHY, PoolStatus
+from backoffice.observability.pool import (
+    BUSY,
+    HIGHEST_HEALTHY,
+    RECENT,
+    Holding,
+    PoolStatus,
+)
 
 
 class Health(IntEnum):
@@ -27,7 +34,11 @@ class Health(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one rule says of one pool; `since` is epoch seconds, `seconds` how long."""
+    """What one rule says; `since` is epoch seconds, `seconds` how long.
+
+    `is_past` is what was, and is not any more; `is_calm` is unknown for no reason to
+    worry: there is nothing to know yet, or this kind of database has no such thing.
+    """
 
     rule: str
     health: Health
@@ -35,10 +46,11 @@ class Verdict:
     value: float | None
     since: float | None
     seconds: float
+    is_past: bool = False
+    is_calm: bool = False
 
 
 # Seconds a state may last before it is worth a word, and before it is trouble.
-BUSY = 0.6
 BUSY_FOR = 60.0
 WAITERS_WARN = 5.0
 WAITERS_UNHEALTHY = 30.0
@@ -48,111 +60,133 @@ IDLE_WARN = 30.0
 IDLE_UNHEALTHY = 300.0
 LONG_WARN = 60.0
 LONG_UNHEALTHY = 300.0
+# Who was turned away so lately was turned away now.
+JUST_NOW = 10.0
 
 
-class PoolHealth:
-    """The verdicts on one pool, and since when each has held.
+def judge_pool(status: PoolStatus) -> tuple[Verdict, ...]:
+    """All verdicts on one pool, the worst first."""
+    found = [
+        _utilization(status),
+        _waiters(status),
+        _waits(status),
+        _idle(status),
+        _long(status),
+    ]
+    return tuple(sorted(found, key=lambda verdict: -verdict.health))
 
-    To be asked regularly: what changes between two questions is dated at the second.
-    """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._since: dict[str, float] = {}
+def _utilization(status: PoolStatus) -> Verdict:
+    share = status.utilization
+    if share is None or status.max is None:
+        why = status.cannot[0] if status.cannot else "It has no limit."
+        return verdict_of("utilization", Health.UNKNOWN, why, is_calm=True)
+    used = f"{status.checked_out}/{status.max} used ({share * 100:.0f} %)"
+    text = f"pool {status.name} {used}"
+    if share > HIGHEST_HEALTHY:
+        lasting = status.full_for or 0.0
+        return verdict_of("utilization", Health.UNHEALTHY, text, share, lasting)
+    busy = status.busy_for or 0.0
+    if share > BUSY and busy > BUSY_FOR:
+        return verdict_of("utilization", Health.WARNING, text, share, busy - BUSY_FOR)
+    return verdict_of("utilization", Health.HEALTHY, text, share)
 
-    def judge(self, status: PoolStatus) -> tuple[Verdict, ...]:
-        """All verdicts, the worst first."""
-        found = [
-            self._utilization(status),
-            self._waiters(status),
-            self._waits(status),
-            self._idle(status),
-            self._long(status),
-        ]
-        return tuple(sorted(found, key=lambda verdict: -verdict.health))
 
-    def _utilization(self, status: PoolStatus) -> Verdict:
-        share = status.utilization
-        if share is None or status.max is None:
-            why = status.cannot[0] if status.cannot else "It has no limit."
-            return self._verdict("utilization", Health.UNKNOWN, why, None)
-        used = f"{status.checked_out}/{status.max} used ({share * 100:.0f} %)"
-        text = f"pool {status.name} {used}"
-        busy = self._lasting("busy", share > BUSY)
-        if share > HIGHEST_HEALTHY:
-            return self._verdict("utilization", Health.UNHEALTHY, text, share)
-        if busy > BUSY_FOR:
-            return self._verdict("utilization", Health.WARNING, text, share)
-        return self._verdict("utilization", Health.HEALTHY, text, share)
+def _waiters(status: PoolStatus) -> Verdict:
+    if status.waiters is None:
+        words = "who waits is unknown"
+        return verdict_of("waiters", Health.UNKNOWN, words, is_calm=True)
+    lasting = status.waited_for or 0.0
+    text = f"{status.waiters} waiting for a connection"
+    is_crowd = status.max is not None and status.waiters > status.max
+    health, held = Health.HEALTHY, 0.0
+    if status.waiters and (lasting > WAITERS_UNHEALTHY or is_crowd):
+        health, held = Health.UNHEALTHY, lasting - WAITERS_UNHEALTHY
+    elif status.waiters and lasting > WAITERS_WARN:
+        health, held = Health.WARNING, lasting - WAITERS_WARN
+    return verdict_of("waiters", health, text, float(status.waiters), held)
 
-    def _waiters(self, status: PoolStatus) -> Verdict:
-        if status.waiters is None:
-            return self._verdict(
-                "waiters", Health.UNKNOWN, "who waits is unknown", None
-            )
-        lasting = self._lasting("waiting", status.waiters > 0)
-        text = f"{status.waiters} waiting for a connection"
-        is_crowd = status.max is not None and status.waiters > status.max
-        health = Health.HEALTHY
-        if status.waiters and (lasting > WAITERS_UNHEALTHY or is_crowd):
-            health = Health.UNHEALTHY
-        elif status.waiters and lasting > WAITERS_WARN:
-            health = Health.WARNING
-        return self._verdict("waiters", health, text, float(status.waiters))
 
-    def _waits(self, status: PoolStatus) -> Verdict:
-        if status.recent_timeouts is None:
-            return self._verdict("waits", Health.UNKNOWN, "waits are unknown", None)
-        p95 = status.wait_p95_ms
-        if status.recent_timeouts:
-            text = f"{status.recent_timeouts} got no connection in 5 min"
-            return self._verdict("waits", Health.UNHEALTHY, text, p95)
-        if p95 is None:
-            return self._verdict("waits", Health.HEALTHY, "nobody asked in 1 min", None)
-        text = f"95 % waited at most {p95:.0f} ms for a connection in 1 min"
-        health = Health.HEALTHY
-        if p95 >= WAIT_P95_UNHEALTHY_MS:
-            health = Health.UNHEALTHY
-        elif p95 >= WAIT_P95_WARN_MS:
-            health = Health.WARNING
-        return self._verdict("waits", health, text, p95)
+def _waits(status: PoolStatus) -> Verdict:
+    if status.recent_timeouts is None:
+        words = "waits are unknown"
+        return verdict_of("waits", Health.UNKNOWN, words, is_calm=True)
+    p95 = status.wait_p95_ms
+    if status.recent_timeouts:
+        return _turned_away(status, status.recent_timeouts)
+    if p95 is None:
+        return verdict_of("waits", Health.HEALTHY, "nobody asked in 1 min", p95)
+    text = f"95 % waited at most {p95:.0f} ms for a connection in 1 min"
+    health = Health.HEALTHY
+    if p95 >= WAIT_P95_UNHEALTHY_MS:
+        health = Health.UNHEALTHY
+    elif p95 >= WAIT_P95_WARN_MS:
+        health = Health.WARNING
+    return verdict_of("waits", health, text, p95)
 
-    def _idle(self, status: PoolStatus) -> Verdict:
-        idle = [one.in_state for one in status.holders if one.is_idle_in_transaction]
-        longest = max(idle, default=0.0)
-        text = f"longest idle in a transaction {longest:.0f} s"
-        return self._graded("idle in transaction", text, longest, IDLE_WARN)
 
-    def _long(self, status: PoolStatus) -> Verdict:
-        running = [one.in_state for one in status.holders if one.state == "active"]
-        longest = max(running, default=0.0)
-        text = f"longest statement runs for {longest:.0f} s"
-        return self._graded("long statement", text, longest, LONG_WARN)
+def _turned_away(status: PoolStatus, number: int) -> Verdict:
+    """Requests got no connection: that is trouble now, or it is over."""
+    noun = "request" if number == 1 else "requests"
+    age = status.last_timeout or 0.0
+    since = status.first_timeout if status.first_timeout is not None else age
+    is_now = age <= JUST_NOW or bool(status.waiters) or not status.is_healthy
+    if is_now:
+        text = f"{number} {noun} got no connection in {RECENT / 60:.0f} min"
+        return verdict_of(
+            "waits", Health.UNHEALTHY, text, status.wait_p95_ms, min(since, RECENT)
+        )
+    ago = f"{age:.0f} s" if age < 60 else f"{age / 60:.0f} min"  # noqa: PLR2004
+    last = "" if number == 1 else "the last "
+    text = f"{number} {noun} got no connection, {last}{ago} ago"
+    return verdict_of(
+        "waits", Health.WARNING, text, status.wait_p95_ms, age, is_past=True
+    )
 
-    def _graded(self, rule: str, text: str, value: float, warn: float) -> Verdict:
-        health = Health.HEALTHY
-        if value >= IDLE_UNHEALTHY:
-            health = Health.UNHEALTHY
-        elif value >= warn:
-            health = Health.WARNING
-        return self._verdict(rule, health, text, value)
 
-    def _verdict(
-        self, rule: str, health: Health, text: str, value: float | None
-    ) -> Verdict:
-        seconds = self._lasting(f"{rule}:{health.name}", holds=True)
-        for other in Health:
-            if other is not health:
-                self._since.pop(f"{rule}:{other.name}", None)
-        return Verdict(rule, health, text, value, time.time() - seconds, seconds)
+def _idle(status: PoolStatus) -> Verdict:
+    idle = [one for one in status.holders if one.is_idle_in_transaction]
+    text = "longest idle in a transaction {:.0f} s"
+    return _held("idle in transaction", text, idle, IDLE_WARN, IDLE_UNHEALTHY)
 
-    def _lasting(self, name: str, holds: bool) -> float:  # noqa: FBT001
-        """Seconds for which a state has held without a break."""
-        now = self._clock()
-        if not holds:
-            self._since.pop(name, None)
-            return 0.0
-        return max(0.0, now - self._since.setdefault(name, now))
+
+def _long(status: PoolStatus) -> Verdict:
+    running = [one for one in status.holders if one.state == "active"]
+    text = "longest statement runs for {:.0f} s"
+    return _held("long statement", text, running, LONG_WARN, LONG_UNHEALTHY)
+
+
+def _held(
+    rule: str, text: str, held: list[Holding], warn: float, unhealthy: float
+) -> Verdict:
+    longest = max((one.in_state for one in held), default=0.0)
+    health, lasting = graded(longest, warn, unhealthy)
+    return verdict_of(rule, health, text.format(longest), longest, lasting)
+
+
+def graded(value: float, warn: float, unhealthy: float) -> tuple[Health, float]:
+    """How bad a span of seconds is, and for how many seconds it has been so bad."""
+    if value >= unhealthy:
+        return Health.UNHEALTHY, value - unhealthy
+    if value >= warn:
+        return Health.WARNING, value - warn
+    return Health.HEALTHY, 0.0
+
+
+def verdict_of(
+    rule: str,
+    health: Health,
+    text: str,
+    value: float | None = None,
+    seconds: float = 0.0,
+    *,
+    is_past: bool = False,
+    is_calm: bool = False,
+) -> Verdict:
+    """A verdict that has held for at least so many seconds."""
+    seconds = max(0.0, seconds)
+    since = time.time() - seconds
+    return Verdict(rule, health, text, value, since, seconds, is_past, is_calm)
 
 
 def worst(verdicts: tuple[Verdict, ...]) -> Health:

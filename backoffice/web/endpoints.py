@@ -33,13 +33,9 @@ from backoffice.observability.health import (
     readyz,
     startupz,
 )
-from backoffice.observability.housekeeping import (
-    ServerFacts,
-    connections_beside,
-    contradictions,
-    server_question,
-)
+from backoffice.observability.housekeeping import ServerFacts, server_question
 from backoffice.observability.picture import Picture
+from backoffice.observability.pool_health import Health
 
 if TYPE_CHECKING:
     from backoffice.admin.site import Site
@@ -64,6 +60,31 @@ FORWARDING = (
     "true-client-ip",
 )
 OK = 200
+# The rules of the metrics page as checks; connection, migrations and utilization are
+# asked by the probe itself: they alone can fail it.
+FURTHER = {
+    "waiters": "pool:waiters",
+    "waits": "pool:wait_p95",
+    "idle in transaction": "pool:idle_in_transaction",
+    "long statement": "pool:long_statement",
+    "locks": "database:lock_wait",
+    "sessions": "database:sessions",
+    "server connections": "database:connections",
+    "memory": "database:cache_hits",
+    "deadlocks": "database:deadlocks",
+    "tables": "database:vacuum",
+    "keys": "database:keys",
+    "errors": "statements:errors",
+    "settings": "settings:contradictions",
+    "processes": "processes:reporting",
+    "clock": "processes:clock",
+}
+STATUSES = {
+    Health.HEALTHY: Status.PASS,
+    Health.UNKNOWN: Status.UNKNOWN,
+    Health.WARNING: Status.WARN,
+    Health.UNHEALTHY: Status.FAIL,
+}
 HEALTH_TYPE = "application/health+json"
 
 
@@ -175,34 +196,21 @@ class Probes:
     def report(self, picture: Picture) -> Report:
         """What /healthz says, of this picture."""
         limited = [one for one in picture.pools if one.max is not None or one.holders]
-        return healthz(self.backoffice.pulse, limited, further=self.further(picture))
+        return healthz(self.backoffice.pulse, limited, further=self.further())
 
-    def further(self, picture: Picture) -> list[Check]:
-        """What can warn: the settings, and processes that do not report."""
-        settings = self.backoffice.settings
-        found = contradictions(
-            settings.database,
-            server=self.server(),
-            processes=max(1, len(picture.processes)),
-            threads=self.site.limiter.total_tokens if self.site else None,
-            beside=connections_beside(settings),
-        )
-        words = " ".join(one.text for one in found)
-        expected = settings.web.processes
-        servers = sum(one.kind == "server" for one in picture.processes)
+    def further(self) -> list[Check]:
+        """What can warn: all else that the metrics page looks at, by the same word."""
+        verdicts = self.backoffice.judging.recent().verdicts
         return [
             Check(
-                "settings:contradictions",
-                Status.WARN if found else Status.PASS,
-                len(found),
-                text=words,
-            ),
-            Check(
-                "processes:reporting",
-                Status.WARN if servers < expected else Status.PASS,
-                servers,
-                text=f"{servers} of {expected}",
-            ),
+                FURTHER[one.rule],
+                STATUSES[one.health],
+                one.value,
+                text=one.text,
+                is_calm=one.is_calm,
+            )
+            for one in verdicts
+            if one.rule in FURTHER
         ]
 
     def server(self) -> ServerFacts | None:

@@ -597,9 +597,12 @@ def test_every_list_keeps_its_budget(site: Office) -> None:
 
 
 def test_the_menu_tells_the_state_to_ops_alone(site: Office) -> None:
-    """One line at its foot."""
-    assert "Healthy, pool" in site.browser("ops").get("/admin/").text
-    assert "Healthy, pool" not in site.browser("editor").get("/admin/").text
+    """One line at its foot, with the word of the page."""
+    page = site.browser("ops").get("/admin/metrics?format=json").response.json()
+    line = f'">{page["status"].capitalize()}'
+    seen = site.browser("ops").get("/admin/").response.text
+    assert line in seen[seen.index('class="dot') :]
+    assert 'class="dot' not in site.browser("editor").get("/admin/").response.text
 
 
 class TestMachines:

@@ -21,11 +21,14 @@ from starlette.testclient import TestClient
 from backoffice.admin.ops_answer import VIEWER_DEADLINE
 from backoffice.admin.ops_pass import VALID_FOR
 from backoffice.database.migrations import upgrade
+from backoffice.observability.judgement import RULES
 from backoffice.observability.ops_connection import (
     DEADLINE,
     OpsReader,
     make_ops_engine,
 )
+from backoffice.web.endpoints import FURTHER
+from tests.browser import Seen
 from tests.frozen import Send, freezing_server
 from tests.office import Office, add_people, opened
 from tests.projects import demo_project
@@ -380,3 +383,61 @@ def test_a_clock_that_was_set_back_is_told(
     assert not re.search(r"^\w\S* -", exposed, re.MULTILINE)
     assert minutes == sorted(minutes)
     assert minutes[-1] <= (now() - 3_600) // 60 + 1
+
+
+def foot_of(seen: Seen) -> str:
+    """What stands at the foot of the menu."""
+    found = re.search(r'<span class="dot \w+">(.*?)</span>', seen.response.text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_menu_says_what_the_page_says(frozen: tuple[Office, Send]) -> None:
+    """A database that does not answer is not "Healthy, pool 0 %"."""
+    office, send = frozen
+    browser = office.fresh("ops")
+    browser.get("/admin/")
+    send(signal.SIGSTOP)
+    try:
+        seen = browser.get("/admin/metrics")
+        other = browser.get("/admin/metrics/findings")
+    finally:
+        send(signal.SIGCONT)
+    assert re.search(r"Unhealthy[^:]*: the database does not answer\.", seen.text)
+    assert foot_of(seen) == foot_of(other) == "Unhealthy: database"
+
+
+def test_the_round_of_one_is_the_word_of_all(
+    frozen: tuple[Office, Send], office_url: URL
+) -> None:
+    """Judged without anybody looking, by one process; the others' menus say it."""
+    office, send = frozen
+    directory = office.backoffice.settings.observability.metrics_directory
+    with opened(office_url, observability={"metrics_directory": directory}) as other:
+        browser = other.fresh("ops")
+        send(signal.SIGSTOP)
+        try:
+            office.backoffice.judging.look()
+            seen = browser.get("/admin/course/list")
+        finally:
+            send(signal.SIGCONT)
+    assert foot_of(seen) == "Unhealthy: database"
+
+
+def test_the_probe_looks_at_all_that_the_page_looks_at(small: Office) -> None:
+    """Each of its rules is a check."""
+    checks = machine(small).get("/healthz").json()["checks"]
+    own = {"pool:default:utilization", "database:connection", "database:migrations"}
+    assert set(checks) == own | set(FURTHER.values())
+    assert {*FURTHER, "utilization", "connection", "migrations"} == {
+        rule.name for rule in RULES
+    }
+
+
+def test_a_pool_without_a_limit_says_what_it_cannot(office_url: URL) -> None:
+    """Neither healthy nor not: it has no limit to be measured by."""
+    database = {"pool": "null"}
+    with opened(office_url, database=database) as office, office.engine.connect():
+        pool = machine(office).get("/healthz").json()["pools"][0]
+    assert pool["healthy"] is None
+    assert "has no limit but the server's" in pool["cannot"][0]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, Engine, QueuePool, create_engine, make_url
+from sqlalchemy import URL, Engine, QueuePool, create_engine, make_url, text
 
 from backoffice.database.base import Base
 from backoffice.database.migrations import ProjectMigrations, downgrade, upgrade
@@ -26,6 +26,7 @@ from backoffice.observability.pool import observed_pool
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.statements import install
 from backoffice.settings import DatabaseSettings
+from tests.observability.test_pool_health import CALM
 
 PROJECT = ProjectMigrations(directory=None, metadata=[Base.metadata])
 
@@ -183,3 +184,40 @@ def test_sqlite_is_healthy_too(tmp_path: Path) -> None:
     pulse = Pulse(OpsReader(engine), migrations=lambda: question)
     assert healthz(pulse, ()).code == 200
     engine.dispose()
+
+
+def test_a_revision_that_nobody_knows_is_not_ready(ops: Engine) -> None:
+    """What the tables are like then cannot be said: it is no "at the newest"."""
+    upgrade(ops, PROJECT, report=lambda _line: None)
+    with ops.connect() as link:
+        link.execute(
+            text("UPDATE backoffice_alembic_version SET version_num = 'from_elsewhere'")
+        )
+    question = migrations_question(PROJECT)
+    report = readyz(Pulse(OpsReader(ops), migrations=lambda: question))
+    assert report.code == 503
+    assert any(one.text.startswith("unknown revision") for one in report.checks)
+
+
+def test_one_name_has_an_entry_for_each_process() -> None:
+    """The pools of three processes stand beside each other in one list."""
+    full = replace(CALM, checked_out=15, process=3)
+    pools = [CALM, replace(CALM, process=2), full]
+    report = healthz(pulse_without_database(), pools)
+    found = report.details(pools)["checks"]["pool:default:utilization"]
+    assert [(one["componentId"], one["status"]) for one in found] == [
+        ("pid 1", "pass"),
+        ("pid 2", "pass"),
+        ("pid 3", "fail"),
+    ]
+
+
+@pytest.mark.parametrize("is_calm", [True, False])
+def test_unknown_is_a_warning_unless_it_need_not_be(
+    ops: Engine,
+    is_calm: bool,  # noqa: FBT001
+) -> None:
+    """A check that could not be made warns; one that there is not, does not."""
+    check = Check("database:x", Status.UNKNOWN, is_calm=is_calm)
+    report = healthz(Pulse(OpsReader(ops)), (), further=[check])
+    assert report.status is (Status.PASS if is_calm else Status.WARN)

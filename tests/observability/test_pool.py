@@ -248,3 +248,59 @@ def test_reading_takes_no_connection(make_observed: Make) -> None:
     with engine.connect():
         status = read_pool(engine, observation.meter)
     assert (status.checked_out, status.process) == (1, os.getpid())
+
+
+def test_who_waits_still_has_waited(
+    make_observed: Callable[..., tuple[Engine, Observation]],
+) -> None:
+    """A wait that goes on is the longest, and counts in the p95."""
+    engine, observation = make_observed(pool_size=1, max_overflow=0)
+    now = [0]
+    observation.meter.clock = lambda: now[0]
+    with engine.connect():
+        observation.meter.joined_queue("somebody", None)
+        now[0] = 4_000_000_000
+        status = observation.status()
+        assert status.wait_max_ms == 4000.0
+        assert status.wait_p95_ms is not None
+        assert status.wait_p95_ms > 3700
+        observation.meter.left_queue("somebody")
+
+
+def test_that_somebody_always_waits_is_known(
+    make_observed: Callable[..., tuple[Engine, Observation]],
+) -> None:
+    """One goes, another comes: since the first of them there was no pause."""
+    engine, observation = make_observed(pool_size=1, max_overflow=0)
+    meter, now = observation.meter, [0]
+    meter.clock = lambda: now[0]
+    with engine.connect():
+        meter.joined_queue("first", None)
+        now[0] = 2_000_000_000
+        meter.sample()
+        meter.joined_queue("second", None)
+        meter.left_queue("first")
+        now[0] = 9_000_000_000
+        meter.sample()
+        assert observation.status().waited_for == 9.0
+        meter.left_queue("second")
+        meter.sample()
+        meter.joined_queue("third", None)
+        now[0] = 10_000_000_000
+        assert observation.status().waited_for == 1.0
+        meter.left_queue("third")
+
+
+def test_a_busy_pool_knows_since_when(
+    make_observed: Callable[..., tuple[Engine, Observation]],
+) -> None:
+    """Above three fifths it is busy, until it is not."""
+    engine, observation = make_observed(pool_size=3, max_overflow=0)
+    now = [0]
+    observation.meter.clock = lambda: now[0]
+    with engine.connect():
+        assert observation.status().busy_for is None
+        with engine.connect():
+            now[0] = 7_000_000_000
+            assert observation.status().busy_for == 7.0
+        assert observation.status().busy_for is None

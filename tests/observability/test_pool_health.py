@@ -5,8 +5,8 @@ import pytest
 from backoffice.observability.pool import Holding, PoolStatus
 from backoffice.observability.pool_health import (
     Health,
-    PoolHealth,
     Verdict,
+    judge_pool,
     limiter_warning,
     worst,
 )
@@ -38,16 +38,6 @@ CALM = PoolStatus(
 HOLDING = Holding(1, "student", "list", "bob", "r1", 400.0, "active", 0.0, "")
 
 
-class Clock:
-    """A clock that stands where it is put."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        """The time it shows."""
-        return self.now
-
-
 def verdict(found: tuple[Verdict, ...], rule: str) -> Verdict:
     """The verdict of one rule."""
     return next(one for one in found if one.rule == rule)
@@ -55,7 +45,7 @@ def verdict(found: tuple[Verdict, ...], rule: str) -> Verdict:
 
 def test_a_calm_pool_is_healthy() -> None:
     """Nothing used, nobody waiting: every rule is content."""
-    found = PoolHealth().judge(CALM)
+    found = judge_pool(CALM)
     assert {one.health for one in found} == {Health.HEALTHY}
 
 
@@ -65,33 +55,27 @@ def test_a_calm_pool_is_healthy() -> None:
 )
 def test_exactly_four_fifths_are_healthy(used: int, health: Health) -> None:
     """80 % is healthy, more is not, at once."""
-    found = PoolHealth().judge(replace(CALM, checked_out=used))
+    found = judge_pool(replace(CALM, checked_out=used))
     assert verdict(found, "utilization").health is health
 
 
 def test_a_verdict_names_rule_value_and_since_when() -> None:
     """What is wrong is said with its numbers, and for how long it has been so."""
-    clock = Clock()
-    health = PoolHealth(clock=clock)
-    full = replace(CALM, checked_out=13)
-    health.judge(full)
-    clock.now = 42.0
-    worst_one = health.judge(full)[0]
+    full = replace(CALM, checked_out=13, full_for=42.0)
+    worst_one = judge_pool(full)[0]
     assert worst_one.rule == "utilization"
     assert worst_one.text == "pool default 13/15 used (87 %)"
     assert worst_one.value == pytest.approx(13 / 15)
     assert worst_one.seconds == 42.0
 
 
-def test_a_busy_minute_is_a_warning() -> None:
+@pytest.mark.parametrize(
+    ("busy_for", "health"), [(59.0, Health.HEALTHY), (61.0, Health.WARNING)]
+)
+def test_a_busy_minute_is_a_warning(busy_for: float, health: Health) -> None:
     """More than 60 % for longer than a minute is worth a word."""
-    clock = Clock()
-    health = PoolHealth(clock=clock)
-    busy = replace(CALM, checked_out=10)
-    first = verdict(health.judge(busy), "utilization")
-    clock.now = 61.0
-    second = verdict(health.judge(busy), "utilization")
-    assert (first.health, second.health) == (Health.HEALTHY, Health.WARNING)
+    busy = replace(CALM, checked_out=10, busy_for=busy_for)
+    assert verdict(judge_pool(busy), "utilization").health is health
 
 
 @pytest.mark.parametrize(
@@ -100,30 +84,14 @@ def test_a_busy_minute_is_a_warning() -> None:
 )
 def test_waiting_gets_worse_with_time(after: float, health: Health) -> None:
     """Waiters are tolerated for five seconds, and for thirty at most."""
-    clock = Clock()
-    judge = PoolHealth(clock=clock)
-    waiting = replace(CALM, waiters=1)
-    judge.judge(waiting)
-    clock.now = after
-    assert verdict(judge.judge(waiting), "waiters").health is health
+    waiting = replace(CALM, waiters=1, waited_for=after)
+    assert verdict(judge_pool(waiting), "waiters").health is health
 
 
 def test_a_crowd_is_trouble_at_once() -> None:
     """More waiters than the pool has connections are unhealthy without delay."""
-    found = PoolHealth().judge(replace(CALM, waiters=16))
+    found = judge_pool(replace(CALM, waiters=16))
     assert verdict(found, "waiters").health is Health.UNHEALTHY
-
-
-def test_a_pause_starts_the_count_anew() -> None:
-    """Waiters that went away and came back have just come."""
-    clock = Clock()
-    judge = PoolHealth(clock=clock)
-    judge.judge(replace(CALM, waiters=1))
-    clock.now = 20.0
-    judge.judge(CALM)
-    clock.now = 31.0
-    found = judge.judge(replace(CALM, waiters=1))
-    assert verdict(found, "waiters").health is Health.HEALTHY
 
 
 @pytest.mark.parametrize(
@@ -132,13 +100,26 @@ def test_a_pause_starts_the_count_anew() -> None:
         ({"wait_p95_ms": 49.0}, Health.HEALTHY),
         ({"wait_p95_ms": 50.0}, Health.WARNING),
         ({"wait_p95_ms": 1000.0}, Health.UNHEALTHY),
-        ({"recent_timeouts": 1}, Health.UNHEALTHY),
+        ({"recent_timeouts": 1, "last_timeout": 9.0}, Health.UNHEALTHY),
+        ({"recent_timeouts": 1, "last_timeout": 99.0}, Health.WARNING),
+        (
+            {"recent_timeouts": 1, "last_timeout": 99.0, "checked_out": 15},
+            Health.UNHEALTHY,
+        ),
     ],
 )
 def test_waits_are_judged(changes: dict[str, float], health: Health) -> None:
-    """The 95th percentile of the waits, and any timeout, decide."""
-    found = PoolHealth().judge(replace(CALM, **changes))  # type: ignore[arg-type]
+    """The 95th percentile decides; who got none is trouble while it goes on."""
+    found = judge_pool(replace(CALM, **changes))  # type: ignore[arg-type]
     assert verdict(found, "waits").health is health
+
+
+def test_what_is_over_is_told_as_what_was() -> None:
+    """Once the pool is free again: how many got nothing, and how long ago."""
+    status = replace(CALM, recent_timeouts=9, last_timeout=125.0, first_timeout=130.0)
+    found = verdict(judge_pool(status), "waits")
+    assert found.text == "9 requests got no connection, the last 2 min ago"
+    assert found.is_past
 
 
 @pytest.mark.parametrize(
@@ -148,7 +129,7 @@ def test_waits_are_judged(changes: dict[str, float], health: Health) -> None:
 def test_an_idle_transaction_is_judged(seconds: float, health: Health) -> None:
     """A transaction that stands idle is a warning after 30 s, trouble after 300."""
     idle = replace(HOLDING, state="idle in transaction", in_state=seconds)
-    found = PoolHealth().judge(replace(CALM, holders=(idle,)))
+    found = judge_pool(replace(CALM, holders=(idle,)))
     assert verdict(found, "idle in transaction").health is health
 
 
@@ -157,7 +138,7 @@ def test_unknown_is_not_healthy() -> None:
     unknown = replace(
         CALM, max=None, waiters=None, recent_timeouts=None, cannot=("Nobody knows.",)
     )
-    found = {one.rule: one.health for one in PoolHealth().judge(unknown)}
+    found = {one.rule: one.health for one in judge_pool(unknown)}
     assert found["utilization"] is Health.UNKNOWN
     assert found["waiters"] is Health.UNKNOWN
     assert found["waits"] is Health.UNKNOWN
@@ -165,7 +146,7 @@ def test_unknown_is_not_healthy() -> None:
 
 def test_the_whole_is_as_its_worst_part() -> None:
     """One unhealthy rule makes the pool unhealthy."""
-    assert worst(PoolHealth().judge(replace(CALM, checked_out=15))) is Health.UNHEALTHY
+    assert worst(judge_pool(replace(CALM, checked_out=15))) is Health.UNHEALTHY
 
 
 def test_more_threads_than_connections_are_said() -> None:

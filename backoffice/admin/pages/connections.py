@@ -14,6 +14,7 @@ from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.panels import (
     brief,
     coloured,
+    hidden_note,
     holding_row,
     live_row,
     ops_url,
@@ -36,6 +37,7 @@ from backoffice.audit.recorder import add_entry
 from backoffice.auth.permissions import roles_that_may
 from backoffice.errors import NotPermitted
 from backoffice.observability.activity import (
+    NEEDS,
     Backend,
     Live,
     Signal,
@@ -104,7 +106,8 @@ def show_all(call: OpsCall) -> Reply:
         rows=tuple(rows),
         held=tuple(held),
         waiting=tuple(waiting),
-        unread=unread("The server's sessions", reading, ops_url(site, "connections")),
+        unread=unread("The server's sessions", reading, ops_url(site, "connections"))
+        or hidden_note(reading.value or ()),
         sub="those who wait for each other first, each behind whom it waits for",
         absent=f"{reading.text}: each process opens the file for itself."
         if reading.state is State.NOT_HERE
@@ -170,6 +173,8 @@ def described(
         ("User", holding.user if holding and holding.user else "unknown"),
         ("Role", backend.role),
         ("Application", backend.application),
+        ("What it does", f"no rights: {NEEDS}" if backend.is_hidden else ""),
+        ("Waits for a lock for", _span(backend.waited)),
         ("In this state for", _span(backend.in_state)),
         ("Statement began", _span(backend.running, "ago")),
         ("Transaction began", _span(backend.in_transaction, "ago")),

@@ -15,6 +15,7 @@ from backoffice.admin.panels import (
     at,
     finding_row,
     fullest,
+    hidden_note,
     holding_row,
     is_full,
     live_row,
@@ -48,18 +49,13 @@ from backoffice.errors import NotPermitted
 from backoffice.observability.activity import LockNode, lock_tree, with_holders
 from backoffice.observability.counters import Minute, StatementStats
 from backoffice.observability.histogram import Histogram
-from backoffice.observability.housekeeping import (
-    Contradiction,
-    connections_beside,
-    contradictions,
-)
-from backoffice.observability.housekeeping_sqlite import sqlite_contradictions
-from backoffice.observability.judgement import RULES, Judgement
+from backoffice.observability.housekeeping import Contradiction
+from backoffice.observability.judgement import Judgement, names_of
 from backoffice.observability.live import LivePanels, read_live
 from backoffice.observability.ops_connection import State
 from backoffice.observability.picture import Picture
 from backoffice.observability.pool import HIGHEST_HEALTHY
-from backoffice.observability.pool_health import Health
+from backoffice.observability.pool_health import Health, Verdict
 
 ORDERS = {
     "total": "Total time",
@@ -99,28 +95,14 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
     live = read_live(
         backoffice.ops, site.pulse.migrations, revision=revision, deadline=call.left
     )
-    found = contradictions(
-        backoffice.settings.database,
-        server=live.server.value,
-        processes=max(1, len(picture.processes)),
-        threads=site.limiter.total_tokens,
-        beside=connections_beside(backoffice.settings),
-    )
-    if live.file.value is not None:
-        found += sqlite_contradictions(live.file.value)
-    judgement = site.judge.judge(
-        picture,
-        live,
-        database=database,
-        contradictions=[one.text for one in found],
-        processes=backoffice.settings.web.processes,
-        step=backoffice.keeper.clock_watch.look(),
-    )
+    judging = backoffice.judging
+    judgement = judging.judge(picture, live, database=database)
+    site.foot.take(judgement)
     return Moment(
         picture=picture,
         live=live,
         judgement=judgement,
-        contradictions=found,
+        contradictions=judging.contradictions(picture, live),
         names=process_names(picture),
         tree=lock_tree(live.activity.value or ()) if live.activity.is_fresh else (),
     )
@@ -289,6 +271,8 @@ class Drawing:
         health = judgement.health
         unknown = judgement.of(Health.UNKNOWN)
         level, icon = LEVELS[health]
+        if health is Health.HEALTHY and any(not one.is_calm for one in unknown):
+            level, icon = LEVELS[Health.UNKNOWN]
         cause, link = self.cause()
         return VerdictView(
             level=level,
@@ -306,7 +290,7 @@ class Drawing:
         worst = judgement.worst
         checks = plural(len(judgement.verdicts), "check")
         if judgement.health is Health.HEALTHY:
-            begun = min((v.since or 0.0 for v in judgement.verdicts), default=0.0)
+            begun = max((v.since or 0.0 for v in judgement.verdicts), default=0.0)
             unknown = len(judgement.of(Health.UNKNOWN))
             if unknown:
                 fine = len(judgement.verdicts) - unknown
@@ -318,12 +302,15 @@ class Drawing:
                 f"Healthy since {at(begun).text}. All {checks} are within their limits."
             )
         word = "Unhealthy" if worst.health is Health.UNHEALTHY else "Warning"
-        lasting = f" for {duration(worst.seconds)}" if worst.seconds >= 1 else ""
+        is_lasting = worst.seconds >= 1 and not worst.is_past
+        lasting = f" for {duration(worst.seconds)}" if is_lasting else ""
         return f"{word}{lasting}: {self.words_of(worst)}."
 
-    def words_of(self, verdict: Any) -> str:
+    def words_of(self, verdict: Verdict) -> str:
         """A verdict as a person says it."""
         status = fullest(self.picture.pools)
+        if verdict.is_past:
+            return verdict.text
         if verdict.rule == "waits":
             status = max(
                 (one for one in self.picture.pools if one.max is not None),
@@ -345,9 +332,8 @@ class Drawing:
                 words += f"; {verdict.text}"
             return words
         if verdict.rule == "connection":
-            return f"the database does not answer ({verdict.text})"
-        rule = next((one.words for one in RULES if one.name == verdict.rule), "")
-        return f"{rule.lower() or verdict.rule}: {verdict.text}"
+            return verdict.text
+        return f"{names_of(verdict.rule).lower()}: {verdict.text}"
 
     def cause(self) -> tuple[str, Link]:
         """Whom others wait for, if somebody stands in the way."""
@@ -585,18 +571,24 @@ class Drawing:
                 continue
             rows.append(live_row(self.site, self.lives[backend.pid], act=act))
         everything = Link(f"All {plural(len(backends), 'session')}", url)
+        unseen = hidden_note(backends)
         if not rows:
             return LivePanel(
                 "Live now",
-                "Nothing runs longer than 1 s, nobody waits for a lock, "
+                "Of the sessions that can be seen none runs longer than 1 s."
+                if unseen
+                else "Nothing runs longer than 1 s, nobody waits for a lock, "
                 "no transaction stands idle.",
                 all_link=everything,
+                unread=unseen,
             )
         more: tuple[Link, ...] = ()
         if len(rows) > ROWS:
             more = (Link(f"{len(rows) - ROWS} more", url),)
         words = "the cause first, then who waits for it" if self.found.tree else ""
-        return LivePanel("Live now", words, tuple(rows[:ROWS]), more, everything)
+        return LivePanel(
+            "Live now", words, tuple(rows[:ROWS]), more, everything, unseen
+        )
 
     def held_panel(self, url: str) -> LivePanel:
         """Without the server's word: who holds our connections, from memory."""

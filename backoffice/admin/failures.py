@@ -3,6 +3,7 @@
 import traceback
 from dataclasses import dataclass, field
 
+import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -144,9 +145,13 @@ def _driver_problem(
 
 
 def _could_not_connect(error: DBAPIError) -> bool:
-    """An OperationalError without SQLSTATE is what a failed connection raises."""
+    """An OperationalError without SQLSTATE is what a failed connection raises.
+
+    One that came too late (ConnectionTimeout) is one as well.
+    """
     state = getattr(error.orig, "sqlstate", None)
-    return type(error.orig).__name__ == "OperationalError" and not state
+    is_driver = isinstance(error.orig, psycopg.OperationalError)
+    return not state and (is_driver or type(error.orig).__name__ == "OperationalError")
 
 
 def too_slow(back: tuple[Action, ...], kept: str) -> Problem:

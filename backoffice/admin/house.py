@@ -74,13 +74,12 @@ def _of_server(one: ServerFacts, before: Sizes | None) -> Facts:
     words = f"{size(one.size)}, {grown}; PostgreSQL {one.version}"
     hit = one.hit_share
     text = "too little was read to tell" if hit is None else share(hit, 1)
+    used = f"{one.connections} of {one.usable_connections}"
+    if one.hidden:
+        used = f"at most {used}; {one.hidden} of them of other roles"
     return [
         ("Database", Cell(words), "growth"),
-        (
-            "Connections",
-            Cell(f"{one.connections} of {one.usable_connections}"),
-            "server-connections",
-        ),
+        ("Connections", Cell(used), "server-connections"),
         ("Found in memory", Cell(text, "text" if hit else "muted"), "memory"),
     ]
 

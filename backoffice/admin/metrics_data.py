@@ -50,6 +50,8 @@ def metrics_data(site: "Site", found: "Moment") -> dict[str, Any]:
                 "waiters": one.waiters,
                 "wait_p95_ms": one.wait_p95_ms,
                 "timeouts": one.timeouts,
+                "connect_errors": one.connect_errors,
+                "invalidated": one.invalidated,
                 "utilization_percent": None
                 if one.utilization is None
                 else round(one.utilization * 100, 1),

@@ -34,7 +34,9 @@ from backoffice.admin.words import (
 from backoffice.explain.statement import has_plan
 from backoffice.observability.activity import Backend, Live, LockNode, hidden_words
 from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
+from backoffice.observability.error_words import error_words
 from backoffice.observability.findings import READ_EACH
+from backoffice.observability.measurement import CANCELLED
 from backoffice.observability.ops_connection import Reading, State
 from backoffice.observability.picture import Picture, ProcessInfo
 from backoffice.observability.pool import HIGHEST_HEALTHY, Holding, PoolStatus, Waiting
@@ -206,8 +208,9 @@ def slow_row(site: "Site", one: SlowEntry) -> SlowRow:
 def outcome(one: SlowEntry) -> str:
     """How a call ended, or why it counts as slow."""
     if one.error:
-        is_told = one.reason == "failed" or not one.error.isalnum()
-        return one.error if is_told else f"{one.reason}, {one.error}"
+        if one.error == CANCELLED:  # by somebody, or by a limit: one code for both
+            return f"{one.reason} ({CANCELLED})"
+        return error_words(one.error)
     if one.baseline_ms is not None:
         return f"usually {ms(one.baseline_ms)}"
     return "done"
@@ -318,6 +321,9 @@ def pool_row(
         wait=ms(p95) if p95 is not None else "no waits",
         longest=ms(status.wait_max_ms) if status.wait_max_ms is not None else "",
         timeouts=known(status.timeouts),
+        refused=number(status.connect_errors),
+        lost=number(status.invalidated),
+        refused_tone="t-bad" if status.connect_errors else "",
         oldest=words or "nobody holds one",
         memory=size(process.memory) if process and process.memory else "unknown",
         tone=f"t-{tone}" if tone else "",

@@ -77,11 +77,14 @@ class PoolRow:
     wait: str
     longest: str
     timeouts: str
+    refused: str
+    lost: str
     oldest: str
     memory: str
     tone: str = ""
     waiting_tone: str = ""
     wait_tone: str = ""
+    refused_tone: str = ""
     cannot: str = ""
 
 

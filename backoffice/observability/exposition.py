@@ -150,6 +150,16 @@ class _Picture(Collector):
         timeouts = _counter(
             CONNECTION_TIMEOUTS, "Callers that got no connection in time.", [POOL_NAME]
         )
+        refused = _counter(
+            "backoffice_connection_errors",
+            "Connections that the server did not give.",
+            [POOL_NAME],
+        )
+        lost = _counter(
+            "backoffice_connections_invalidated",
+            "Connections that were thrown away as broken.",
+            [POOL_NAME],
+        )
         times = {
             kind: HistogramMetricFamily(name, text, labels=[POOL_NAME])
             for kind, name, text in (
@@ -160,10 +170,12 @@ class _Picture(Collector):
         }
         for name, pool in self._picture.pool_sums.items():
             timeouts.add_metric([name], pool.timeouts)
+            refused.add_metric([name], pool.connect_errors)
+            lost.add_metric([name], pool.invalidated)
             for kind, time in times.items():
                 histogram = getattr(pool, kind)
                 _add(time, [name], histogram, DURATION_BOUNDS, NANOSECONDS)
-        yield timeouts
+        yield from (timeouts, refused, lost)
         yield from times.values()
 
     def _by_pool(self) -> dict[str, dict[str, float]]:

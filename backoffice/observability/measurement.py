@@ -1,8 +1,11 @@
 """What is measured of one statement."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import psycopg
 
 from backoffice.database.session import Work
 from backoffice.observability.fingerprints import Fingerprint
@@ -73,7 +76,19 @@ class Measurement:
 
 # SQLSTATEs of limits that ran out; 57014 is a limit or a person, its text says which.
 _TIMEOUTS = {"55P03", "25P03", "25P04"}
-_CANCELLED = "57014"
+CANCELLED = "57014"
+
+
+# What libpq says without a code where it has no connection, or not any more. The words
+# of the server are English unless it was set up otherwise: then the general code stays.
+CONNECTION_LOST, NOT_CONNECTED = "08006", "08001"
+_REFUSALS = (
+    ("53300", re.compile("too many clients|remaining connection slots|too many conn")),
+    ("57P03", re.compile("the database system is")),
+    ("28P01", re.compile("password authentication failed")),
+    ("28000", re.compile("no pg_hba.conf entry|role .* (does not exist|is not perm)")),
+    ("3D000", re.compile("database .* does not exist")),
+)
 
 
 def error_code(error: BaseException) -> str:
@@ -81,15 +96,27 @@ def error_code(error: BaseException) -> str:
     found: Any = getattr(error, "sqlstate", None) or getattr(
         error, "sqlite_errorname", None
     )
+    if found is None and type(error) is psycopg.OperationalError:
+        return CONNECTION_LOST
     return str(found) if found else type(error).__name__
+
+
+def connect_error_code(error: BaseException) -> str:
+    """The same of a connection that the server did not give."""
+    found = error_code(error)
+    if found != CONNECTION_LOST:
+        return found
+    said = str(error)
+    known = (code for code, words in _REFUSALS if words.search(said))
+    return next(known, NOT_CONNECTED)
 
 
 def outcome_of(error: BaseException) -> Outcome:
     """Whether an error is a limit that ran out, a cancellation, or a failure."""
     code = error_code(error)
-    if code in _TIMEOUTS:
+    if code in _TIMEOUTS or isinstance(error, psycopg.errors.ConnectionTimeout):
         return Outcome.TIMED_OUT
-    if code == _CANCELLED:
+    if code == CANCELLED:
         # The server gives both the same code; only its English text tells them apart.
         is_limit = "timeout" in str(error).lower()
         return Outcome.TIMED_OUT if is_limit else Outcome.CANCELLED

@@ -164,6 +164,9 @@ class PoolMeter:
         self.connect_errors = 0
         self.invalidated = 0
         self.on_timeout: Callable[[int, Work | None], None] | None = None
+        self.on_connect_error: (
+            Callable[[int, Work | None, BaseException], None] | None
+        ) = None
         self.holders: dict[int, Holder] = {}
         self.waiting: dict[int, _Waiter] = {}
         self.full_since: int | None = None
@@ -239,17 +242,27 @@ class PoolMeter:
         if waiter is not None:
             waiter.is_connecting = True
 
-    def connected(self, nanoseconds: int, *, failed: bool) -> None:
-        """Note that the server was asked for a new connection."""
+    def connected(self, nanoseconds: int) -> None:
+        """Note that the server gave a new connection."""
+        self._waited_for_the_server(nanoseconds)
+        with self._lock:
+            self.created += 1
+            self.create.add(nanoseconds)
+
+    def not_connected(self, nanoseconds: int, error: BaseException) -> None:
+        """Note that the server was asked for a new connection, and gave none."""
+        waiter = self._waited_for_the_server(nanoseconds)
+        with self._lock:
+            self.connect_errors += 1
+        if self.on_connect_error is not None:
+            work = waiter.work if waiter is not None else current_work.get()
+            self.on_connect_error(nanoseconds, work, error)
+
+    def _waited_for_the_server(self, nanoseconds: int) -> _Waiter | None:
         waiter = self.waiting.get(threading.get_ident())
         if waiter is not None:
             waiter.created += nanoseconds
-        with self._lock:
-            if failed:
-                self.connect_errors += 1
-            else:
-                self.created += 1
-                self.create.add(nanoseconds)
+        return waiter
 
     def checked_out(self, connection: Any, record: Any, limit: int | None) -> Holder:
         """Note who has the connection from now on."""
@@ -332,12 +345,12 @@ class ObservedPool(Pool):
         def connect(record: Any) -> Any:
             started = self.meter.clock()
             self.meter.connecting()
-            failed = True
             try:
                 made = invoke(record)
-                failed = False
-            finally:
-                self.meter.connected(self.meter.clock() - started, failed=failed)
+            except BaseException as error:
+                self.meter.not_connected(self.meter.clock() - started, error)
+                raise
+            self.meter.connected(self.meter.clock() - started)
             return made
 
         return connect

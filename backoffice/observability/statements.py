@@ -25,7 +25,12 @@ from backoffice.database.session import (
     Work,
     current_work,
 )
-from backoffice.observability.measurement import Measurement, Outcome
+from backoffice.observability.measurement import (
+    Measurement,
+    Outcome,
+    connect_error_code,
+    outcome_of,
+)
 from backoffice.observability.pool import (
     Holder,
     PoolMeter,
@@ -118,6 +123,21 @@ class Observation:
             wait=waited,
             error=POOL_TIMEOUT,
             outcome=Outcome.TIMED_OUT,
+        )
+        self.recorder.record(measured)
+
+    def not_connected(
+        self, nanoseconds: int, work: Work | None, error: BaseException
+    ) -> None:
+        """Log a statement that never came to be: the server gave no connection."""
+        measured = Measurement(
+            fingerprint=self._no_connection,
+            work=work,
+            at=time.time(),
+            started=perf_counter_ns() - nanoseconds,
+            wait=nanoseconds,
+            error=connect_error_code(error),
+            outcome=outcome_of(error),
         )
         self.recorder.record(measured)
 
@@ -337,6 +357,7 @@ def install(
     observation = Observation(engine, recorder, name)
     watch_pool(engine, observation.meter, name)
     observation.meter.on_timeout = observation.pool_timed_out
+    observation.meter.on_connect_error = observation.not_connected
     if engine.dialect.name == "sqlite":
         event.listen(engine, "do_connect", observation.connecting)
     event.listen(engine, "connect", observation.connected)

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import httpx
+import psycopg
 import pytest
 from sqlalchemy import URL, create_engine, text
 from starlette.testclient import TestClient
@@ -441,3 +442,44 @@ def test_a_pool_without_a_limit_says_what_it_cannot(office_url: URL) -> None:
         pool = machine(office).get("/healthz").json()["pools"][0]
     assert pool["healthy"] is None
     assert "has no limit but the server's" in pool["cannot"][0]
+
+
+def test_a_server_that_refuses_moves_the_errors(office_url: URL) -> None:
+    """Each page is a 503; the tile, the pool and /metrics count, with the code."""
+    with opened(office_url) as office:
+        ops, viewer = office.fresh("ops"), office.fresh("viewer")
+        office.engine.dispose()
+        with pytest.MonkeyPatch.context() as patch:
+            gone = office_url.set(database="there_is_no_such_database")
+            name, options = office.engine.dialect.create_connect_args(gone)
+            patch.setattr(
+                office.engine.dialect,
+                "connect",
+                lambda *_a, **_k: psycopg.connect(*name, **options),
+            )
+            seen = viewer.get("/admin/course/list")
+        assert seen.status == 503
+        page = ops.get("/admin/metrics").text
+        assert re.search(r"Errors 1 in 60 min", page)
+        exposed = machine(office).get("/metrics").text
+        failing = ops.get("/admin/metrics?top=failing").text
+    name = (
+        'backoffice_connection_errors_total{db_client_connection_pool_name="default"}'
+    )
+    assert f"{name} 1.0" in exposed
+    assert "CONNECT" in failing
+
+
+def test_a_server_that_does_not_answer_is_a_503(frozen: tuple[Office, Send]) -> None:
+    """A connection that came too late is no fault of the page."""
+    office, send = frozen
+    browser = office.fresh("viewer")
+    office.engine.dispose()
+    send(signal.SIGSTOP)
+    try:
+        seen = browser.get("/admin/course/list")
+    finally:
+        send(signal.SIGCONT)
+    assert seen.status == 503
+    failed = office.backoffice.keeper.picture().top_statements("failing")
+    assert [one.operation for one in failed] == ["CONNECT"]

@@ -1,11 +1,15 @@
 import contextvars
+import os
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import (
+    URL,
     Engine,
     NullPool,
     QueuePool,
@@ -16,7 +20,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
@@ -29,7 +33,8 @@ from backoffice.database.session import (
     unit_of_work,
     working,
 )
-from backoffice.observability.measurement import Outcome
+from backoffice.observability.error_words import error_words
+from backoffice.observability.measurement import Outcome, connect_error_code
 from backoffice.observability.pool import observed_pool
 from backoffice.observability.request_log import RequestLog, observe_request
 from backoffice.observability.statements import Observation, comment_of, install
@@ -356,3 +361,60 @@ def test_an_engine_of_another_creator_is_recorded_without_fetch(
     (found,) = recorder.of("SELECT")
     assert found.execute > 0
     assert found.fetch == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("22012", "division by zero (22012)"),
+        ("55P03", "lock not had in time (55P03)"),
+        ("23505", "unique violation (23505)"),
+        ("SQLITE_CONSTRAINT_UNIQUE", "constraint unique (SQLITE_CONSTRAINT_UNIQUE)"),
+        ("pool timeout", "pool timeout"),
+        ("99ZZZ", "99ZZZ"),
+    ],
+)
+def test_a_code_has_words(code: str, words: str) -> None:
+    """Nobody knows SQLSTATEs by heart."""
+    assert error_words(code) == words
+
+
+def test_a_connection_that_is_not_given_is_an_error(
+    empty_database: URL, recorder: Kept
+) -> None:
+    """Counted by the minute, told by its code, offered to the slow log, by its view."""
+    gone = empty_database.set(database="there_is_no_such_database")
+    engine = create_engine(gone, poolclass=observed_pool(QueuePool))
+    observation = install(engine, recorder)
+    work = Work(Place("course", "list"))
+    with working(work), pytest.raises(OperationalError):
+        engine.connect()
+    failed = recorder.all[-1]
+    assert (failed.error, failed.view) == ("3D000", "course")
+    assert recorder.minutes[-1].errors == 1
+    assert recorder.slow_ones[-1].measured is failed
+    assert observation.status().connect_errors == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("FATAL:  sorry, too many clients already", "53300"),
+        ("connection refused: is the server running?", "08001"),
+        ("FATAL:  the database system is starting up", "57P03"),
+    ],
+)
+def test_what_the_server_says_without_a_code_has_one(said: str, code: str) -> None:
+    """While connecting there are no SQLSTATEs, only words."""
+    assert connect_error_code(psycopg.OperationalError(said)) == code
+
+
+def test_a_connection_that_is_lost_has_a_code(observed: Engine, recorder: Kept) -> None:
+    """The server's end in mid-statement is an error of the connection."""
+    with observed.connect() as link:
+        driver: Any = link.connection.driver_connection
+        with socket.socket(fileno=os.dup(driver.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(DBAPIError):
+            link.execute(text("SELECT 2"))
+    assert [one.error for one in recorder.of("SELECT")] == ["08006"]

@@ -85,6 +85,14 @@ MEANINGS = (
         ),
     ),
     (
+        "lost-connections",
+        "Refused, lost",
+        (
+            "Connections that the server did not give, each a failed statement with "
+            "its code; those that were thrown away because they were broken."
+        ),
+    ),
+    (
         "memory-of-process",
         "Memory",
         "What the process occupies, all of it: not the pool alone.",

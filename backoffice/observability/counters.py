@@ -115,6 +115,8 @@ class Minute:
     requests: int = 0
     pool_peak: float | None = None
     waiting_peak: int = 0
+    # The statements of those requests; workers and commands have others.
+    asked: int = 0
     latency: Histogram = field(default_factory=Histogram)
 
     def note_pool(self, share: float | None, waiting: int) -> None:
@@ -129,6 +131,7 @@ class Minute:
         self.errors += other.errors
         self.timeouts += other.timeouts
         self.requests += other.requests
+        self.asked += other.asked
         self.note_pool(other.pool_peak, other.waiting_peak)
         self.latency.merge(other.latency)
 

@@ -174,7 +174,9 @@ class Recorder:
         with self._lock:
             for finding in found:
                 self._note(finding)
-            self.minute().requests += 1
+            minute = self.minute()
+            minute.requests += 1
+            minute.asked += log.number
             key = (log.view, log.action)
             if key not in self.views and len(self.views) >= LABELS:
                 key = ("other", "")

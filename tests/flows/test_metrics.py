@@ -1,5 +1,6 @@
 """What ops see on the metrics page and behind it, and what they can do there."""
 
+import json
 import re
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import URL, Connection, create_engine, event, text
 from starlette.testclient import TestClient
 
 from backoffice.audit.models import AuditEntry
@@ -698,3 +699,25 @@ def test_a_save_that_waits_is_told_for_whom(site: Office) -> None:
     assert seen.status == 409
     assert "Grace Mensah has been writing this in Courses" in seen.text
     assert seen.form().value("title") == "Typed and kept"
+
+
+def test_what_the_dead_have_counted_is_not_the_rate_of_the_living(
+    office_url: URL,
+) -> None:
+    """Right after a restart the minutes of before are of five minutes, not of one."""
+    with opened(office_url) as office:
+        ops = office.fresh("ops")
+        snapshots = office.backoffice.keeper.snapshots
+        busy = Minute(int(time.time() // 60) - 1, calls=3000, requests=100, asked=500)
+        gone = Picture()
+        gone.since, gone.minutes = time.time() - 600, {busy.at: busy}
+        snapshots.directory.mkdir(parents=True, exist_ok=True)
+        path = snapshots.directory / RETIRED
+        path.write_text(json.dumps(gone.to_json(limit=0)))
+        page = ops.get("/admin/metrics").text
+    found = re.search(r"Statements (\d+) per second", page)
+    assert found is not None
+    assert int(found[1]) <= 3100 / 240
+    each = re.search(r"([\d.]+) statements each", page)
+    assert each is not None
+    assert 4.5 <= float(each[1]) <= 5.5

@@ -494,10 +494,8 @@ class Drawing:
         requests = sum(one.requests for one in minutes[-5:])
         span = self.span(5)
         rate = calls / span
-        views = [one for one in self.picture.views.values() if one.view != "ops"]
-        whole = sum(one.requests for one in views)
-        mean = sum(one.statements for one in views) / whole if whole else 0
-        each = f", {mean:.1f} statements each" if requests else ""
+        asked = sum(one.asked for one in minutes[-5:])
+        each = f", {asked / requests:.1f} statements each" if requests else ""
         return Tile(
             "Statements",
             self.meaning("statements"),
@@ -541,7 +539,10 @@ class Drawing:
         return begun is not None and minute.at >= int(begun // 60)
 
     def span(self, minutes: int) -> float:
-        """The seconds of the last minutes, no more than there were."""
+        """The seconds of the last minutes, no more than there were.
+
+        Those who are gone have counted in them, too.
+        """
         now = time.time()
         whole = (minutes - 1) * 60 + now % 60
         known = now - (self.picture.since or now)

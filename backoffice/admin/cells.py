@@ -15,6 +15,7 @@ from backoffice.admin.description import ListColumn, column_at
 from backoffice.admin.presentation import Cell
 from backoffice.database.keys import format_key
 from backoffice.database.values import format_value
+from backoffice.observability.lazy_loads import note_not_loaded
 
 if TYPE_CHECKING:
     from backoffice.admin.model_view import ModelView
@@ -132,7 +133,8 @@ def _formatter(view: "ModelView", column: ListColumn) -> CellMaker | None:
         def draw(record: Any, function: Any = function, name: str = name) -> Cell:
             try:
                 return Cell(str(function(record, name)))
-            except Exception:  # noqa: BLE001 - somebody else's function
+            except Exception as error:  # noqa: BLE001 - somebody else's function
+                note_not_loaded(error, record)
                 return Cell("cannot be shown", "empty")
 
         return draw

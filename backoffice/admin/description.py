@@ -71,6 +71,7 @@ class Description:
     related: tuple[str, ...]
     # As another record's page lists them.
     related_columns: tuple[ListColumn, ...]
+    loads: tuple[str, ...]
     label_keys: tuple[str, ...]
     labels: Mapping[str, str]
     search_label: str
@@ -92,6 +93,7 @@ def describe(
     paths = list_paths(view, mapper, label_keys)
     columns = tuple(_column(view, mapper, path, labels) for path in paths)
     search = _search_fields(view, mapper, label_keys)
+    loads = _loads(view, mapper)
     spec = ListSpec(
         model=view.model,
         identity=view.identity,
@@ -107,7 +109,7 @@ def describe(
             )
         ),
         labels={column.name: column.label for column in columns},
-        loads=tuple(dict.fromkeys(c.path for c in columns if c.reference)),
+        loads=tuple(dict.fromkeys([*(c.path for c in columns if c.reference), *loads])),
         reference_labels={c.name: c.path for c in columns if c.name == c.reference},
         exact_count_limit=settings.listing.exact_count_limit,
         partly_seen=frozenset(partly_seen),
@@ -123,6 +125,7 @@ def describe(
         form_widths={key_of(k): width for k, width in view.form_widths.items()},
         related=_related(view, mapper),
         related_columns=_related_columns(view, mapper, columns, labels),
+        loads=loads,
         label_keys=label_keys,
         labels={c.key: labels[c.key] for c in mapper.attrs},
         search_label=_sentence(list(dict.fromkeys(labels[f.path] for f in search))),
@@ -144,6 +147,32 @@ def in_words(key: str) -> str:
         for at, letter in enumerate(bare)
     ).replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def _loads(view: ModelView, mapper: Mapper[Any]) -> tuple[str, ...]:
+    """What the view has loaded along; a path of names leads to each."""
+    found = tuple(key_of(one) for one in view.loads)
+    for path in found:
+        *way, _ = path.split(".")
+        for end in range(1, len(way) + 1):
+            step = property_at(mapper, ".".join(way[:end]))
+            if not isinstance(step, RelationshipProperty) or step.uselist:
+                raise SettingsError(
+                    f"{type(view).__name__}.loads names {path!r}; "
+                    f"{'.'.join(way[:end])!r} is no single reference."
+                )
+        last = property_at(mapper, path)
+        if last is None:
+            raise SettingsError(
+                f"{type(view).__name__}.loads names {path!r}; "
+                f"{mapper.class_.__name__} has no such attribute."
+            )
+        if getattr(last, "lazy", None) in {"write_only", "dynamic"}:
+            raise SettingsError(
+                f"{type(view).__name__}.loads names {path!r}, which may hold more "
+                "records than can be loaded: ask for them with a statement."
+            )
+    return found
 
 
 class _Labels(dict[str, str]):

@@ -67,6 +67,7 @@ def metrics_data(site: "Site", found: "Moment") -> dict[str, Any]:
                 "action": one.action,
                 "text": one.text,
                 "fix": one.fix,
+                "line": one.line,
                 "count": one.count,
                 "saved_ms": one.saved_ms,
             }

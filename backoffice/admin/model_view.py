@@ -71,6 +71,12 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     column_search_modes: ClassVar[Mapping[Attribute, str]] = {}
     """How a field is searched: contains (default), word_start, starts_with, exact."""
 
+    loads: ClassVar[Sequence[Attribute]] = ()
+    """What is read along with each record though no column shows it, for formatters
+    and labels: relationships, dotted through to-one ones, and long columns. A list
+    loads nothing later; what is not loaded a formatter cannot show. The `scope` of
+    other views is not applied to it: that is up to who shows it."""
+
     column_tones: ClassVar[Mapping[Attribute, Mapping[Any, str]]] = {}
     """The colour of a state that is out of the ordinary: none, ok, warn or bad."""
 

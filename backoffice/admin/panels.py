@@ -454,17 +454,18 @@ def waiting_row(site: "Site", one: Waiting, name: str) -> LiveRow:
 def finding_row(site: "Site", one: FindingStats, hours: float) -> FindingRow:
     """A finding, with what it costs an hour and the evidence."""
     evidence = NO_LINK
-    if one.fingerprint:
+    if one.request_id:
+        evidence = Link("Request", ops_url(site, "request", one.request_id))
+    elif one.fingerprint:
         url = ops_url(site, "statement", one.fingerprint)
         evidence = Link("Statement", url)
-    elif one.request_id:
-        evidence = Link("Request", ops_url(site, "request", one.request_id))
     saves = ""
     if one.saved_ms:
         saves = f"{duration(one.saved_ms / 1e3 / max(hours, 1 / 60))}/h"
     return FindingRow(
         text=one.text,
         fix=one.fix[:1].upper() + one.fix[1:],
+        line=one.line,
         place=place(site, one.view, one.action),
         saves=saves,
         met=f"{plural(one.count, 'time')}, last {at(one.last_seen).text}",

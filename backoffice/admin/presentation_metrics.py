@@ -127,6 +127,7 @@ class FindingRow:
     saves: str
     met: str
     evidence: Link = NO_LINK
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,17 +262,6 @@ class SampleRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRow:
-    """One statement of a request that this process remembers."""
-
-    text: str
-    url: str
-    ms: str
-    rows: str
-    explain: tuple[Hidden, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class ServerCount:
     """A number of ours beside the server's own."""
 
@@ -310,12 +300,28 @@ class StatementView:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedRow:
+    """One statement of a request, with its repeats."""
+
+    text: str
+    url: str
+    bar: Bar
+    ms: str
+    repeats: str
+    rows: str
+    note: str
+    tone: str = ""
+    explain: tuple[Hidden, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RequestView:
     """One request: what of it is known."""
 
     facts: tuple[tuple[str, str], ...]
     samples: tuple[SampleRow, ...]
-    statements: tuple[CallRow, ...]
+    statements: tuple[AskedRow, ...]
+    statements_sub: str
     findings: tuple[FindingRow, ...]
     empty: str
     unread: Unread | None = None

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, or_, select
-from sqlalchemy.orm import joinedload, lazyload
+from sqlalchemy.orm import Mapper, joinedload, lazyload, selectinload, undefer
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.strategy_options import _AbstractLoad
 from sqlalchemy.sql.base import ExecutableOption
 
 from backoffice.admin.call import Call
@@ -50,12 +51,35 @@ def select_record(call: Call, view: ModelView, text: str) -> Select[Any]:
 
 
 def single_references(view: ModelView) -> tuple[ExecutableOption, ...]:
-    """Options that load every single reference of a record along with it."""
-    return tuple(
+    """Options that load every single reference of a record along with it.
+
+    And whatever else the view has declared to be loaded.
+    """
+    mapper = view.description.mapper
+    references = (
         joinedload(getattr(view.model, relationship.key))
-        for relationship in view.description.mapper.relationships
+        for relationship in mapper.relationships
         if not relationship.uselist
     )
+    declared = (declared_load(mapper, path) for path in view.description.loads)
+    return (*references, *declared)
+
+
+def declared_load(mapper: Mapper[Any], path: str) -> _AbstractLoad:
+    """An option for one path of `loads`: a relationship, or a column left out."""
+    option: Any = None
+    for key in path.split("."):
+        relationship = mapper.relationships.get(key)
+        attribute = getattr(mapper.class_, key)
+        if relationship is None:
+            return undefer(attribute) if option is None else option.undefer(attribute)
+        kind = "selectinload" if relationship.uselist else "joinedload"
+        first = selectinload if relationship.uselist else joinedload
+        further = first if option is None else getattr(option, kind)
+        option = further(attribute)
+        mapper = relationship.mapper
+    found: _AbstractLoad = option
+    return found
 
 
 def load_record(call: Call, view: ModelView, text: str) -> Any:

@@ -55,7 +55,7 @@ def _check_columns(spec: ListSpec) -> Iterator[CheckMessage]:
         place = spec.paths.place(path)
         if place.kind is PathKind.UNKNOWN:
             yield _error(spec, 1, f"the column {path} does not exist.")
-        elif place.kind is PathKind.COLLECTION:
+        elif place.kind is PathKind.COLLECTION and path in spec.columns:
             yield _error(
                 spec,
                 2,

@@ -5,7 +5,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column
-from sqlalchemy.orm import Mapper, contains_eager, defer, raiseload
+from sqlalchemy.orm import Mapper, contains_eager, defer, raiseload, selectinload
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
 from backoffice.listing.paths import PathKind, Paths, is_heavy, prefixes_of
@@ -68,6 +68,11 @@ def _beneath(spec: ListSpec, prefix: str, shown: set[str]) -> Iterator[_Abstract
         if parent == prefix:
             to_child = getattr(entity, key).of_type(paths.entity(child))
             yield contains_eager(to_child).options(*_beneath(spec, child, shown))
+    for path in spec.loads:
+        place = paths.place(path)
+        if place.kind is PathKind.COLLECTION and place.prefix == prefix:
+            to_many = selectinload(getattr(entity, place.key))
+            yield to_many.options(raiseload("*"))
 
 
 def _is_left_out(column: Column[Any]) -> bool:

@@ -79,10 +79,11 @@ class ListSpec:
     """One list, declared: made once, used by every request.
 
     `columns` may name relationships, columns, hybrids and plain properties. `loads`
-    names what else is read with a row: to-one relationships, and columns that are
-    left out unless shown (long text, JSON, bytes). Nothing else can be read from a
-    row later. `reference_labels` names the column by which a relationship's records
-    are called, by the relationship's path: what it is exported and ordered by.
+    names what else is read with a row: relationships (to-many ones in a statement of
+    their own), and columns that are left out unless shown (long text, JSON, bytes).
+    Nothing else can be read from a row later. `reference_labels` names the column by
+    which a relationship's records are called, by the relationship's path: what it is
+    exported and ordered by.
     Without a `default_order` the highest key comes first. `scope` adds the conditions
     of what may be seen; joins in it must not multiply rows. `reference_scopes` does so
     for records that are referred to, by their model: who may not see one is shown none.

@@ -209,6 +209,7 @@ class FindingStats:
     action: str = ""
     text: str = ""
     fix: str = ""
+    line: str = ""
     request_id: str = ""
     fingerprint: str = ""
     first_seen: float = 0.0
@@ -226,6 +227,7 @@ class FindingStats:
             action=finding.action,
             text=finding.text,
             fix=finding.fix,
+            line=finding.line,
             request_id=finding.request_id,
             fingerprint=finding.fingerprint,
             first_seen=at,
@@ -238,7 +240,7 @@ class FindingStats:
         """Count the times that another met it."""
         if other.last_seen >= self.last_seen:
             self.action, self.text, self.fix = other.action, other.text, other.fix
-            self.request_id = other.request_id
+            self.request_id, self.line = other.request_id, other.line
             self.fingerprint, self.last_seen = other.fingerprint, other.last_seen
         self.first_seen = min(self.first_seen, other.first_seen)
         self.count += other.count

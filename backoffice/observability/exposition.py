@@ -151,12 +151,12 @@ class _Picture(Collector):
             CONNECTION_TIMEOUTS, "Callers that got no connection in time.", [POOL_NAME]
         )
         refused = _counter(
-            "backoffice_connection_errors",
+            "backoffice_pool_refused",
             "Connections that the server did not give.",
             [POOL_NAME],
         )
         lost = _counter(
-            "backoffice_connections_invalidated",
+            "backoffice_pool_invalidated",
             "Connections that were thrown away as broken.",
             [POOL_NAME],
         )

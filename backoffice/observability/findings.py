@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from backoffice.observability.lazy_loads import lazy_loads, unused_loads
 from backoffice.observability.request_log import RequestLog, Statement
@@ -14,12 +15,15 @@ DUPLICATES = 2
 # and rightly so.
 READ_EACH = 1_000
 READ_ROWS = 10_000
+# What the pages of a view do: they read its records as the view says.
+PAGES_OF_VIEWS = frozenset({"list", "details", "edit", "delete", "export", "history"})
 
 
 class FindingKind(StrEnum):
     """What was found."""
 
     LAZY_LOADS = "n+1"
+    NOT_LOADED = "not loaded"
     UNUSED_LOAD = "unused load"
     REPEATS = "repeats"
     DUPLICATES = "duplicates"
@@ -31,9 +35,10 @@ class FindingKind(StrEnum):
 class Finding:
     """Something of one request that can be mended.
 
-    `subject` is what it is about (a relationship's path, a fingerprint); findings with
-    the same kind, view and subject are the same one met again. `saved_ms` is what one
-    request would have saved.
+    `fix` says what to do, and `line` is the code of it, to be pasted. `subject` is
+    what it is about (a relationship's path, a fingerprint); findings with the same
+    kind, view and subject are the same one met again. `saved_ms` is what one request
+    would have saved.
     """
 
     kind: FindingKind
@@ -45,11 +50,12 @@ class Finding:
     saved_ms: float
     request_id: str
     fingerprint: str = ""
+    line: str = ""
 
 
 def findings_of(request: RequestLog) -> tuple[Finding, ...]:
     """Everything to be said of a request that has ended."""
-    found = [*_lazy(request), *_unused(request), *_reads(request)]
+    found = [*_lazy(request), *_missed(request), *_unused(request), *_reads(request)]
     lazy_ids = _lazy_fingerprints(request)
     for statement in request.folded():
         if statement.fingerprint not in lazy_ids:
@@ -63,6 +69,7 @@ def findings_of(request: RequestLog) -> tuple[Finding, ...]:
                 subject=request.action or "page",
                 text=f"{_who(request)} is over its budget: {over.text}.",
                 fix="mend what repeats, or declare what it needs",
+                saved_ms=over.saved_ms,
             )
         )
     return tuple(found)
@@ -78,12 +85,44 @@ def _lazy(request: RequestLog) -> list[Finding]:
                 f"{_who(request)} loaded {load.path} one by one"
                 f" for {load.parents} records."
             ),
-            fix=f'loads = ("{load.key}",) in the view, or selectinload({load.path})',
+            **_load_along(request, load.model, load.path, load.key),
             # One statement for all of them stays.
             saved_ms=load.ms * (1 - 1 / load.parents),
         )
         for load in lazy_loads(request)
     ]
+
+
+def _missed(request: RequestLog) -> list[Finding]:
+    """What a list's records were asked for, and must not load one by one."""
+    if request.loads is None:
+        return []
+    return [
+        _finding(
+            request,
+            FindingKind.NOT_LOADED,
+            subject=f"{model}.{key}",
+            text=(
+                f"{_who(request)} cannot show {model}.{key}: it was asked for"
+                f" {number} times and is not loaded along."
+            ),
+            **_load_along(request, model, f"{model}.{key}", key),
+        )
+        for (model, key), number in request.loads.missed.items()
+    ]
+
+
+def _load_along(request: RequestLog, model: str, path: str, key: str) -> dict[str, Any]:
+    """What to write, and where: in the view, where a view has read the records."""
+    if request.action in PAGES_OF_VIEWS:
+        return {
+            "fix": f"load it along: in the view of {model}",
+            "line": f'loads = ["{key}"]',
+        }
+    return {
+        "fix": "load it along with the statement that reads the records",
+        "line": f".options(selectinload({path}))",
+    }
 
 
 def _unused(request: RequestLog) -> list[Finding]:
@@ -93,7 +132,8 @@ def _unused(request: RequestLog) -> list[Finding]:
             FindingKind.UNUSED_LOAD,
             subject=path,
             text=f"{_who(request)} loads {path} along and never looks at it.",
-            fix=f'leave "{path.rpartition(".")[2]}" out of the view\'s loads',
+            fix="load it where it is used: leave it out of `loads`, or make it"
+            ' lazy="select" in the model',
         )
         for path in unused_loads(request)
     ]
@@ -131,10 +171,9 @@ def _lazy_fingerprints(request: RequestLog) -> set[str]:
     if request.loads is None:
         return set()
     return {
-        request.statements[index].fingerprint.id
+        fingerprint
         for lazy in request.loads.lazy.values()
-        for index in lazy.statements
-        if index < len(request.statements)
+        for fingerprint in lazy.fingerprints
     }
 
 
@@ -180,6 +219,7 @@ def _finding(
     fix: str,
     saved_ms: float = 0.0,
     fingerprint: str = "",
+    line: str = "",
 ) -> Finding:
     return Finding(
         kind=kind,
@@ -191,6 +231,7 @@ def _finding(
         saved_ms=saved_ms,
         request_id=request.request_id,
         fingerprint=fingerprint,
+        line=line,
     )
 
 

@@ -4,10 +4,13 @@ Found through the ORM's own events: a lazy load names its relationship and its p
 Five parents in one request are a finding; one record and its parent are not.
 """
 
+import re
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import (
     InstrumentedAttribute,
     Mapper,
@@ -18,6 +21,7 @@ from sqlalchemy.orm import (
 )
 
 from backoffice.database.base import Base
+from backoffice.observability.measurement import Measurement
 from backoffice.observability.request_log import RequestLog, current_request
 
 # So many records that each asked for its own are a pattern, not a coincidence.
@@ -31,11 +35,13 @@ TRACKED_PATHS = 200
 class LazyLoads:
     """A relationship that was loaded record by record: one statement each.
 
-    `path` is `Enrollment.course`, `key` the attribute to load along with the list,
-    `ms` the time of all those statements.
+    `path` is `Enrollment.course`; `model` and `key` are where the records came from and
+    the way from there: `Student` and `enrollment.course`. `ms` is the time of all
+    those statements.
     """
 
     path: str
+    model: str
     key: str
     parents: int
     ms: float
@@ -43,21 +49,40 @@ class LazyLoads:
 
 @dataclass(slots=True)
 class Lazy:
-    """The lazy loads of one relationship so far: parents, and which statements."""
+    """The lazy loads of one relationship so far: parents, statements, nanoseconds."""
 
+    model: str
+    key: str
     parents: set[Any] = field(default_factory=set)
-    statements: list[int] = field(default_factory=list)
+    fingerprints: set[str] = field(default_factory=set)
+    total: int = 0
 
 
 class LoadWatch:
     """The relationship loads of one request."""
 
-    __slots__ = ("asked", "lazy", "watched")
+    __slots__ = ("asked", "awaited", "lazy", "missed", "watched")
 
     def __init__(self) -> None:
         self.lazy: dict[str, Lazy] = {}
         self.asked: set[tuple[str, str]] = set()
         self.watched: dict[type[Any], list[Any]] = {}
+        # By thread: the lazy load whose statement comes next.
+        self.awaited: dict[int, Lazy] = {}
+        # What was asked of records that may load nothing: model and way, how often.
+        self.missed: dict[tuple[str, str], int] = {}
+
+    def has_run(self, thread: int, measured: Measurement) -> None:
+        """Count the statement that a lazy load of this thread has waited for.
+
+        What a flush writes before it is not of it.
+        """
+        if measured.fingerprint.operation != "SELECT":
+            return
+        lazy = self.awaited.pop(thread, None)
+        if lazy is not None:
+            lazy.total += measured.total
+            lazy.fingerprints.add(measured.fingerprint.id)
 
 
 class ObservedRelationship(InstrumentedAttribute[Any]):
@@ -120,9 +145,54 @@ def note_lazy_load(state: ORMExecuteState) -> None:
     if name not in lazy:
         if len(lazy) >= TRACKED_PATHS:
             return
-        lazy[name] = Lazy()
+        lazy[name] = Lazy(*_way(parent, prop))
     lazy[name].parents.add(parent.key or id(parent))
-    lazy[name].statements.append(request.number)
+    loads_of(request).awaited[get_ident()] = lazy[name]
+
+
+def _way(parent: Any, prop: RelationshipProperty[Any]) -> tuple[str, str]:
+    """The model that the parent was read with, and the way from there."""
+    steps = [step.key for step in parent.load_path.path[1::2] if hasattr(step, "key")]
+    first = parent.load_path.path[0] if parent.load_path.path else prop.parent
+    mapper = getattr(first, "mapper", prop.parent)
+    return mapper.class_.__name__, ".".join([*steps, prop.key])
+
+
+_NOT_LOADED = re.compile(r"'(?:\w+\.)*?(\w+\.\w+)' is not available due to")
+
+
+def note_not_loaded(error: BaseException, record: Any) -> None:
+    """Note what was asked for that must not be loaded, by SQLAlchemy's own words.
+
+    `record` is whom the question began with: the way from there is told.
+    """
+    request = current_request.get()
+    found = _NOT_LOADED.search(str(error))
+    if request is None or found is None or not isinstance(error, InvalidRequestError):
+        return
+    mapper: Mapper[Any] = type(record).__mapper__
+    owner, _, key = found[1].partition(".")
+    way = _way_to(mapper, owner)
+    if way is None:
+        return
+    missed = loads_of(request).missed
+    name = (mapper.class_.__name__, ".".join([*way, key]))
+    if name in missed or len(missed) < TRACKED_PATHS:
+        missed[name] = missed.get(name, 0) + 1
+
+
+def _way_to(mapper: Mapper[Any], owner: str) -> list[str] | None:
+    """The shortest way over single references to the class of this name."""
+    todo: list[tuple[Mapper[Any], list[str]]] = [(mapper, [])]
+    seen = {mapper}
+    for at, way in todo:
+        if owner in {cls.__name__ for cls in at.class_.__mro__}:
+            return way
+        for one in at.relationships:
+            if not one.uselist and one.mapper not in seen:
+                seen.add(one.mapper)
+                todo.append((one.mapper, [*way, one.key]))
+    return None
 
 
 def note_loaded(_session: Session, instance: Any) -> None:
@@ -161,14 +231,10 @@ def lazy_loads(request: RequestLog) -> tuple[LazyLoads, ...]:
     found = [
         LazyLoads(
             path=path,
-            key=path.rpartition(".")[2],
+            model=lazy.model,
+            key=lazy.key,
             parents=len(lazy.parents),
-            ms=sum(
-                request.statements[index].total
-                for index in lazy.statements
-                if index < len(request.statements)
-            )
-            / 1e6,
+            ms=lazy.total / 1e6,
         )
         for path, lazy in request.loads.lazy.items()
         if len(lazy.parents) >= PARENTS

@@ -25,6 +25,7 @@ from backoffice.observability.measurement import Measurement, Outcome
 from backoffice.observability.request_log import RequestLog, current_request
 from backoffice.observability.values import KEPT_SECONDS, Call, KeptValues, Taken
 
+REQUESTS = 200
 MINUTES = 60
 # A clock that lags a little keeps writing into the newest minute.
 STEPPED_BACK = 2
@@ -135,6 +136,9 @@ class Recorder:
         self.calls = 0
         self.evicted = 0
         self.overhead: dict[str, int] = {"hook": 0}
+        # The last requests, and those that findings name as their evidence.
+        self.requests: deque[RequestLog] = deque(maxlen=REQUESTS)
+        self.cited: dict[tuple[str, str, str], RequestLog] = {}
 
     def record(self, measured: Measurement) -> None:
         """Count a statement that has ended, wherever it ran."""
@@ -173,10 +177,13 @@ class Recorder:
         found = findings_of(log)
         with self._lock:
             for finding in found:
-                self._note(finding)
+                self.cited[self._note(finding)] = log
+            if log.number:
+                self.requests.append(log)
             minute = self.minute()
-            minute.requests += 1
-            minute.asked += log.number
+            if log.view != "ops":  # what the metrics ask is not among it
+                minute.requests += 1
+                minute.asked += log.number
             key = (log.view, log.action)
             if key not in self.views and len(self.views) >= LABELS:
                 key = ("other", "")
@@ -192,10 +199,23 @@ class Recorder:
                 view.rows_read += log.reads.rows
                 view.rows_given += log.reads.given
             view.histogram.add(log.elapsed)
+        log.seal()
         return found
 
-    def _note(self, finding: Finding) -> None:
-        """Count a finding, with others of its kind, view and subject."""
+    def request(self, request_id: str) -> RequestLog | None:
+        """One of the last requests, or one that a finding names."""
+        with self._lock:
+            known = [*self.cited.values(), *self.requests]
+        return next((one for one in known if one.request_id == request_id), None)
+
+    def last_requests(self) -> list[RequestLog]:
+        """The requests that are still known, each once."""
+        with self._lock:
+            known = [*self.cited.values(), *self.requests]
+        return list({one.request_id: one for one in known}.values())
+
+    def _note(self, finding: Finding) -> tuple[str, str, str]:
+        """Count a finding, with others of its kind, view and subject; its key."""
         met = FindingStats.of(finding, self.clock())
         key = (met.kind, met.view, met.subject)
         stats = self.findings.get(key)
@@ -207,12 +227,14 @@ class Recorder:
                     self.findings, key=lambda known: self.findings[known].last_seen
                 )
                 del self.findings[oldest]
+                self.cited.pop(oldest, None)
             self.findings[key] = met
         if finding.kind is FindingKind.LAZY_LOADS:
             series = (finding.view, finding.subject)
             if series not in self.lazy_counts and len(self.lazy_counts) >= LABELS:
                 series = ("other", "")
             self.lazy_counts[series] = self.lazy_counts.get(series, 0) + 1
+        return key
 
     def wants_reads(self, view: str, action: str) -> bool:
         """Whether the server is to be asked what it reads for a page that begins now.
@@ -249,6 +271,7 @@ class Recorder:
             self.statements.clear()
             self.views.clear()
             self.findings.clear()
+            self.cited.clear()
         self.values.clear()
 
     def newest_calls(self, fingerprint: str) -> tuple[Call, ...]:

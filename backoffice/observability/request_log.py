@@ -5,10 +5,12 @@ a command. Threads, and the hops of a streaming answer, that run in a copy of it
 context write into the same log.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from threading import get_ident
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,22 @@ if TYPE_CHECKING:
     from backoffice.observability.lazy_loads import LoadWatch
     from backoffice.observability.reads_postgresql import Reads
 
-# A page of more statements is a finding already; the rest is counted, not kept.
+# A page of more different statements is a finding already; the rest is counted.
 KEPT = 500
+TEXT_KEPT = 300
+
+
+@dataclass(slots=True)
+class Group:
+    """All calls of one statement in a request; nanoseconds."""
+
+    fingerprint: Fingerprint
+    total: int = 0
+    slowest: int = 0
+    rows: int = 0
+    repeats: int = 0
+    duplicates: int = 0
+    errors: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +98,50 @@ class OverBudget:
     view: str
     action: str
     text: str
+    # What of its time was too much, in milliseconds.
+    saved_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PastRequest:
+    """A request that has ended, as its page shows it; plain data."""
+
+    request_id: str
+    view: str
+    action: str
+    user: str
+    at: float
+    split: Split
+    number: int
+    dropped: int
+    statements: tuple[Statement, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For the file that the other processes read; texts are cut."""
+        data = asdict(self)
+        for line in data["statements"]:
+            line["text"] = line["text"][:TEXT_KEPT]
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "PastRequest":
+        """What `to_json` wrote."""
+        lines = tuple(
+            Statement(**{**line, "errors": tuple(line["errors"])})
+            for line in data["statements"]
+        )
+        split = Split(**data["split"])
+        return cls(**{**data, "split": split, "statements": lines})
 
 
 class RequestLog:
     """The statements of one request as they come; safe to add to from threads."""
 
     __slots__ = (
+        "_groups",
         "_seen",
         "action",
+        "at",
         "budget",
         "calls",
         "commit",
@@ -103,8 +155,8 @@ class RequestLog:
         "reads",
         "request_id",
         "route",
+        "rows",
         "started",
-        "statements",
         "user",
         "view",
         "wait",
@@ -125,10 +177,11 @@ class RequestLog:
         self.route = route
         self.user = user
         self.budget = Budget()
+        self.at = time.time()
         self.started = perf_counter_ns()
         self.ended: int | None = None
-        self.statements: list[Measurement] = []
         self.number = 0
+        self.rows = 0
         self.dropped = 0
         self.duplicates = 0
         self.wait = self.execute = self.fetch = self.commit = 0
@@ -137,6 +190,7 @@ class RequestLog:
         self.reads: Reads | None = None
         # The last call of each statement with its values, until the request ends.
         self.calls: dict[str, Taken] = {}
+        self._groups: dict[str, Group] = {}
         self._seen: set[tuple[str, int]] = set()
 
     def add(self, measured: Measurement) -> None:
@@ -148,19 +202,33 @@ class RequestLog:
         # A commit, a savepoint or a limit asks nothing: its time counts, it is no
         # statement of the page's.
         self.number += not asks_nothing(measured.fingerprint)
+        self.rows += max(0, measured.rows)
+        if not self.view and measured.work is not None:
+            self.view = measured.view
+            self.action = measured.action
+        if self.loads is not None and self.loads.awaited:
+            self.loads.has_run(get_ident(), measured)
+        group = self._groups.get(measured.fingerprint.id)
+        if group is None:
+            if len(self._groups) >= KEPT:
+                self.dropped += 1
+                return
+            group = self._groups[measured.fingerprint.id] = Group(measured.fingerprint)
+        spent = measured.wait + measured.execute + measured.fetch + measured.commit
+        group.repeats += 1
+        group.total += spent
+        group.slowest = max(group.slowest, spent)
+        if measured.rows > 0:
+            group.rows += measured.rows
+        if measured.error:
+            group.errors.add(measured.error)
         if measured.parameters is not None:
             seen = (measured.fingerprint.id, measured.parameters)
             if seen in self._seen:
                 self.duplicates += 1
+                group.duplicates += 1
             elif len(self._seen) < KEPT:
                 self._seen.add(seen)
-        if not self.view and measured.work is not None:
-            self.view = measured.view
-            self.action = measured.action
-        if len(self.statements) < KEPT:
-            self.statements.append(measured)
-        else:
-            self.dropped += 1
 
     @property
     def elapsed(self) -> int:
@@ -183,24 +251,42 @@ class RequestLog:
 
     def folded(self) -> tuple[Statement, ...]:
         """The statements in the order of their first call, repeats folded."""
-        groups: dict[str, list[Measurement]] = {}
-        for measured in tuple(self.statements):
-            groups.setdefault(measured.fingerprint.id, []).append(measured)
-        return tuple(_fold(group) for group in groups.values())
+        return tuple(_line(group) for group in tuple(self._groups.values()))
+
+    def past(self) -> PastRequest:
+        """What is to be told of it, now that it has ended."""
+        return PastRequest(
+            request_id=self.request_id,
+            view=self.view,
+            action=self.action,
+            user=self.user,
+            at=self.at,
+            split=self.split(),
+            number=self.number,
+            dropped=self.dropped,
+            statements=self.folded(),
+        )
+
+    def seal(self) -> None:
+        """Let go of what only a request that still runs needs."""
+        self.loads = None
+        self._seen = set()
 
     def over_budget(self) -> OverBudget | None:
         """What exceeds the view's budget, in a sentence; None when nothing does."""
-        budget, reasons = self.budget, []
+        budget, reasons, saved = self.budget, [], 0.0
         ms = _ms(self.wait + self.execute + self.fetch + self.commit)
         if budget.max_statements is not None and self.number > budget.max_statements:
             reasons.append(
                 f"{self.number} statements, {budget.max_statements} declared"
             )
+            saved = ms * (1 - budget.max_statements / self.number)
         if budget.max_ms is not None and ms > budget.max_ms:
             reasons.append(f"{ms:.0f} ms in the database, {budget.max_ms:g} declared")
+            saved = max(saved, ms - budget.max_ms)
         if not reasons:
             return None
-        return OverBudget(self.view, self.action, "; ".join(reasons))
+        return OverBudget(self.view, self.action, "; ".join(reasons), saved)
 
 
 _ASK_NOTHING = frozenset({"COMMIT", "SAVEPOINT", "ROLLBACK", "RELEASE", "SET"})
@@ -231,6 +317,15 @@ def observe_request(log: RequestLog) -> Iterator[RequestLog]:
             current_request.reset(token)
 
 
+def question_hash(statement: str, parameters: Any) -> int | None:
+    """A number that equal texts with equal parameters share; None where unknown.
+
+    The text counts as well: values that people wrote into it are no parameters.
+    """
+    values = parameters_hash(parameters)
+    return None if values is None else hash((statement, values))
+
+
 def parameters_hash(parameters: Any) -> int | None:
     """A number that equal parameters share; None where finding it costs too much.
 
@@ -248,22 +343,18 @@ def parameters_hash(parameters: Any) -> int | None:
     return None
 
 
-def _fold(group: list[Measurement]) -> Statement:
+def _line(group: Group) -> Statement:
     """Equal statements as one line."""
-    known = [
-        measured.parameters for measured in group if measured.parameters is not None
-    ]
-    times = [measured.total for measured in group]
     return Statement(
-        fingerprint=group[0].fingerprint.id,
-        text=group[0].fingerprint.text,
-        table=group[0].fingerprint.table,
-        ms=_ms(sum(times)),
-        slowest_ms=_ms(max(times)),
-        rows=sum(max(0, measured.rows) for measured in group),
-        repeats=len(group),
-        duplicates=len(known) - len(set(known)),
-        errors=tuple(sorted({measured.error for measured in group if measured.error})),
+        fingerprint=group.fingerprint.id,
+        text=group.fingerprint.text,
+        table=group.fingerprint.table,
+        ms=_ms(group.total),
+        slowest_ms=_ms(group.slowest),
+        rows=group.rows,
+        repeats=group.repeats,
+        duplicates=group.duplicates,
+        errors=tuple(sorted(group.errors)),
     )
 
 

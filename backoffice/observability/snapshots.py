@@ -24,9 +24,13 @@ from backoffice.observability.picture import (
 )
 from backoffice.observability.pool import PoolStatus
 from backoffice.observability.recorder import Recorder, Tracked
+from backoffice.observability.request_log import PastRequest
 from backoffice.observability.statements import Observation
 
 RETIRED = "retired.json"
+# Files of the same names, in a directory of their own. Of the dead they stay a day.
+REQUESTS = "requests"
+REQUESTS_KEPT = 86_400.0
 RESET = "reset.json"
 LOCK = ".lock"
 FOLDED_KEPT = 500
@@ -115,10 +119,25 @@ class SnapshotWriter:
         if statements or now - self._statements_at > STATEMENTS_EVERY:
             self._statements = dump_json(take_statements(self.recorder))
             self._statements_at = now
+            self._write_requests()
         self.directory.mkdir(parents=True, exist_ok=True)
         text = f'{dump_json(data)[:-1]},"statements":{self._statements}}}'
         replace_file(self.path, text)
         self.recorder.add_overhead("snapshot", time.thread_time_ns() - started)
+
+    def _write_requests(self) -> None:
+        """The last requests in a file of their own: read only by a request's page."""
+        path = self.directory / REQUESTS / self.path.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = [one.past().to_json() for one in self.recorder.last_requests()]
+        replace_file(path, dump_json(found))
+
+    def request(self, request_id: str) -> PastRequest | None:
+        """A request of any process, while one of them knows it."""
+        own = self.recorder.request(request_id)
+        if own is not None:
+            return own.past()
+        return find_request(self.directory, request_id)
 
     def picture(self) -> Picture:
         """All processes: this one from memory, as it is now."""
@@ -169,8 +188,27 @@ def read_picture(
     return picture
 
 
+def find_request(directory: Path, request_id: str) -> PastRequest | None:
+    """A request by its id, from the files of all processes, dead ones as well."""
+    for path in (directory / REQUESTS).glob("*.json"):
+        try:
+            # Most files hold another's: no need to take all of one apart.
+            text = path.read_text()
+            found = json.loads(text) if request_id in text else []
+        except (OSError, ValueError):
+            continue
+        for one in found:
+            if one["request_id"] == request_id:
+                return PastRequest.from_json(one)
+    return None
+
+
 def retire_dead(directory: Path, *, limit: int = 1000) -> int:
     """Fold the files of processes that are gone into one; how many there were."""
+    for path in (directory / REQUESTS).glob("*.json"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > REQUESTS_KEPT:
+                path.unlink()
     dead = [path for path in _files(directory) if not is_alive(_pid(path), path.name)]
     if not dead:
         return 0

@@ -41,7 +41,7 @@ from backoffice.observability.pool import (
     watch_pool,
 )
 from backoffice.observability.recorder import Recorder
-from backoffice.observability.request_log import current_request, parameters_hash
+from backoffice.observability.request_log import current_request, question_hash
 from backoffice.observability.timing import (
     TimedFetch,
     cursor_classes,
@@ -172,7 +172,7 @@ class Observation:
         )
         if not executemany:
             if request is not None:
-                measured.parameters = parameters_hash(parameters)
+                measured.parameters = question_hash(statement, parameters)
             if context.compiled is not None:
                 measured.context = context
         if is_ours:

@@ -1,5 +1,6 @@
 """What ops see on the metrics page and behind it, and what they can do there."""
 
+import html
 import json
 import re
 import threading
@@ -15,12 +16,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import URL, Connection, create_engine, event, text
 from starlette.testclient import TestClient
 
+from backoffice.admin.model_view import ModelView
 from backoffice.audit.models import AuditEntry
 from backoffice.database.session import Actor, Place, unit_of_work
+from backoffice.errors import SettingsError
 from backoffice.observability.activity import read_activity
 from backoffice.observability.counters import Minute
 from backoffice.observability.picture import Picture
+from backoffice.observability.recorder import REQUESTS
+from backoffice.observability.request_log import RequestLog, observe_request
 from backoffice.observability.snapshots import RETIRED, dump_json
+from models.analyses import TextAnalysis as Text
+from models.school import ReportCard, Student
+from tests.conftest import _numbers
 from tests.factories import make_course
 from tests.office import NAMES, Office, opened
 from tests.week import forget_the_week, remember_a_week
@@ -173,7 +181,7 @@ def test_what_is_unknown_is_not_found(site: Office) -> None:
     ops = site.browser("ops")
     assert ops.get("/admin/metrics/statement/0123456789abcdef").status == 404
     assert ops.get("/admin/metrics/connection/99999999").status == 404
-    assert ops.get("/admin/metrics/request/nonsense").status == 200
+    assert ops.get("/admin/metrics/request/nonsense").status == 404
 
 
 def test_it_stands_still_unless_asked(site: Office) -> None:
@@ -721,3 +729,143 @@ def test_what_the_dead_have_counted_is_not_the_rate_of_the_living(
     each = re.search(r"([\d.]+) statements each", page)
     assert each is not None
     assert 4.5 <= float(each[1]) <= 5.5
+
+
+def view_that_shows(
+    model: type[Any], shown: Any, pasted: str = "", **options: Any
+) -> type[ModelView]:
+    """A view of the model whose formatter shows this, with a line pasted into it."""
+    body: dict[str, Any] = {
+        "column_list": ["id", "created_at"],
+        "column_formatters": {"created_at": shown},
+    }
+    exec(pasted, {}, body)  # noqa: S102 - as a developer pastes it
+    name = f"Pasted{next(_numbers)}"
+    made: Any = type(ModelView)
+    body = {**body, "identity": name.lower(), **options}
+    view: type[ModelView] = made(name, (ModelView,), body, model=model)
+    return view
+
+
+def lines_of(office: Office) -> list[str]:
+    """The lines that the findings tell to paste."""
+    page = office.browser("ops").get("/admin/metrics/findings").response.text
+    return [html.unescape(one) for one in re.findall(r"<code>(.*?)</code>", page)]
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        (Student, lambda record, _: len(record.enrollments)),
+        (ReportCard, lambda record, _: record.student.school.name),
+        (Text, lambda record, _: record.text[:3]),
+    ],
+)
+def test_the_line_that_mends_it_works_when_pasted(
+    office_url: URL, model: type[Any], shown: Any
+) -> None:
+    """A list whose formatter asks for more: a finding, its line, and it is gone."""
+    with opened(office_url) as office:
+        view = view_that_shows(model, shown)
+        office.site.add_view(view)
+        office.site.describe_views()
+        page = office.browser("admin").get(f"/admin/{view.identity}/list")
+        assert "cannot be shown" in page.text
+        lines = lines_of(office)
+    pasted = ""
+    while lines:  # a way of several steps is found step by step
+        (pasted,) = lines
+        with opened(office_url) as office:
+            view = view_that_shows(model, shown, pasted)
+            office.site.add_view(view)
+            office.site.describe_views()
+            page = office.browser("admin").get(f"/admin/{view.identity}/list")
+            further = lines_of(office)
+            assert further != lines
+            lines = further
+    assert page.status == 200
+    assert "cannot be shown" not in page.text
+
+
+@pytest.mark.parametrize("path", ["nobody", "school.nobody", "enrollments.course"])
+def test_what_cannot_be_loaded_is_refused(office_url: URL, path: str) -> None:
+    """A name that leads nowhere, or through many records, is a mistake at the start."""
+    with opened(office_url) as office:
+        office.site.add_view(view_that_shows(Student, str, f"loads = [{path!r}]"))
+        with pytest.raises(SettingsError, match=r"\.loads names"):
+            office.site.describe_views()
+
+
+def test_details_load_what_the_view_declares(office_url: URL) -> None:
+    """One statement for all of them, and none of it one by one."""
+    with opened(office_url) as office:
+        line = 'loads = ["enrollments"]'
+        view = view_that_shows(
+            Student,
+            lambda record, _: len(record.enrollments),
+            line,
+            column_details_list=["created_at", "id"],
+        )
+        office.site.add_view(view)
+        office.site.describe_views()
+        key = office.value("SELECT min(student_id) FROM enrollments")
+        number = office.value(
+            "SELECT count(*) FROM enrollments WHERE student_id = :k", k=key
+        )
+        page = office.browser("admin").get(f"/admin/{view.identity}/details/{key}")
+    assert page.status == 200
+    assert f" {number} " in page.text
+
+
+def test_a_request_shows_what_it_asked(site: Office) -> None:
+    """While a process knows it; with how often, and no value."""
+    seen = site.browser("viewer").get("/admin/course/list?search=algebra")
+    number = seen.response.headers["x-request-id"]
+    page = site.browser("ops").get(f"/admin/metrics/request/{number}")
+    assert page.status == 200
+    assert "Courses, list" in page.text
+    assert "SELECT" in page.text
+    assert "algebra" not in page.text
+
+
+def test_another_process_knows_it_from_a_file(site: Office, office_url: URL) -> None:
+    """Whichever process answers: the request's statements are there."""
+    seen = site.browser("viewer").get("/admin/course/list")
+    number = seen.response.headers["x-request-id"]
+    site.backoffice.keeper.snapshots.write(statements=True)
+    directory = site.backoffice.settings.observability.metrics_directory
+    with opened(office_url, observability={"metrics_directory": directory}) as other:
+        page = other.fresh("ops").get(f"/admin/metrics/request/{number}")
+    assert "What it asked" in page.text
+    assert "Courses, list" in page.text
+
+
+def test_an_invented_request_is_not_found(site: Office) -> None:
+    """A number that nobody gave leads nowhere."""
+    seen = site.browser("ops").get("/admin/metrics/request/0123456789abcdef")
+    assert seen.status == 404
+
+
+def test_a_finding_leads_to_its_evidence(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its request, with the statements, though hundreds came after it."""
+    view = site.site.view_called("school")
+    monkeypatch.setattr(type(view), "max_statements", 1)
+    site.browser("viewer").get("/admin/school/list")
+    recorder = site.backoffice.keeper.recorder
+    for number in range(REQUESTS + 1):
+        with observe_request(RequestLog(request_id=f"other{number}")) as log:
+            log.number = 1
+        recorder.record_request(log)
+    findings = site.browser("ops").get("/admin/metrics/findings")
+    found = re.search(
+        r'School list is over.*?href="(/admin/metrics/request/[^"]+)"',
+        findings.response.text,
+        re.DOTALL,
+    )
+    assert found is not None
+    page = site.browser("ops").get(found[1])
+    assert page.status == 200
+    assert "SELECT" in page.text
+    assert "School list is over its budget" in page.text

@@ -463,9 +463,7 @@ def test_a_server_that_refuses_moves_the_errors(office_url: URL) -> None:
         assert re.search(r"Errors 1 in 60 min", page)
         exposed = machine(office).get("/metrics").text
         failing = ops.get("/admin/metrics?top=failing").text
-    name = (
-        'backoffice_connection_errors_total{db_client_connection_pool_name="default"}'
-    )
+    name = 'backoffice_pool_refused_total{db_client_connection_pool_name="default"}'
     assert f"{name} 1.0" in exposed
     assert "CONNECT" in failing
 

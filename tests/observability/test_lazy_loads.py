@@ -1,20 +1,28 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, select
+from sqlalchemy import Engine, ForeignKey, select, text
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     Session,
     configure_mappers,
+    defer,
     joinedload,
     mapped_column,
+    raiseload,
     relationship,
     selectinload,
 )
 
 from backoffice.observability.findings import FindingKind, findings_of
-from backoffice.observability.lazy_loads import lazy_loads, unused_loads, watch_loads
+from backoffice.observability.lazy_loads import (
+    lazy_loads,
+    note_not_loaded,
+    unused_loads,
+    watch_loads,
+)
 from backoffice.observability.recorder import Recorder
 from backoffice.observability.request_log import RequestLog, observe_request
 
@@ -23,12 +31,21 @@ class Base(DeclarativeBase):
     """Of this test alone: the shared metadata must not show its tables to others."""
 
 
+class LazyTown(Base):
+    """Where somebody lives."""
+
+    __tablename__ = "lazy_town"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
 class LazyCustomer(Base):
     """Somebody who orders."""
 
     __tablename__ = "lazy_customer"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
+    town_id: Mapped[int | None] = mapped_column(ForeignKey(LazyTown.id))
+    town: Mapped[LazyTown | None] = relationship()
 
 
 class LazyOrder(Base):
@@ -38,6 +55,7 @@ class LazyOrder(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey(LazyCustomer.id))
     customer: Mapped[LazyCustomer] = relationship()
+    note: Mapped[str | None]
 
 
 @pytest.fixture
@@ -48,7 +66,8 @@ def orders(observed: Engine) -> Iterator[Session]:
     Base.metadata.create_all(observed)
     with Session(observed) as session:
         for number in range(1, 26):
-            session.add(LazyCustomer(id=number, name=str(number)))
+            town = LazyTown(id=number)
+            session.add(LazyCustomer(id=number, name=str(number), town=town))
         session.flush()
         for number in range(1, 26):
             session.add(LazyOrder(id=number, customer_id=number))
@@ -90,12 +109,61 @@ def test_loads_along_are_no_finding(orders: Session) -> None:
 
 
 def test_the_finding_says_what_to_write(orders: Session) -> None:
-    """The fix names the loader option and the line of the view."""
+    """The line of the view, ready to be pasted."""
     (finding,) = findings_of(read(orders, 25))
     assert finding.kind is FindingKind.LAZY_LOADS
-    assert "selectinload(LazyOrder.customer)" in finding.fix
-    assert 'loads = ("customer",)' in finding.fix
+    assert finding.fix == "load it along: in the view of LazyOrder"
+    assert finding.line == 'loads = ["customer"]'
     assert finding.saved_ms > 0
+
+
+def test_where_no_view_reads_it_is_the_statements_option(orders: Session) -> None:
+    """A job has no view to write into: the statement itself loads along."""
+    log = read(orders, 25)
+    log.action = "thank"
+    (finding,) = findings_of(log)
+    assert finding.line == ".options(selectinload(LazyOrder.customer))"
+
+
+def test_commits_between_do_not_hide_what_it_cost(orders: Session) -> None:
+    """Each parent's statement counts, and no other one."""
+    with observe_request(RequestLog(view="order", action="list")) as log:
+        for number in range(1, 9):
+            order = orders.get_one(LazyOrder, number)
+            orders.execute(text("SELECT pg_sleep(0.01)"))
+            orders.commit()
+            assert order.customer.name
+    (load,) = lazy_loads(log)
+    assert load.parents == 8
+    spent = {one.text.partition(" FROM")[2][:14]: one.ms for one in log.folded()}
+    assert load.ms == pytest.approx(spent[" lazy_customer"])
+
+
+def test_the_way_is_told_from_where_the_records_came(orders: Session) -> None:
+    """A relationship behind another one is dotted, from the model of the list."""
+    with observe_request(RequestLog(view="order", action="list")) as log:
+        rows = orders.scalars(
+            select(LazyOrder).options(selectinload(LazyOrder.customer))
+        ).all()
+        assert [row.customer.town for row in rows]
+    (finding,) = findings_of(log)
+    assert finding.line == 'loads = ["customer.town"]'
+
+
+def test_what_must_not_be_loaded_leaves_a_finding(orders: Session) -> None:
+    """A list loads nothing later: who asks all the same is told what to write."""
+    with observe_request(RequestLog(view="order", action="list")) as log:
+        options = (raiseload("*"), defer(LazyOrder.note, raiseload=True))
+        for order in orders.scalars(select(LazyOrder).options(*options)):
+            for name in ("customer", "note"):
+                with pytest.raises(InvalidRequestError) as caught:
+                    getattr(order, name)
+                note_not_loaded(caught.value, order)
+    lines = {one.subject: one.line for one in findings_of(log)}
+    assert lines == {
+        "LazyOrder.customer": 'loads = ["customer"]',
+        "LazyOrder.note": 'loads = ["note"]',
+    }
 
 
 @pytest.mark.parametrize("load", [joinedload, selectinload])

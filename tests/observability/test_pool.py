@@ -107,7 +107,7 @@ def test_making_a_connection_is_no_waiting(make_observed: Make) -> None:
     timed = PoolMeter(clock=lambda: next(moments))
     timed.began_waiting()
     timed.connecting()
-    timed.connected(60, failed=False)
+    timed.connected(60)
     timed.stopped_waiting()
     assert (timed.create.total, timed.wait.total) == (60, 10)
 

@@ -1,10 +1,14 @@
+import json
+
 import pytest
 from sqlalchemy import Engine, String, column, select, table, text
 
 from backoffice.database.session import Place, Work, working
+from backoffice.observability.findings import findings_of
 from backoffice.observability.request_log import (
     KEPT,
     Budget,
+    PastRequest,
     RequestLog,
     observe_request,
     parameters_hash,
@@ -71,11 +75,48 @@ def test_a_request_takes_its_view_from_its_first_statement(observed: Engine) -> 
 
 
 def test_kept_statements_are_bounded(observed: Engine) -> None:
-    """A request of very many statements keeps some and counts all."""
+    """A request of very many different statements keeps some and counts all."""
     with observe_request(RequestLog()) as log, observed.connect() as connection:
-        for _ in range(KEPT + 5):
-            connection.execute(text("SELECT 1")).all()
-    assert (len(log.statements), log.number, log.dropped) == (KEPT, KEPT + 5, 5)
+        for number in range(KEPT + 5):
+            connection.execute(text(f"SELECT 1 AS a{number}")).all()
+    assert (len(log.folded()), log.number, log.dropped) == (KEPT, KEPT + 5, 5)
+
+
+def test_a_thousand_equal_ones_ran_a_thousand_times(observed: Engine) -> None:
+    """What repeats is counted, however often, and with all of its time."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        for number in range(1_000):
+            connection.execute(text("SELECT :n"), {"n": number}).all()
+    (statement,) = log.folded()
+    assert (statement.repeats, statement.rows) == (1_000, 1_000)
+
+
+def test_values_in_the_text_make_another_question(observed: Engine) -> None:
+    """Literals are left out of the fingerprint; they are no equal parameters."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        for number in range(3):
+            connection.execute(text(f"SELECT {number} AS a")).all()
+        connection.exec_driver_sql("SELECT 2 AS a").all()
+    (statement,) = log.folded()
+    assert (statement.repeats, statement.duplicates) == (4, 1)
+
+
+def test_a_page_over_its_time_would_save_what_is_over(observed: Engine) -> None:
+    """So it ranks with all that can be saved, and not last."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        log.budget = Budget(max_ms=5)
+        connection.execute(text("SELECT pg_sleep(0.05)")).all()
+    (finding,) = findings_of(log)
+    assert finding.saved_ms >= 45
+
+
+def test_a_request_goes_into_a_file_and_back(observed: Engine) -> None:
+    """What another process shows of it is what this one knows."""
+    log = RequestLog(request_id="r1")
+    with observe_request(log), observed.connect() as connection:
+        connection.execute(text("SELECT :n"), {"n": 1}).all()
+    past = log.past()
+    assert PastRequest.from_json(json.loads(json.dumps(past.to_json()))) == past
 
 
 def test_a_budget_is_kept(observed: Engine) -> None:

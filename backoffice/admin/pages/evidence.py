@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from backoffice.admin.call import Page, Reply, address
 from backoffice.admin.explaining_calls import why_generic
+from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.known_values import values_view
 from backoffice.admin.ops_answer import OpsCall
@@ -15,15 +16,17 @@ from backoffice.admin.panels import (
     brief,
     call_hidden,
     finding_row,
+    meter,
     ms,
     ops_url,
+    percentage,
     place,
     sample_row,
     unread,
 )
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_metrics import (
-    CallRow,
+    AskedRow,
     CheckRow,
     ChecksView,
     FindingsView,
@@ -32,9 +35,11 @@ from backoffice.admin.presentation_metrics import (
 from backoffice.admin.presentation_values import ValuesView
 from backoffice.admin.words import number, plural
 from backoffice.explain.statement import has_plan
+from backoffice.observability.error_words import error_words
 from backoffice.observability.judgement import RULES, Rule
 from backoffice.observability.ops_connection import Reading
 from backoffice.observability.pool_health import Health
+from backoffice.observability.request_log import PastRequest
 from backoffice.observability.slow_log import SlowEntry, read_slow
 from backoffice.observability.values import Call as Kept
 
@@ -173,10 +178,12 @@ MEANINGS = (
 
 
 def show_request(call: OpsCall) -> Reply:
-    """What is known of a request: its slow statements, and what was found in it."""
+    """A request's statements while a process knows them, and what the log has of it."""
     site = call.site
     request_id = str(call.request.path_params["request_id"])[:64]
-    picture = site.backoffice.keeper.picture()
+    keeper = site.backoffice.keeper
+    picture = keeper.picture()
+    past = keeper.snapshots.request(request_id)
 
     def read(link: Connection) -> tuple[SlowEntry, ...]:
         return read_slow(link, request_id=request_id, limit=SHOWN)
@@ -187,46 +194,32 @@ def show_request(call: OpsCall) -> Reply:
     # Another request's lines, from memory, would be a wrong answer.
     lines = (stored.value or ()) if stored.is_fresh else ()
     found = [one for one in picture.attention(EVERY) if one.request_id == request_id]
-    facts = []
-    if lines:
-        first = lines[-1]
-        known = site.view_called(first.view)
-        name = known.name_plural if known else first.view
-        facts = [
-            ("Page", ", ".join(filter(None, [name, first.action]))),
-            ("User", first.actor_label or "nobody"),
-            ("Process", first.process),
-            ("Slow or failed", plural(len(lines), "statement")),
-            ("Their time", ms(sum(one.total_ms for one in lines))),
-        ]
     calls = site.backoffice.keeper.recorder.values.of_request(request_id)
-    if not facts and calls:
-        # Who asks is not known before its first statement.
-        measured = calls[-1].measured
-        actor = measured.work.actor if measured.work is not None else None
-        facts = [
-            ("Page", place(site, measured.view, measured.action) or "no view"),
-            ("User", actor.label if actor is not None else "nobody"),
-        ]
+    if past is None and not (lines or found or calls):
+        if not stored.is_fresh:
+            raise NotFound(
+                "No process knows this request any more, and the slow log cannot be "
+                "read now."
+            )
+        raise NotFound("No request of this number is known, or not any more.")
+    every = site.backoffice.settings.observability.flush_seconds
     view = RequestView(
-        facts=tuple(facts),
+        facts=request_facts(call, past, lines),
         samples=tuple(sample_row(site, one) for one in lines),
-        statements=tuple(call_row(site, one) for one in calls),
+        statements=asked_rows(call, past, calls) if past is not None else (),
+        statements_sub=asked_words(past),
         explain_url=address(site.base_url, "explain")
         if call.has("ops:explain")
         else "",
         values=values_of(call, request_id, calls, lines),
         findings=tuple(finding_row(site, one, hours(picture)) for one in found),
         empty="None of its statements was slow or failed, or they are not written yet: "
-        "that happens every "
-        f"{site.backoffice.settings.observability.flush_seconds:g} s.",
+        f"that happens every {every:g} s.",
         unread=unread(
             "The slow log",
             Reading(stored.state, text=stored.text),
             ops_url(site, "request", request_id),
-        )
-        if not stored.is_fresh
-        else None,
+        ),
     )
     drawn = frame(call, title=f"Request {request_id}", crumbs=crumbs_of(call))
     return Page("request", view, drawn)
@@ -256,19 +249,79 @@ def values_of(
     )
 
 
-def call_row(site: "Site", one: Kept) -> CallRow:
-    """One statement of a request."""
-    measured = one.measured
-    own = measured.fingerprint
-    return CallRow(
-        text=brief(own.text, own.operation, own.table),
-        url=ops_url(site, "statement", own.id),
-        ms=ms(measured.total / 1e6),
-        rows=number(measured.rows) if measured.rows >= 0 else "",
-        explain=call_hidden(own.id, measured.request_id, one.at)
-        if has_plan(own.text)
-        else (),
+def request_facts(
+    call: OpsCall, past: PastRequest | None, lines: tuple[SlowEntry, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Whose it was, when, and where its time went."""
+    site = call.site
+    if past is None:
+        if not lines:
+            return ()
+        first = lines[-1]
+        return (
+            ("Page", place(site, first.view, first.action)),
+            ("User", first.actor_label or "nobody"),
+            ("Process", first.process),
+            ("Slow or failed", plural(len(lines), "statement")),
+            ("Their time", ms(sum(one.total_ms for one in lines))),
+        )
+    split = past.split
+    whose = lines[-1].actor_label if lines else past.user
+    return (
+        ("Page", place(site, past.view, past.action) or "no view"),
+        ("User", whose or "nobody"),
+        ("Began", at(past.at).text),
+        ("Took", ms(split.total)),
+        ("Wait for a connection", ms(split.wait)),
+        ("Execute", ms(split.execute)),
+        ("Fetch", ms(split.fetch)),
+        ("Commit", ms(split.commit)),
+        ("The rest", ms(split.render)),
     )
+
+
+def asked_rows(
+    call: OpsCall, past: PastRequest, calls: tuple[Kept, ...]
+) -> tuple[AskedRow, ...]:
+    """The statements in the order of their first call, repeats folded.
+
+    What this process has the values of is explained with them.
+    """
+    times = {one.fingerprint: one.at for one in calls}
+    whole = sum(one.ms for one in past.statements)
+    rows = []
+    for one in past.statements:
+        notes = [error_words(error) for error in one.errors]
+        if one.duplicates:
+            notes.append(f"{number(one.duplicates + 1)} times the same")
+        rows.append(
+            AskedRow(
+                text=brief(one.text, "", one.table),
+                url=ops_url(call.site, "statement", one.fingerprint),
+                bar=meter(one.ms, whole, percentage(one.ms, whole)),
+                ms=ms(one.ms),
+                repeats=f"{number(one.repeats)} times" if one.repeats > 1 else "once",
+                rows=number(one.rows),
+                note=", ".join(notes),
+                tone="t-bad" if one.errors else "",
+                explain=call_hidden(
+                    one.fingerprint, past.request_id, times[one.fingerprint]
+                )
+                if one.fingerprint in times and has_plan(one.text)
+                else (),
+            )
+        )
+    return tuple(rows)
+
+
+def asked_words(past: PastRequest | None) -> str:
+    """How many there were, and what is not shown."""
+    if past is None:
+        return "No process knows them any more; what was slow or failed is below."
+    words = plural(past.number, "statement")
+    if past.dropped:
+        words += f", {number(past.dropped)} of them not kept"
+    return words
 
 
 def show_findings(call: OpsCall) -> Reply:

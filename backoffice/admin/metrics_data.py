@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from backoffice.admin.house import growth
-from backoffice.admin.panels import brief
+from backoffice.observability.brief import brief
 
 if TYPE_CHECKING:
     from backoffice.admin.pages.metrics import Moment

@@ -28,11 +28,11 @@ from backoffice.admin.words import (
     number,
     plural,
     share,
-    shortened,
     size,
 )
 from backoffice.explain.statement import has_plan
 from backoffice.observability.activity import Backend, Live, LockNode, hidden_words
+from backoffice.observability.brief import brief
 from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
 from backoffice.observability.error_words import error_words
 from backoffice.observability.findings import READ_EACH
@@ -48,12 +48,6 @@ if TYPE_CHECKING:
 
 LONG_RUNNING = 1.0
 SHORT_ID = 8
-_CLAUSE = re.compile(r"\b(ORDER BY|WHERE|RETURNING|ON CONFLICT|GROUP BY)\b")
-_PREFIX = re.compile(r"\b[a-z_][a-z0-9_]*\.(?=[a-z_])")
-_BOUND = re.compile(
-    r"(?:%\(\w+\)s|%s|\?)(?:::[A-Z]+(?: PRECISION| WITH(?:OUT)? TIME ZONE)?"
-    r"(?:\(\d+(?:, \d+)?\))?)?"
-)
 _KEYWORDS = re.compile(
     r"\b(SELECT|DISTINCT|FROM|LEFT OUTER JOIN|JOIN|ON|WHERE|AND|OR|NOT|IN|IS|NULL|"
     r"ORDER BY|GROUP BY|HAVING|LIMIT|OFFSET|ASC|DESC|UNION ALL|INSERT INTO|VALUES|"
@@ -116,17 +110,6 @@ def hidden_note(found: Iterable[Backend]) -> Unread | None:
 
 
 # Statements ------------------------------------------------------------------------
-
-
-def brief(text: str, operation: str = "", table: str = "") -> str:
-    """A statement in a line: what it does, to what, and how it ends."""
-    if not operation:
-        return shortened(text, 60) or "no statement"
-    clauses = list(_CLAUSE.finditer(text))
-    tail = text[clauses[-1].start() :] if clauses else ""
-    tail = _BOUND.sub("…", _PREFIX.sub("", tail))
-    head = f"{operation} {table}".strip()
-    return f"{head} {shortened(tail, 44)}".strip() if tail else head
 
 
 def coloured(text: str) -> tuple[tuple[str, str], ...]:

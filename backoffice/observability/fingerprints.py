@@ -12,7 +12,11 @@ from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
+from sqlalchemy import Table
 from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.sql import visitors
+
+from backoffice.observability.brief import tables_in
 
 # Longer text is cut before it is looked at: a megabyte of SQL must not cost a second.
 LONGEST_READ = 20_000
@@ -40,11 +44,6 @@ _IN_LIST = re.compile(
 _ROW = r"\((?:[^()]|\([^()]*\))*\)"
 _ROWS = re.compile(rf"(\bVALUES\s*{_ROW})(?:\s*,\s*{_ROW})+", re.IGNORECASE)
 _OPERATION = re.compile(r"\W*([A-Za-z]+)")
-_RELATION = re.compile(
-    r"\b(?:FROM|INTO|UPDATE|COPY|TABLE|JOIN)\s+(?:ONLY\s+)?"
-    r"(?:\"?\w+\"?\.)?\"?([A-Za-z_]\w*)\"?",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -74,16 +73,16 @@ class Fingerprints:
         """The fingerprint of what SQLAlchemy is about to execute."""
         compiled: Any = context.compiled if context is not None else None
         text = statement if compiled is None else (compiled.string or statement)
-        return self.of_text(text)
+        return self.of_text(text, compiled)
 
-    def of_text(self, text: str) -> Fingerprint:
-        """The fingerprint of any SQL text."""
+    def of_text(self, text: str, compiled: Any = None) -> Fingerprint:
+        """The fingerprint of any SQL text; of its tables what SQLAlchemy knows."""
         found = self._young.get(text)
         if found is not None:
             return found
         found = self._old.get(text)
         if found is None:
-            found = self._shared(fingerprint(text))
+            found = self._shared(fingerprint(text, main_table(compiled)))
             if len(text) > LONGEST_READ:
                 return found
         with self._lock:
@@ -99,11 +98,26 @@ class Fingerprints:
             return self._known.setdefault(made.id, made)
 
 
-def fingerprint(text: str) -> Fingerprint:
+def main_table(compiled: Any) -> str:
+    """The table that a statement of SQLAlchemy's is about; "" where it does not say."""
+    state = getattr(compiled, "compile_state", None)
+    written = getattr(state, "dml_table", None)
+    if written is not None:
+        return str(getattr(written, "name", ""))
+    statement = getattr(compiled, "statement", None)
+    if statement is None or not hasattr(statement, "get_children"):
+        return ""
+    tables = (one for one in visitors.iterate(statement) if isinstance(one, Table))
+    own = [str(one.name) for one in tables]
+    return next((name for name in own if not name.startswith("pg_")), "")
+
+
+def fingerprint(text: str, table: str = "") -> Fingerprint:
     """The fingerprint of a text, worked out anew."""
     plain = normalise(text)
     operation = _OPERATION.match(plain)
-    relation = _RELATION.search(plain)
+    if not table:
+        table = next(iter(tables_in(plain)), "")
     kept = plain
     if len(plain) > LONGEST_KEPT:
         kept = f"{plain[:LONGEST_KEPT]} … ({len(plain) - LONGEST_KEPT} more)"
@@ -111,7 +125,7 @@ def fingerprint(text: str) -> Fingerprint:
         id=blake2b(plain.encode(errors="replace"), digest_size=8).hexdigest(),
         text=kept,
         operation=operation.group(1).upper() if operation else "",
-        table=relation.group(1) if relation else "",
+        table=table,
     )
 
 

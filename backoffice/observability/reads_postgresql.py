@@ -73,13 +73,13 @@ class Look:
     def __init__(self, session: Session, log: RequestLog) -> None:
         self._session = session
         self._log = log
-        self._before = log.rows
+        self._given = log.rows
         self.nanoseconds = 0
         self._before = self._counts()
 
     def end(self) -> Reads | None:
         """What was read since the beginning; None where the server did not say."""
-        given = self._log.rows - self._before
+        given = self._log.rows - self._given
         before, after = self._before, self._counts()
         if before is None or after is None:
             return None

@@ -12,7 +12,6 @@ from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.panels import (
-    brief,
     coloured,
     hidden_note,
     holding_row,
@@ -47,6 +46,7 @@ from backoffice.observability.activity import (
     read_activity,
     with_holders,
 )
+from backoffice.observability.brief import brief
 from backoffice.observability.exposition import CANCELS
 from backoffice.observability.ops_connection import State
 from backoffice.observability.picture import Picture

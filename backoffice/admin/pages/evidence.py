@@ -13,7 +13,6 @@ from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.metrics import LEVELS, hours, read_moment
 from backoffice.admin.panels import (
     at,
-    brief,
     call_hidden,
     finding_row,
     meter,
@@ -35,6 +34,7 @@ from backoffice.admin.presentation_metrics import (
 from backoffice.admin.presentation_values import ValuesView
 from backoffice.admin.words import number, plural
 from backoffice.explain.statement import has_plan
+from backoffice.observability.brief import brief
 from backoffice.observability.error_words import error_words
 from backoffice.observability.judgement import RULES, Rule
 from backoffice.observability.ops_connection import Reading

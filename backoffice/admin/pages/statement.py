@@ -17,7 +17,6 @@ from backoffice.admin.pages.metrics import hours, since
 from backoffice.admin.panels import (
     PARTS,
     at,
-    brief,
     coloured,
     finding_row,
     meter,
@@ -40,6 +39,7 @@ from backoffice.admin.presentation_values import ExplainForm, ValuesView
 from backoffice.admin.svg import TALL, plot
 from backoffice.admin.words import number, plural
 from backoffice.explain.statement import has_plan
+from backoffice.observability.brief import brief
 from backoffice.observability.counters import StatementStats
 from backoffice.observability.history import HourPoint, read_hours
 from backoffice.observability.ops_connection import Reading

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from backoffice.admin.panels import brief, ms, ops_url, place, precise
+from backoffice.admin.panels import ms, ops_url, place, precise
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_values import ValuesRow, ValuesView
 from backoffice.admin.words import moment, series, shortened
 from backoffice.audit.recorder import add_entry
 from backoffice.auth.sessions import Login
+from backoffice.observability.brief import brief
 from backoffice.observability.values import ALL, Call, Values
 
 if TYPE_CHECKING:

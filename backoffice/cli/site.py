@@ -29,6 +29,7 @@ from backoffice.web.app import create_app
 
 # How the processes that uvicorn starts find the project.
 ROOT_VARIABLE = "BACKOFFICE_ROOT"
+PROCESSES_VARIABLE = "BACKOFFICE_WEB__PROCESSES"
 
 
 @contextmanager
@@ -127,6 +128,9 @@ def serve(
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
+    # What was given on the command line holds in the processes, too: each of them says
+    # how many of its kind there should be.
+    os.environ[PROCESSES_VARIABLE] = str(1 if reload else settings.web.processes)
     config = uvicorn.Config(
         f"{__name__}:application",
         factory=True,

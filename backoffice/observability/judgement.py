@@ -32,6 +32,7 @@ IDLE_WARN, IDLE_UNHEALTHY = 30.0, 300.0
 CONNECTIONS_WARN = 0.8
 ERRORS_WARN, ERRORS_MINUTES, MANY_CALLS = 0.05, 5, 20
 DEADLOCKS_REMEMBERED = 600.0
+LOST_REMEMBERED = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,10 @@ RULES = (
         "another time",
     ),
     Rule(
-        "processes", "Processes", "all server processes report; one less is a warning"
+        "processes",
+        "Processes",
+        "all server processes report: one less is a warning, and for 10 minutes one "
+        "that died without a word",
     ),
 )
 
@@ -391,9 +395,16 @@ def _processes(picture: Picture, expected: int) -> Verdict:
         for one in picture.processes
         if one.kind == "server" and one.age <= LIVE_AFTER
     ]
-    text = f"{len(servers)} of {expected} server processes report"
-    health = Health.WARNING if len(servers) < expected else Health.HEALTHY
-    return verdict_of("processes", health, text, len(servers))
+    number = len(servers)
+    text = f"{number} of {max(expected, number)} server processes report"
+    if number < expected:
+        return verdict_of("processes", Health.WARNING, text, number)
+    ago = time.time() - picture.lost_at if picture.lost_at is not None else None
+    if ago is not None and 0 <= ago <= LOST_REMEMBERED:
+        when = f"{ago:.0f} s" if ago < 60 else f"{ago / 60:.0f} min"  # noqa: PLR2004
+        text = f"a server process died without a word {when} ago; {text}"
+        return verdict_of("processes", Health.WARNING, text, number, ago, is_past=True)
+    return verdict_of("processes", Health.HEALTHY, text, number)
 
 
 def _clock_back(step: Step | None) -> Verdict:

@@ -127,6 +127,7 @@ class Keeper:
 
     def stop(self) -> None:
         """Write what is left, and end; waits two seconds for a slow database."""
+        self.snapshots.is_ending = True
         self._stop.set()
         if self._thread is not None:
             self._thread.join(FAREWELL)

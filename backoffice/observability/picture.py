@@ -4,6 +4,7 @@ A picture is made of snapshots, which are plain data: of this process from memor
 the others from their files, and of those that are gone from one file for all.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,9 @@ class Picture:
         self.series = series
         self.processes: list[ProcessInfo] = []
         self.retired = 0
+        # Server processes that ended without a word, and when the last of them did.
+        self.lost = 0
+        self.lost_at: float | None = None
         self.fingerprints = 0
         self.since: float | None = None
         self.tally = Tally()
@@ -115,9 +119,10 @@ class Picture:
         live = [one for one in self.processes if one.age <= LIVE_AFTER]
         if not live:
             return "no process reports"
-        of = (
-            f"{len(live)} of {max(expected, len(live))}" if expected else f"{len(live)}"
-        )
+        servers = sum(one.kind == "server" for one in live)
+        of = f"{len(live)}"
+        if expected:
+            of += f" of {len(live) - servers + max(expected, servers)}"
         noun = "process" if of in {"1", "1 of 1"} else "processes"
         newest = min(one.age for one in live)
         return f"{of} {noun}, newest {newest:.0f} s old"
@@ -217,6 +222,7 @@ class Picture:
             self.fingerprints += data.get("fingerprints", 0)
             self.pools.extend(pool_from_json(one) for one in data.get("status", ()))
         self.retired += data.get("retired", 0)
+        self._add_lost(data, time.time() - age, is_retired=is_retired)
         begun = data.get("started") or data.get("since")
         if begun is not None:
             self.since = min(begun, self.since or begun)
@@ -238,6 +244,15 @@ class Picture:
         read = map(StatementStats.from_json, data.get("statements", ()))
         for stats in chain(statements, read):
             _sum_up(self.statements, (stats.fingerprint, stats.view), stats)
+
+    def _add_lost(self, data: dict[str, Any], at: float, *, is_retired: bool) -> None:
+        """Count a server process that died, or those of the file for all."""
+        number, last = data.get("lost", (0, None))
+        if is_retired and data.get("kind") == "server" and not data.get("ended"):
+            number, last = number + 1, at
+        self.lost += number
+        if last is not None:
+            self.lost_at = max(last, self.lost_at or last)
 
     def _add_series(self, data: dict[str, Any]) -> None:
         """Count what /metrics shows by labels."""
@@ -287,6 +302,7 @@ class Picture:
         return {
             "reset": self.reset.number,
             "retired": self.retired,
+            "lost": (self.lost, self.lost_at),
             "since": self.since,
             "tally": self.tally.to_json(),
             "before": self.before.to_json(),

@@ -56,6 +56,8 @@ class SnapshotWriter:
         self.slow_dropped = slow_dropped
         self._statements = "[]"
         self._statements_at = float("-inf")
+        # Whether this process ends as it should: one that dies cannot say so.
+        self.is_ending = False
         self._reset = 0
         self._before = Tally()
 
@@ -101,6 +103,7 @@ class SnapshotWriter:
             "before": self._before.to_json(),
             "pid": os.getpid(),
             "kind": self.kind,
+            "ended": self.is_ending,
             "started": self.recorder.started,
             # Of the machine, not of the process: it never steps back.
             "monotonic": time.monotonic(),
@@ -224,7 +227,8 @@ def retire_dead(directory: Path, *, limit: int = 1000) -> int:
             data = _read_json(path)
             if data is None or path.name in folded:
                 continue
-            picture.add(data, age=0.0, is_retired=True)
+            age = max(0.0, time.monotonic() - data["monotonic"])
+            picture.add(data, age=age, is_retired=True)
             picture.retired += 1
             folded.append(path.name)
         # Named before they are deleted: a crash in between counts nothing twice.

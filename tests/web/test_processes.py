@@ -36,11 +36,10 @@ def served(
         "BACKOFFICE_OBSERVABILITY__SNAPSHOT_SECONDS": "0.1",
         "BACKOFFICE_OBSERVABILITY__FLUSH_SECONDS": "0.1",
         "BACKOFFICE_OBSERVABILITY__SLOW_MS": "0",
-        "BACKOFFICE_WEB__PROCESSES": "3",
         "BACKOFFICE_WEB__PORT": str(port),
     }
     process = subprocess.Popen(
-        [sys.executable, ROOT / "manage.py", "runserver"],
+        [sys.executable, ROOT / "manage.py", "runserver", "--processes", "3"],
         env=environ,
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
@@ -200,3 +199,32 @@ def test_one_of_three_works_and_another_when_it_is_killed(
         locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
         assert connection.scalar(text(locks)) == 1
     engine.dispose()
+
+
+def processes_of(address: str, cookies: httpx.Cookies) -> tuple[str, str]:
+    """What the page says of the server processes: the health, and the words."""
+    url = f"{address}/admin/metrics?format=json"
+    page = httpx.get(url, cookies=cookies, timeout=10).json()
+    (found,) = [one for one in page["verdicts"] if one["rule"] == "processes"]
+    return found["health"], found["text"]
+
+
+def test_the_flag_reaches_the_processes_and_one_that_dies_is_told(served: str) -> None:
+    """Three were asked for and three report; a killed one is a warning."""
+    cookies = logged_in(served, "ops")
+    assert processes_of(served, cookies) == (
+        "healthy",
+        "3 of 3 server processes report",
+    )
+    os.kill(min(pids(served)), signal.SIGKILL)
+    while (found := processes_of(served, cookies))[0] == "healthy":
+        pass
+    assert found[0] == "warning"
+    assert "died without a word" in found[1] or found[1].startswith("2 of 3")
+    while not processes_of(served, cookies)[1].endswith(
+        "3 of 3 server processes report"
+    ):
+        pass
+    health, text = processes_of(served, cookies)
+    assert health == "warning"
+    assert text.startswith("a server process died without a word")

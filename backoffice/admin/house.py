@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backoffice.admin.panels import at, ops_url, unread
 from backoffice.admin.presentation import Cell
@@ -17,7 +17,7 @@ from backoffice.observability.housekeeping import (
 )
 from backoffice.observability.housekeeping_sqlite import SqliteFacts
 from backoffice.observability.live import LivePanels
-from backoffice.observability.ops_connection import STATEMENT_LIMIT, State
+from backoffice.observability.ops_connection import STATEMENT_LIMIT, Reading, State
 
 if TYPE_CHECKING:
     from backoffice.admin.site import Site
@@ -32,16 +32,18 @@ def house(
     contradictions: Sequence[Contradiction],
     before: Sizes | None,
 ) -> tuple[HouseFact, ...]:
-    """The facts, as of now or as they were read last; what is wrong leads on."""
+    """The facts; what is wrong among them leads on, what is old is dated."""
     url = ops_url(site, "tables")
     facts: Facts = []
     if live.server.value is not None:
-        facts.extend(_of_server(live.server.value, before))
+        facts.extend(dated(_of_server(live.server.value, before), live.server))
     if live.file.value is not None:
-        facts.extend(file_facts(live.file.value, before))
+        facts.extend(dated(file_facts(live.file.value, before), live.file))
     if live.tables.value is not None:
-        facts.extend(_of_tables(live.tables.value, before, url))
+        facts.extend(dated(_of_tables(live.tables.value, before, url), live.tables))
     cell = Cell("none", "muted")
+    if not (live.server.is_fresh or live.file.is_fresh):
+        cell = Cell("unknown: the database's own could not be read", "muted")
     if contradictions:
         cell = Cell(contradictions[0].text, "link", url)
     facts.append(("Settings at odds", cell, "settings"))
@@ -50,6 +52,17 @@ def house(
         HouseFact(name, cell, f"{checks}#{anchor}" if anchor else "")
         for name, cell, anchor in facts
     )
+
+
+def dated(facts: Facts, reading: Reading[Any]) -> Facts:
+    """The facts, with the time that they are of where that is not now."""
+    if reading.is_fresh or reading.at is None:
+        return facts
+    when = f", as of {at(reading.at).text}"
+    return [
+        (name, cell._replace(text=cell.text + when), anchor)
+        for name, cell, anchor in facts
+    ]
 
 
 def house_unread(live: LivePanels, url: str) -> tuple[Unread, ...]:

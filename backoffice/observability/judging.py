@@ -56,7 +56,7 @@ class Judging:
         self.standing = Standing(keeper.snapshots.directory)
         self._judge = Judge(self.standing)
         self._tables: Reading[Any] | None = None
-        self._tables_at = float("-inf")
+        self._tables_at = self._read_at = float("-inf")
 
     def contradictions(
         self, picture: Picture, live: LivePanels
@@ -92,6 +92,10 @@ class Judging:
         last = self.standing.last()
         if last is None or last.age >= ROUNDS_EVERY * 0.9:
             self.look()
+        elif time.monotonic() - self._read_at > TABLES_EVERY:
+            # While another does the rounds: for the day when nothing can be read.
+            missing: Reading[Any] = self.ops.remembered("nothing")
+            self._read(no_panels(missing, is_postgresql=self.ops.is_postgresql))
 
     def recent(self, *, at_most: float = ROUNDS_EVERY) -> Judgement:
         """What was said last, if that is not older; else it is judged now."""
@@ -111,11 +115,17 @@ class Judging:
 
     def _read(self, live: LivePanels) -> LivePanels:
         """Sessions and server, or the file; the tables now and then."""
+        self._read_at = time.monotonic()
         if not self.ops.is_postgresql:
-            questions: list[Question[Any]] = [sqlite_question(), self.pulse.migrations]
-            found = self.ops.ask(*questions, deadline=DEADLINE)
+            found = self.ops.ask(
+                sqlite_question(), self.pulse.migrations, deadline=DEADLINE
+            )
             return replace(live, file=found["server"], migrations=found["migrations"])
-        questions = [activity_question(), server_question(), self.pulse.migrations]
+        questions: list[Question[Any]] = [
+            activity_question(),
+            server_question(),
+            self.pulse.migrations,
+        ]
         now = time.monotonic()
         is_due = now - self._tables_at > TABLES_EVERY
         if is_due:

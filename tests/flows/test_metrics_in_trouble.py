@@ -4,6 +4,7 @@ Every page answers within its deadlines, says what is wrong, and never says "0" 
 of what it could not read.
 """
 
+import html
 import re
 import signal
 import time
@@ -481,3 +482,26 @@ def test_a_server_that_does_not_answer_is_a_503(frozen: tuple[Office, Send]) -> 
     assert seen.status == 503
     failed = office.backoffice.keeper.picture().top_statements("failing")
     assert [one.operation for one in failed] == ["CONNECT"]
+
+
+def house_of(seen: Seen) -> str:
+    """What stands under "Housekeeping"."""
+    found = re.search(r'id="house".*?</section>', seen.response.text, re.DOTALL)
+    assert found is not None
+    return html.unescape(re.sub(r"<[^>]+>", " ", found[0]))
+
+
+def test_what_was_known_is_shown_dated(frozen: tuple[Office, Send]) -> None:
+    """Sizes and connections of the last reading; what was not checked is unknown."""
+    office, send = frozen
+    browser = office.fresh("ops")
+    browser.get("/admin/metrics")
+    send(signal.SIGSTOP)
+    try:
+        found = house_of(browser.get("/admin/metrics"))
+    finally:
+        send(signal.SIGCONT)
+    assert re.search(r"Database .* PostgreSQL 15.*, as of \d\d:\d\d:\d\d", found)
+    assert re.search(r"Connections .* of \d+, as of", found)
+    assert re.search(r"Largest table .*, as of", found)
+    assert "Settings at odds none" not in " ".join(found.split())

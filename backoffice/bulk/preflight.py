@@ -44,7 +44,7 @@ from backoffice.bulk.target import (
 from backoffice.database.conditions import checks_of, columns_of
 from backoffice.database.constraints import explain_refusal
 from backoffice.database.estimates import explained_rows_postgresql
-from backoffice.database.session import REQUEST_ID, limit_statements
+from backoffice.database.session import REQUEST_ID, limit_statements, trying
 from backoffice.errors import BackofficeError, Refused
 
 # What an entry of the audit adds to each changed row: measured, with its indexes.
@@ -163,13 +163,16 @@ def look(
 def undone(session: Session, limits: Limits) -> Iterator[None]:
     """A savepoint under the limits that is rolled back, whatever happens in it."""
     savepoint = session.begin_nested()
-    try:
-        limit_statements(session, statement=limits.seconds, lock=limits.lock_seconds)
-        yield
-    finally:
-        if savepoint.is_active:
-            savepoint.rollback()
-        session.expunge_all()
+    with trying():
+        try:
+            limit_statements(
+                session, statement=limits.seconds, lock=limits.lock_seconds
+            )
+            yield
+        finally:
+            if savepoint.is_active:
+                savepoint.rollback()
+            session.expunge_all()
 
 
 def _count_many(session: Session, target: Target, limits: Limits) -> Preflight:

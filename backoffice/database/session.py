@@ -44,6 +44,20 @@ class Work:
 current_work: ContextVar[Work | None] = ContextVar("current_work", default=None)
 
 
+# What runs now is only tried, and rolled back: that it is refused is an answer.
+is_trial: ContextVar[bool] = ContextVar("is_trial", default=False)
+
+
+@contextmanager
+def trying() -> Iterator[None]:
+    """Let what runs meanwhile count as tried: its refusals are no failures."""
+    token = is_trial.set(True)
+    try:
+        yield
+    finally:
+        is_trial.reset(token)
+
+
 @contextmanager
 def working(work: Work) -> Iterator[None]:
     """Attribute every statement of this context to `work`."""

@@ -37,6 +37,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# SQLAlchemy and psycopg number them: each would be a statement of its own.
+_SAVEPOINT = re.compile(r"\b(SAVEPOINT|TO SAVEPOINT|ROLLBACK TO) \S+$", re.IGNORECASE)
 _PLACEHOLDER = r"(?:\?|%s|%\([^()]*\)s|:\w+)(?:::[\w ]+(?:\[\])?)?"
 _IN_LIST = re.compile(
     rf"\bIN\s*\(\s*{_PLACEHOLDER}(?:\s*,\s*{_PLACEHOLDER})*\s*\)", re.IGNORECASE
@@ -133,7 +135,8 @@ def normalise(text: str) -> str:
     """The text with `?` for every literal, one space for any, and lists folded."""
     plain = _TOKEN.sub(_plain, text[:LONGEST_READ]).strip()
     plain = _IN_LIST.sub("IN (…)", plain)
-    return _ROWS.sub(r"\1, …", plain)
+    plain = _ROWS.sub(r"\1, …", plain)
+    return _SAVEPOINT.sub(r"\1 …", plain)
 
 
 def _plain(match: re.Match[str]) -> str:

@@ -42,6 +42,8 @@ class Measurement:
     outcome: Outcome = Outcome.DONE
     # Tells equal parameters from others within one request; holds no value.
     parameters: int | None = None
+    # Tried only, and rolled back: what the database refuses there is no failure.
+    is_trial: bool = False
     counts_rows: bool = False
     # SQLAlchemy's, with the values, until the statement has ended; then None.
     context: Any = field(default=None, repr=False)
@@ -70,6 +72,8 @@ class Measurement:
 
     def fail(self, error: BaseException) -> None:
         """Remember the error by its code, never by its text: texts hold values."""
+        if self.is_trial:
+            return
         self.error = error_code(error)
         self.outcome = outcome_of(error)
 

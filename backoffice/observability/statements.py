@@ -24,6 +24,7 @@ from backoffice.database.session import (
     Place,
     Work,
     current_work,
+    is_trial,
 )
 from backoffice.observability.measurement import (
     Measurement,
@@ -169,6 +170,7 @@ class Observation:
             work=work,
             at=time.time(),
             started=0,
+            is_trial=is_trial.get(),
         )
         if not executemany:
             if request is not None:
@@ -277,6 +279,7 @@ class Observation:
             at=time.time(),
             started=now,
             wait=holder.wait,
+            is_trial=is_trial.get(),
         )
         holder.wait = 0
         holder.statement = measured.fingerprint.id

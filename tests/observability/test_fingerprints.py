@@ -41,6 +41,9 @@ def selects(recorder: Kept) -> list[Measurement]:
         ("INSERT INTO t VALUES (1, f('x')), (2, f('y'))", None),
         ("SELECT 'never closed", "SELECT ?"),
         ("SELECT 'back\\' , 'slash'", "SELECT ? , ?"),
+        ("SAVEPOINT sa_savepoint_12", "SAVEPOINT …"),
+        ("RELEASE SAVEPOINT sa_savepoint_12", "RELEASE SAVEPOINT …"),
+        ('ROLLBACK TO SAVEPOINT "_pg3_1"', "ROLLBACK TO SAVEPOINT …"),
         ("SELECT -1, 0xFF, a.b2, .5", "SELECT -?, ?, a.b2, ?"),
     ],
 )

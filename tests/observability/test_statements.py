@@ -30,6 +30,7 @@ from backoffice.database.session import (
     Place,
     Work,
     make_sessions,
+    trying,
     unit_of_work,
     working,
 )
@@ -418,3 +419,14 @@ def test_a_connection_that_is_lost_has_a_code(observed: Engine, recorder: Kept) 
         with pytest.raises(DBAPIError):
             link.execute(text("SELECT 2"))
     assert [one.error for one in recorder.of("SELECT")] == ["08006"]
+
+
+def test_what_is_only_tried_does_not_fail(observed: Engine, recorder: Kept) -> None:
+    """A refusal in a preflight is its answer: no error, nothing for the slow log."""
+    with trying(), observed.connect() as link, pytest.raises(DBAPIError):
+        link.execute(text("SELECT 1 / 0"))
+    with observed.connect() as link, pytest.raises(DBAPIError):
+        link.execute(text("SELECT 2 / 0"))
+    assert [one.error for one in recorder.of("SELECT")] == ["", "22012"]
+    assert recorder.minutes[-1].errors == 1
+    assert len(recorder.slow_ones) == 1

@@ -1,7 +1,7 @@
 """What went wrong, in words for the person whose request it was."""
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
@@ -57,7 +57,8 @@ def problem_of(error: Exception, request: Request) -> Problem:
     back = (Action("Try again", _here(request)),) if not is_write else ()
     known = _known_problem(error, kept, back)
     if known is not None:
-        return known
+        is_login = request.url.path.endswith("/login")
+        return with_login_words(known) if is_login else known
     return Problem(
         500,
         "This did not work, and it is not your fault",
@@ -166,6 +167,17 @@ def too_slow(back: tuple[Action, ...], kept: str) -> Problem:
         back,
         headers={"Retry-After": "10"},
     )
+
+
+def with_login_words(problem: Problem) -> Problem:
+    """What a full pool means for who is not logged in, ops on their way included."""
+    if problem.status != 503:  # noqa: PLR2004
+        return problem
+    text = (
+        f"{problem.text} Logging in needs a connection, too; whoever is logged in "
+        "already can open the metrics now."
+    )
+    return replace(problem, text=text)
 
 
 def unavailable(back: tuple[Action, ...], kept: str) -> Problem:

@@ -31,7 +31,13 @@ from backoffice.admin.words import (
     size,
 )
 from backoffice.explain.statement import has_plan
-from backoffice.observability.activity import Backend, Live, LockNode, hidden_words
+from backoffice.observability.activity import (
+    Backend,
+    Live,
+    LockNode,
+    Signal,
+    hidden_words,
+)
 from backoffice.observability.brief import brief
 from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
 from backoffice.observability.error_words import error_words
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
 
 LONG_RUNNING = 1.0
 SHORT_ID = 8
+NOTHING: frozenset[Signal] = frozenset()
 _KEYWORDS = re.compile(
     r"\b(SELECT|DISTINCT|FROM|LEFT OUTER JOIN|JOIN|ON|WHERE|AND|OR|NOT|IN|IS|NULL|"
     r"ORDER BY|GROUP BY|HAVING|LIMIT|OFFSET|ASC|DESC|UNION ALL|INSERT INTO|VALUES|"
@@ -290,7 +297,8 @@ def pool_row(
     oldest = status.oldest
     words = ""
     if oldest is not None:
-        who = place(site, oldest.view, oldest.action) or "no view"
+        # Without a view it is nobody's page: what works on its own may keep it.
+        who = place(site, oldest.view, oldest.action) or "kept for work of our own"
         words = ", ".join(filter(None, [who, oldest.user, duration(oldest.age)]))
     p95 = status.wait_p95_ms
     label = name if status.name == "default" else f"{name}, {status.name}"
@@ -298,12 +306,12 @@ def pool_row(
         process=f"{label}, pid {status.process}",
         bar=bar,
         used=used,
-        checked_in=known(status.checked_in),
-        overflow=known(status.overflow),
-        waiting=known(status.waiters),
+        checked_in=known(status.checked_in, status),
+        overflow=known(status.overflow, status),
+        waiting=known(status.waiters, status),
         wait=ms(p95) if p95 is not None else "no waits",
         longest=ms(status.wait_max_ms) if status.wait_max_ms is not None else "",
-        timeouts=known(status.timeouts),
+        timeouts=known(status.timeouts, status),
         refused=number(status.connect_errors),
         lost=number(status.invalidated),
         refused_tone="t-bad" if status.connect_errors else "",
@@ -316,9 +324,11 @@ def pool_row(
     )
 
 
-def known(value: int | None) -> str:
-    """A number, or that this kind of pool does not know it."""
-    return "unknown" if value is None else number(value)
+def known(value: int | None, status: PoolStatus) -> str:
+    """A number; nothing where there is no such thing, "unknown" where there is one."""
+    if value is not None:
+        return number(value)
+    return "" if status.max is None else "unknown"
 
 
 def fullest(pools: Iterable[PoolStatus]) -> PoolStatus | None:
@@ -336,9 +346,17 @@ def is_full(status: PoolStatus) -> bool:
 
 
 def live_row(
-    site: "Site", one: Live, *, depth: int = 0, blocks: int = 0, act: bool = False
+    site: "Site",
+    one: Live,
+    *,
+    depth: int = 0,
+    blocks: int = 0,
+    acts: frozenset[Signal] = NOTHING,
 ) -> LiveRow:
-    """A session of the server, with whoever of ours is at its other end."""
+    """A session of the server, with whoever of ours is at its other end.
+
+    `acts` is what may be done to it: only what would do something is offered.
+    """
     backend, holding = one.backend, one.holding
     view, action, user = backend.view, backend.action, ""
     if holding is not None:
@@ -362,8 +380,18 @@ def live_row(
         depth={0: "", 1: "d1"}.get(depth, "d2"),
         tone=tone,
         is_hot=bool(blocks) and depth == 0,
-        act=("End it…" if idle else "Cancel…") if act else "",
+        act=_act(backend, acts),
     )
+
+
+def _act(backend: Backend, acts: frozenset[Signal]) -> str:
+    """What the button says: a statement is cancelled, what only stands is ended."""
+    if backend.is_hidden or not backend.started:
+        return ""
+    if backend.state == "active":
+        return "Cancel…" if Signal.CANCEL in acts else ""
+    stands = backend.state.startswith("idle in")
+    return "End it…" if stands and Signal.TERMINATE in acts else ""
 
 
 def state_words(backend: Backend) -> str:
@@ -379,7 +407,11 @@ def state_words(backend: Backend) -> str:
 
 
 def tree_rows(
-    site: "Site", nodes: Iterable[LockNode], known_as: dict[int, Live], *, act: bool
+    site: "Site",
+    nodes: Iterable[LockNode],
+    known_as: dict[int, Live],
+    *,
+    acts: frozenset[Signal] = NOTHING,
 ) -> list[LiveRow]:
     """Those who wait for each other, each root first."""
     rows = []
@@ -400,7 +432,7 @@ def tree_rows(
             )
             continue
         rows.append(
-            live_row(site, live, depth=node.depth, blocks=node.waiting, act=act)
+            live_row(site, live, depth=node.depth, blocks=node.waiting, acts=acts)
         )
     return rows
 

@@ -216,6 +216,7 @@ class MetricsView:
     house_link: Link
     house_unread: tuple[Unread, ...]
     note: str = ""
+    statements_note: str = ""
     overhead: str = ""
     json_url: str = ""
     reset_url: str = ""

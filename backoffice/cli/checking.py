@@ -23,6 +23,9 @@ from backoffice.settings import Settings
 
 OLDEST, NEWEST = 14, 18
 SECRET_LENGTH = 32
+LOG_HINT = (
+    "Set log_error_verbosity = terse and log_parameter_max_length = 0 on the server."
+)
 
 
 def check_models(metadata: list[MetaData]) -> Iterator[CheckMessage]:
@@ -78,6 +81,13 @@ def check_deployment(
             "database.url is empty: the data are in var/postgres, on this disk only.",
             "Set BACKOFFICE_DATABASE__URL to a server that is backed up.",
             "deploy.W005",
+        )
+    if not is_embedded:
+        yield CheckMessage(
+            Level.INFO,
+            "PostgreSQL's own log quotes rows in its DETAIL lines, as it is set up.",
+            f"{LOG_HINT} `check --database` looks.",
+            "deploy.I001",
         )
     if database.echo:
         yield CheckMessage(
@@ -175,7 +185,9 @@ def _server_of_postgresql(connection: Connection) -> Iterator[CheckMessage]:
         text(
             "SELECT current_setting('server_version_num')::int / 10000 AS version,"
             " current_setting('server_encoding') AS encoding,"
-            " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super"
+            " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super,"
+            " current_setting('log_error_verbosity') AS verbosity,"
+            " current_setting('log_parameter_max_length') AS logged"
         )
     ).one()
     if not OLDEST <= row.version <= NEWEST:
@@ -198,6 +210,14 @@ def _server_of_postgresql(connection: Connection) -> Iterator[CheckMessage]:
             "The site's role is a superuser of the database.",
             "Give it a role that owns its database, with pg_monitor.",
             "database.W004",
+        )
+    if row.verbosity != "terse" or row.logged != "0":
+        yield CheckMessage(
+            Level.INFO,
+            "The server's own log holds values of rows: its DETAIL lines and "
+            "parameters quote them.",
+            LOG_HINT,
+            "database.I002",
         )
 
 

@@ -46,6 +46,10 @@ SELECT n.nspname AS schema, c.relname AS name, c.reltuples::bigint AS estimate,
        s.seq_tup_read AS scanned, s.idx_scan AS lookups,
        greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed,
        greatest(s.last_analyze, s.last_autoanalyze) AS analyzed,
+       CASE WHEN greatest(s.last_analyze, s.last_autoanalyze) IS NULL
+             AND c.reltuples >= 0
+            THEN EXISTS (SELECT FROM pg_stats AS p WHERE p.schemaname = n.nspname
+                          AND p.tablename = c.relname) END AS has_statistics,
        CASE WHEN k.relation IS NULL THEN pg_table_size(c.oid) END AS data_size,
        CASE WHEN k.relation IS NULL THEN pg_indexes_size(c.oid) END AS index_size,
        q.key, q.key_type, q.key_used
@@ -104,8 +108,9 @@ HIT_SHARE = 0.95
 class TableFacts:
     """One table: bytes and rows; None is "not known", as while it is locked.
 
-    `key_used` is how much of its numbers the fullest key has used, 0 to 1, of those
-    that a sequence gives.
+    A crash takes the counters along, and so when it was analysed last, but not what the
+    planner knows: `has_statistics` tells. `key_used` is how much of its numbers the
+    fullest key has used, 0 to 1, of those that a sequence gives.
     """
 
     schema: str
@@ -120,6 +125,7 @@ class TableFacts:
     scans: int
     scanned: int
     lookups: int | None
+    has_statistics: bool = False
     key: str | None = None
     key_type: str | None = None
     key_used: float | None = None
@@ -156,7 +162,7 @@ class TableFacts:
         if self.dead >= DEAD_ROWS and self.dead_share > DEAD_SHARE:
             return f"VACUUM: {self.dead_share * 100:.0f} % of its rows are dead"
         if self.rows is not None and self.rows >= MANY_ROWS:
-            if self.analyzed is None:
+            if self.analyzed is None and not self.has_statistics:
                 return "ANALYZE: the planner knows nothing of it"
             if self.changed > self.rows * CHANGED_SHARE:
                 return f"ANALYZE: {self.changed} rows changed since the last"
@@ -348,6 +354,7 @@ def _tables(rows: Sequence[Mapping[str, Any]]) -> tuple[TableFacts, ...]:
             index_size=row["index_size"],
             vacuumed=row["vacuumed"],
             analyzed=row["analyzed"],
+            has_statistics=bool(row["has_statistics"]),
             scans=row["scans"],
             scanned=row["scanned"],
             lookups=row["lookups"],

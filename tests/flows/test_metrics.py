@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import URL, Connection, create_engine, event, text
+from sqlalchemy import URL, Connection, create_engine, event, select, text
 from starlette.testclient import TestClient
 
 from backoffice.admin.model_view import ModelView
@@ -276,8 +276,8 @@ def test_a_statement_is_cancelled_and_that_is_written(site: Office) -> None:
         "SELECT actor_label, changes FROM backoffice_audit "
         "WHERE action = 'cancel_backend'"
     )
-    assert [tuple(one) for one in entries] == [
-        (NAMES["ops"], {"outcome": [None, "sent"]})
+    assert [(who, changes["outcome"]) for who, changes in entries] == [
+        (NAMES["ops"], [None, "sent"])
     ]
 
 
@@ -869,3 +869,65 @@ def test_a_finding_leads_to_its_evidence(
     assert page.status == 200
     assert "SELECT" in page.text
     assert "School list is over its budget" in page.text
+
+
+def test_only_what_one_may_do_is_offered(site: Office) -> None:
+    """To end an idle transaction needs another right than to cancel: ops lack it."""
+    with site.engine.connect() as link:
+        link.execute(text("SELECT 1"))
+        pid = int(link.scalar(text("SELECT pg_backend_pid()")) or 0)
+        pages = {
+            role: site.browser(role).get("/admin/metrics/connections").response.text
+            for role in ("ops", "admin")
+        }
+    rows = {
+        role: next(row for row in page.split("<tr") if f"pid {pid}</a>" in row)
+        for role, page in pages.items()
+    }
+    assert "End it" not in rows["ops"]
+    assert "End it" in rows["admin"]
+
+
+def test_the_history_tells_whose_session_was_ended(site: Office) -> None:
+    """User, view, statement and when it began, with what came of it."""
+    place = Place("course", "list")
+    with (
+        unit_of_work(
+            site.backoffice.sessions, actor=Actor("7", "Bob B"), place=place
+        ) as session,
+        waiting(site, session.connection(), "SELECT pg_sleep(60)") as pid,
+    ):
+        ops = site.browser("ops")
+        page = ops.get(f"/admin/metrics/connection/{pid}")
+        ops.submit(page, {})
+        session.rollback()
+    with site.session() as read:
+        entry = read.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.label == f"session {pid}")
+            .order_by(AuditEntry.id.desc())
+        ).first()
+    assert entry is not None
+    told = {name: pair[1] for name, pair in entry.changes.items()}
+    assert told["user"] == "Bob B"
+    assert told["view"] == "Courses, list"
+    assert told["statement"] == "SELECT pg_sleep(…)"
+    assert re.match(r"\d{4}-\d\d-\d\d ", told["began"])
+    assert re.fullmatch(r"[0-9a-f]{16}", told["fingerprint"])
+    assert told["outcome"] == "sent"
+
+
+def test_an_order_that_there_is_not_is_said(site: Office) -> None:
+    """What was asked for is not silently something else."""
+    page = site.browser("ops").get("/admin/metrics?top=bogus").text
+    assert "There is no order 'bogus': they stand by total time." in page
+
+
+def test_a_connection_of_our_own_is_nothing_unusual(site: Office) -> None:
+    """What has no limit shows no "unknown", and whose it is in words."""
+    with site.backoffice.exports.connect():
+        page = site.browser("ops").get("/admin/metrics").response.text
+    row = next(one for one in page.split("<tr") if ", exports" in one)
+    assert "unknown" not in row
+    assert "no view" not in row
+    assert "kept for work of our own" in row

@@ -505,3 +505,12 @@ def test_what_was_known_is_shown_dated(frozen: tuple[Office, Send]) -> None:
     assert re.search(r"Connections .* of \d+, as of", found)
     assert re.search(r"Largest table .*, as of", found)
     assert "Settings at odds none" not in " ".join(found.split())
+
+
+def test_logging_in_without_a_connection_says_what_is_open(small: Office) -> None:
+    """With the pool full nobody can log in; who is logged in may look at once."""
+    browser = small.stranger()
+    with held(small, 3):
+        seen = browser.get("/admin/login")
+    assert seen.status == 503
+    assert "whoever is logged in already can open the metrics now" in seen.text

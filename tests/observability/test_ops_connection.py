@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, QueuePool, create_engine, make_url, text
+from sqlalchemy import URL, Engine, QueuePool, create_engine, make_url, text
 
 from backoffice.database.session import Actor, Place, make_sessions, unit_of_work
 from backoffice.observability.activity import (
@@ -281,3 +281,19 @@ def test_sqlite_says_that_it_has_no_sessions(tmp_path: Path) -> None:
     assert read_activity(reader).state is State.NOT_HERE
     assert reader.ask(ONE)["one"].value == 1
     engine.dispose()
+
+
+def test_what_a_crash_forgot_is_not_what_the_planner_knows(engine: Engine) -> None:
+    """Counters are lost in a crash; statistics are not, and only they are missed."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+        for name in ("known", "unknown"):
+            link.execute(text(f"CREATE TABLE {name} AS SELECT generate_series(1,2000)"))
+        link.execute(text("ANALYZE known"))
+        link.execute(text("CREATE INDEX ON unknown (generate_series)"))
+        link.execute(text("SELECT pg_stat_reset()"))
+    ops = make_ops_engine(engine.url, DatabaseSettings())
+    found = OpsReader(ops).ask(tables_question())["tables"].value or ()
+    ops.dispose()
+    needs = {one.name: one.needs for one in found}
+    assert needs["known"] == ""
+    assert needs["unknown"] == "ANALYZE: the planner knows nothing of it"

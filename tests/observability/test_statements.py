@@ -430,3 +430,12 @@ def test_what_is_only_tried_does_not_fail(observed: Engine, recorder: Kept) -> N
     assert [one.error for one in recorder.of("SELECT")] == ["", "22012"]
     assert recorder.minutes[-1].errors == 1
     assert len(recorder.slow_ones) == 1
+
+
+def test_the_cost_of_the_events_is_counted(observed: Engine, recorder: Kept) -> None:
+    """Not recording alone: what runs before and after each statement as well."""
+    with observed.connect() as link:
+        for number in range(130):
+            link.execute(text("SELECT :n"), {"n": number}).all()
+    assert recorder.overhead["events"] > 0
+    assert recorder.overhead["hook"] > 0

@@ -11,6 +11,7 @@ from backoffice.admin.call import Page, Redirect, Reply
 from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.ops_answer import OpsCall
+from backoffice.admin.pages.metrics import acts_of
 from backoffice.admin.panels import (
     coloured,
     hidden_note,
@@ -85,7 +86,7 @@ def show_all(call: OpsCall) -> Reply:
     picture = site.backoffice.keeper.picture()
     reading = read_activity(site.backoffice.ops, deadline=call.left)
     lives = with_holders(reading.value or (), picture.pools)
-    act = call.has("ops:cancel")
+    acts = acts_of(call)
     names = process_names(picture)
     held: list[LiveRow] = []
     waiting: list[LiveRow] = []
@@ -95,12 +96,10 @@ def show_all(call: OpsCall) -> Reply:
         waiting.extend(waiting_row(site, one, name) for one in status.waiting)
     tree = lock_tree(reading.value or ())
     by_pid = {one.backend.pid: one for one in lives}
-    rows = tree_rows(site, tree, by_pid, act=act)
+    rows = tree_rows(site, tree, by_pid, acts=acts)
     shown = {node.pid for node in tree}
     rows.extend(
-        live_row(site, one, act=act and one.backend.state != "idle")
-        for one in lives
-        if one.backend.pid not in shown
+        live_row(site, one, acts=acts) for one in lives if one.backend.pid not in shown
     )
     view = ConnectionsView(
         rows=tuple(rows),
@@ -138,7 +137,7 @@ def show(call: OpsCall) -> Reply:
         if reading.is_fresh:
             raise NotFound(f"No session has the pid {pid}: it has ended.")
         raise NotFound("The server's sessions cannot be read now; try again.")
-    tree = list(tree_rows(site, lock_tree(_around(pid, backends)), lives, act=False))
+    tree = list(tree_rows(site, lock_tree(_around(pid, backends)), lives))
     cancelled = call.request.query_params.get("cancelled", "")
     view = described(call, picture, found, tuple(tree), cancelled)
     crumbs = [
@@ -240,12 +239,14 @@ def end(call: OpsCall) -> Reply:
             ops_url(site, "connection", str(pid)),
             Message("warn", "First cancel its statement, and give it 5 seconds."),
         )
+    whom = _whom(call, pid, started)
     outcome = end_backend(site.backoffice.ops, signal, pid, started)
     site.backoffice.keeper.recorder.count(CANCELS, str(signal), str(outcome))
     level, words = WORDS.get(
         (signal, outcome), FINISHED if outcome is SignalOutcome.FINISHED else FAILED
     )
-    if not _write_entry(call, signal, pid, outcome):
+    whom["outcome"] = str(outcome)
+    if not _write_entry(call, signal, pid, whom):
         words += " The history could not be written."
     query = {}
     if signal is Signal.CANCEL and outcome is SignalOutcome.SENT:
@@ -290,9 +291,29 @@ def _serializer(call: OpsCall) -> URLSafeTimedSerializer:
     )
 
 
-def _write_entry(
-    call: OpsCall, signal: Signal, pid: int, outcome: SignalOutcome
-) -> bool:
+def _whom(call: OpsCall, pid: int, started: str) -> dict[str, str]:
+    """Whose session it is, for the history: asked before it is gone."""
+    site = call.site
+    found = {"began": started}
+    reading = read_activity(site.backoffice.ops)
+    pools = site.backoffice.keeper.picture().pools
+    lives = with_holders(reading.value or (), pools)
+    live = next((one for one in lives if one.backend.pid == pid), None)
+    if live is None:
+        return found
+    backend, holding = live.backend, live.holding
+    view = (holding.view if holding else "") or backend.view
+    action = (holding.action if holding else "") or backend.action
+    found["role"] = backend.role
+    found["user"] = holding.user if holding is not None else ""
+    found["view"] = place(site, view, action)
+    found["statement"] = brief(backend.text) if backend.text else ""
+    found["fingerprint"] = holding.fingerprint if holding is not None else ""
+    found["request"] = holding.request_id if holding is not None else ""
+    return {name: value for name, value in found.items() if value}
+
+
+def _write_entry(call: OpsCall, signal: Signal, pid: int, whom: dict[str, str]) -> bool:
     """Write who ended whom, over the ops connection: the pool may be full."""
 
     def write(link: Connection) -> bool:
@@ -301,7 +322,7 @@ def _write_entry(
                 session,
                 action=f"{signal}_backend",
                 label=f"session {pid}",
-                changes={"outcome": [None, str(outcome)]},
+                changes={name: [None, value] for name, value in whom.items()},
                 actor=call.login.actor,
                 view="metrics",
             )

@@ -43,10 +43,10 @@ from backoffice.admin.presentation_metrics import (
     VerdictView,
 )
 from backoffice.admin.svg import plot
-from backoffice.admin.words import duration, number, plural, series, share
+from backoffice.admin.words import duration, number, plural, series, share, shortened
 from backoffice.audit.recorder import add_entry
 from backoffice.errors import NotPermitted
-from backoffice.observability.activity import LockNode, lock_tree, with_holders
+from backoffice.observability.activity import LockNode, Signal, lock_tree, with_holders
 from backoffice.observability.counters import Minute, StatementStats
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.housekeeping import Contradiction
@@ -110,8 +110,8 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
 
 def show(call: OpsCall) -> Reply:
     """The one small page."""
-    order = call.request.query_params.get("top", "total")
-    order = order if order in ORDERS else "total"
+    asked = call.request.query_params.get("top", "total")
+    order = asked if asked in ORDERS else "total"
     revision = None
     if order == "new":
         revision = call.site.backoffice.keeper.revision
@@ -135,7 +135,12 @@ def show(call: OpsCall) -> Reply:
     here = ops_url(call.site, **keep, **({"refresh": refresh} if seconds else {}))
     now = datetime.now().astimezone()
     coverage = found.picture.coverage(call.site.backoffice.settings.web.processes)
-    shown = Drawing(call, found, order, keep.get("view", "")).view(url)
+    drawing = Drawing(call, found, order, keep.get("view", ""))
+    if order != asked:
+        drawing.note = (
+            f"There is no order {shortened(asked, 40)!r}: they stand by total time."
+        )
+    shown = drawing.view(url)
     drawn = frame(
         call,
         title="Metrics",
@@ -144,6 +149,11 @@ def show(call: OpsCall) -> Reply:
         actions=[Action("Refresh", here, "refresh"), again],
     )
     return Page("metrics", shown, replace(drawn, refresh=seconds))
+
+
+def acts_of(call: OpsCall) -> frozenset[Signal]:
+    """Which ways to end a session the person has."""
+    return frozenset(signal for signal in Signal if call.has(f"ops:{signal}"))
 
 
 def own_overhead(picture: Picture) -> str:
@@ -188,6 +198,7 @@ class Drawing:
         self.picture = found.picture
         self.live = found.live
         self.order = order
+        self.note = ""
         self.lives = {
             one.backend.pid: one
             for one in with_holders(self.live.activity.value or (), self.picture.pools)
@@ -254,6 +265,7 @@ class Drawing:
             house_link=Link("By model", ops_url(self.site, "tables")),
             house_unread=house_unread(self.live, url),
             note=self.call.note,
+            statements_note=self.note,
             overhead=own_overhead(self.picture),
             json_url=ops_url(self.site, format="json"),
             reset_url=ops_url(self.site, "reset") if can_reset else "",
@@ -562,15 +574,15 @@ class Drawing:
         if not reading.is_fresh:
             return self.held_panel(url)
         backends = reading.value or ()
-        act = self.call.has("ops:cancel")
-        rows = tree_rows(self.site, self.found.tree, self.lives, act=act)
+        acts = acts_of(self.call)
+        rows = tree_rows(self.site, self.found.tree, self.lives, acts=acts)
         shown = {node.pid for node in self.found.tree}
         for backend in backends:
             lasting = backend.running if backend.state == "active" else backend.in_state
             is_quiet = backend.state == "idle" or (lasting or 0) < LONG_RUNNING
             if backend.pid in shown or is_quiet or not backend.state:
                 continue
-            rows.append(live_row(self.site, self.lives[backend.pid], act=act))
+            rows.append(live_row(self.site, self.lives[backend.pid], acts=acts))
         everything = Link(f"All {plural(len(backends), 'session')}", url)
         unseen = hidden_note(backends)
         if not rows:

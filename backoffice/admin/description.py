@@ -108,8 +108,12 @@ def describe(
                 {*view.page_size_options, view.page_size or settings.listing.page_size}
             )
         ),
-        labels={column.name: column.label for column in columns},
+        labels={
+            **{path: labels[path] for path in _exported(view, mapper, labels)},
+            **{column.name: column.label for column in columns},
+        },
         loads=tuple(dict.fromkeys([*(c.path for c in columns if c.reference), *loads])),
+        exported=_exported(view, mapper, labels),
         reference_labels={c.name: c.path for c in columns if c.name == c.reference},
         exact_count_limit=settings.listing.exact_count_limit,
         partly_seen=frozenset(partly_seen),
@@ -147,6 +151,14 @@ def in_words(key: str) -> str:
         for at, letter in enumerate(bare)
     ).replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def _exported(
+    view: ModelView, mapper: Mapper[Any], labels: "_Labels"
+) -> tuple[str, ...]:
+    """The columns of the file, where the view names others than the list's."""
+    paths = [key_of(one) for one in view.column_export_list]
+    return tuple(_column(view, mapper, path, labels).name for path in paths)
 
 
 def _loads(view: ModelView, mapper: Mapper[Any]) -> tuple[str, ...]:

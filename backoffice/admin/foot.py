@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backoffice.admin.call import address
 from backoffice.admin.panels import fullest
 from backoffice.admin.presentation import Foot
-from backoffice.admin.words import number, plural, share
+from backoffice.admin.words import plural, share
 from backoffice.observability.judgement import Judgement, in_order, names_of
 from backoffice.observability.pool import PoolStatus
 from backoffice.observability.pool_health import Health, Verdict, judge_pool
@@ -31,7 +31,6 @@ TONES = {
     Health.WARNING: "warn",
     Health.UNHEALTHY: "bad",
 }
-OF_THE_POOL = frozenset({"utilization", "waiters", "waits"})
 
 
 class FootLine:
@@ -79,8 +78,6 @@ class FootLine:
         used = ""
         if status is not None and status.max is not None:
             used = f"pool {share(status.checked_out, status.max)}"
-            if status.waiters:
-                used += f", {number(status.waiters)} wait"
         full = [
             verdict
             for pool in pools
@@ -106,6 +103,6 @@ class FootLine:
     @staticmethod
     def _words(worst: Verdict, used: str) -> str:
         word = worst.health.word.capitalize()
-        if worst.rule in OF_THE_POOL and used:
+        if worst.rule == "utilization" and used:
             return f"{word}: {used}"
         return f"{word}: {names_of(worst.rule).lower()}"

@@ -12,9 +12,8 @@ from backoffice.database.words import plural
 
 if TYPE_CHECKING:
     from backoffice.admin.actions import ActionSpec
-    from backoffice.admin.call import Call
+    from backoffice.admin.call import Call, Page
     from backoffice.admin.description import Description
-    from backoffice.admin.presentation import FactGroup
     from backoffice.editing.fields import FormField
 
 Attribute = Any  # a mapped attribute, or its name; dotted through to-one relationships
@@ -50,11 +49,12 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     ```
 
     SQLAdmin's words mean what they mean there: `name`, `name_plural`, `category`,
-    `column_list`, `column_exclude_list`, `column_labels`, `column_searchable_list`,
-    `column_filters`, `column_sortable_list`, `column_default_sort`, `page_size`,
-    `page_size_options`, `column_details_list`, `form_columns`,
-    `form_excluded_columns`, `column_formatters`, `can_create`, `can_edit`,
-    `can_delete`, `can_view_details`, `can_export`. The words below are ours.
+    `column_list`, `column_exclude_list`, `column_export_list`, `column_labels`,
+    `column_searchable_list`, `column_filters`, `column_sortable_list`,
+    `column_default_sort`, `page_size`, `page_size_options`, `column_details_list`,
+    `form_columns`, `form_excluded_columns`, `column_formatters`, `can_create`,
+    `can_edit`, `can_delete`, `can_view_details`, `can_export`. The words below are
+    ours.
     Everything has a default, so an empty class is a usable view.
     """
 
@@ -96,6 +96,13 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     """The columns of its records on the page of a record that they belong to; the first
     leads there. Default: the list's first six without the counted key."""
 
+    export_formats: ClassVar[Sequence[str]] = ("csv",)
+    """As what the list can be exported: csv, json."""
+
+    phone_columns: ClassVar[Sequence[Attribute]] = ()
+    """The columns that stay below 640 px, the last on a line of its own; by default
+    the first ones that fit."""
+
     disabled_actions: ClassVar[Sequence[str]] = ()
     """Actions that this view does not have: `edit-selected`, `delete-selected`, own."""
 
@@ -129,10 +136,10 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         del record
         return None
 
-    def details_groups(self, record: Any, call: "Call") -> Sequence["FactGroup"]:
-        """More groups of facts for the details page, besides the columns."""
-        del record, call
-        return ()
+    def show_record(self, call: "Call", record: Any) -> "Page | None":
+        """The details page, drawn in a way of its own; None for the usual one."""
+        del call, record
+        return None
 
     def form_fields(
         self, call: "Call", *, is_created: bool

@@ -303,7 +303,8 @@ def pool_row(
     p95 = status.wait_p95_ms
     label = name if status.name == "default" else f"{name}, {status.name}"
     return PoolRow(
-        process=f"{label}, pid {status.process}",
+        process=label,
+        pid=f"pid {status.process}",
         bar=bar,
         used=used,
         checked_in=known(status.checked_in, status),

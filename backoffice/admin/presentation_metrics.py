@@ -69,6 +69,7 @@ class PoolRow:
     """One pool of one process."""
 
     process: str
+    pid: str
     bar: Bar | None
     used: str
     checked_in: str
@@ -217,6 +218,10 @@ class MetricsView:
     house_unread: tuple[Unread, ...]
     note: str = ""
     statements_note: str = ""
+    # In trouble the cause comes first, and the rest is folded up.
+    is_trouble: bool = False
+    is_order_asked: bool = False
+    statements_lead: str = ""
     overhead: str = ""
     json_url: str = ""
     reset_url: str = ""
@@ -327,6 +332,19 @@ class RequestView:
     empty: str
     unread: Unread | None = None
     explain_url: str = ""
+    values: ValuesView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlowView:
+    """One entry of the slow log."""
+
+    facts: tuple[tuple[str, str], ...]
+    sql: tuple[tuple[str, str], ...]
+    bar: Bar
+    parts: tuple[tuple[str, str], ...]
+    request: Link
+    statement: Link
     values: ValuesView | None = None
 
 

@@ -219,6 +219,9 @@ class Site(sqladmin.Admin):
         yield view("/{identity}/list", "list", get=listing.show, action="list")
         yield view("/{identity}/export/csv", "export", get=export.csv, action="export")
         yield view(
+            "/{identity}/export/json", "export_json", get=export.json, action="export"
+        )
+        yield view(
             "/{identity}/ajax/lookup", "ajax_lookup", get=lookup.find, action="list"
         )
         yield view(

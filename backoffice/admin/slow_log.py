@@ -1,29 +1,61 @@
 """How ops see the slow log: read only, searched, filtered and exported as any list."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from backoffice.admin.actions import Selected, action
-from backoffice.admin.call import Call, Reply
+from backoffice.admin.call import Call, Page, Reply, address
 from backoffice.admin.explaining_calls import (
     MOST,
     Picked,
     calls_question,
     why_generic,
 )
+from backoffice.admin.frame import frame
 from backoffice.admin.known_values import values_view
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.details import own_actions
 from backoffice.admin.pages.explain import answer
-from backoffice.admin.presentation import Cell, Fact, FactGroup
+from backoffice.admin.panels import (
+    PARTS,
+    coloured,
+    ms,
+    ops_url,
+    place,
+    precise,
+    split_bar,
+)
+from backoffice.admin.presentation import Link
+from backoffice.admin.presentation_metrics import NO_LINK, SlowView
+from backoffice.admin.presentation_values import ValuesView
+from backoffice.admin.words import number
 from backoffice.auth.permissions import may
+from backoffice.observability.brief import brief
+from backoffice.observability.error_words import error_words
 from backoffice.observability.models import SlowStatement
 from backoffice.observability.statement_texts import aware
 
 # Calls of one statement among which one is looked for whose values are known.
 CALLS = 50
+
+# What works without a view, as its place is called.
+OTHERS = {
+    "": "No view",
+    "command": "Commands",
+    "ops": "Metrics",
+    "runs": "Runs of actions",
+    "site": "Pages of no view",
+}
+PART_NAMES = {
+    "wait": "Wait for a connection",
+    "execute": "Execute",
+    "fetch": "Fetch",
+    "commit": "Commit",
+}
 
 
 def _whole(record: Any, key: str) -> str:
@@ -37,11 +69,33 @@ def _plain(record: Any, key: str) -> str:
     return str(getattr(record, key) or "")
 
 
+def _error(record: Any, key: str) -> str:
+    """The error in words, with its code."""
+    code = getattr(record, key)
+    return error_words(code) if code else ""
+
+
+def _statement(record: Any, key: str) -> str:
+    """The statement in a line."""
+    del key
+    known = record.statement
+    return brief(known.text, known.operation, known.table_name)
+
+
 def _second(record: Any, key: str) -> str:
     """The time, with its second."""
     value: datetime = getattr(record, key).astimezone()
     today = datetime.now().astimezone().date()
     return f"{value:%H:%M:%S}" if value.date() == today else f"{value:%d %b, %H:%M:%S}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedViews:
+    """A filter by view, under the names that the menu has."""
+
+    column: InstrumentedAttribute[str]
+    title: str
+    values: tuple[tuple[str, str], ...]
 
 
 class SlowLogAdmin(ModelView, model=SlowStatement):
@@ -57,36 +111,16 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
     column_list = [
         SlowStatement.at,
         SlowStatement.total_ms,
-        SlowStatement.wait_ms,
-        SlowStatement.view,
-        SlowStatement.action,
         SlowStatement.actor_label,
-        SlowStatement.row_count,
-        SlowStatement.reason,
         SlowStatement.error,
         "statement.text",
-    ]
-    column_labels = {"statement.text": "Statement"}
-    column_searchable_list = [
         SlowStatement.view,
-        SlowStatement.request_id,
-        SlowStatement.fingerprint,
-    ]
-    column_search_modes = {
-        SlowStatement.view: "exact",
-        SlowStatement.request_id: "exact",
-        SlowStatement.fingerprint: "exact",
-    }
-    column_filters = [
-        SlowStatement.at,
-        SlowStatement.total_ms,
-        SlowStatement.view,
+        SlowStatement.action,
+        SlowStatement.wait_ms,
+        SlowStatement.row_count,
         SlowStatement.reason,
-        SlowStatement.request_id,
     ]
-    column_sortable_list = [SlowStatement.at, SlowStatement.total_ms]
-    column_default_sort = [(SlowStatement.at, True)]
-    column_details_list = [
+    column_export_list = [
         SlowStatement.at,
         SlowStatement.total_ms,
         SlowStatement.wait_ms,
@@ -106,20 +140,37 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
         SlowStatement.fingerprint,
         "statement.text",
     ]
+    export_formats = ("csv", "json")
+    phone_columns = [
+        SlowStatement.total_ms,
+        SlowStatement.actor_label,
+        SlowStatement.error,
+        "statement.text",
+    ]
+    column_labels = {"statement.text": "Statement"}
+    column_searchable_list = [
+        "statement.text",
+        SlowStatement.view,
+        SlowStatement.request_id,
+        SlowStatement.fingerprint,
+    ]
+    column_search_modes = {
+        SlowStatement.view: "exact",
+        SlowStatement.request_id: "exact",
+        SlowStatement.fingerprint: "exact",
+    }
+    column_sortable_list = [SlowStatement.at, SlowStatement.total_ms]
+    column_default_sort = [(SlowStatement.at, True)]
     column_formatters = {
         SlowStatement.at: _second,
         SlowStatement.total_ms: _whole,
         SlowStatement.wait_ms: _whole,
-        SlowStatement.execute_ms: _whole,
-        SlowStatement.fetch_ms: _whole,
-        SlowStatement.commit_ms: _whole,
-        SlowStatement.baseline_ms: _whole,
-        SlowStatement.view: _plain,
         SlowStatement.action: _plain,
         SlowStatement.actor_label: _plain,
-        SlowStatement.error: _plain,
-        SlowStatement.request_id: _plain,
+        SlowStatement.error: _error,
+        "statement.text": _statement,
     }
+    loads = ["statement.operation", "statement.table_name"]
     label_columns = [SlowStatement.at]
     details_related = ()
 
@@ -162,15 +213,15 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
         where = ", ".join(filter(None, [record.view, record.action]))
         return f"{_second(record, 'at')}{f', {where}' if where else ''}"
 
-    def details_groups(self, record: Any, call: Call) -> Sequence[FactGroup]:
+    def values_of(self, record: Any, call: Call) -> ValuesView | None:
         """What the statement ran with, for who may see that."""
         if not may(call.login.role, "ops:see_values"):
-            return ()
+            return None
         at = aware(record.at)
         recorder = call.site.backoffice.keeper.recorder
         known = recorder.find_call(record.fingerprint, record.request_id, at)
         why = why_generic(call.site, None, at, record.process)
-        shown = values_view(
+        return values_view(
             call.site,
             call.login,
             [known] if known is not None else [],
@@ -178,12 +229,83 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
             request_id=record.request_id,
             empty=f"{why[:1].upper()}{why[1:]}.",
         )
-        facts = []
-        for row in shown.rows:
-            facts += [Fact(name, Cell(text, "mono")) for name, text in row.values]
-            if row.remark:
-                facts.append(Fact("Not kept", Cell(row.remark)))
-        if shown.sub or shown.empty:
-            text = shown.sub or shown.empty
-            facts.append(Fact("Known", Cell(text[:1].upper() + text[1:])))
-        return (FactGroup("Values it ran with", tuple(facts)),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Of the view itself: only it knows what its site's other views are called.
+        own = {**self.column_formatters, SlowStatement.view: self._named}
+        vars(self)["column_formatters"] = own
+
+    def names(self) -> dict[str, str]:
+        """What each place is called: views as in the menu, and what has no view."""
+        views = {
+            view.identity: view.name_plural
+            for view in self._admin_ref.views
+            if isinstance(view, ModelView)
+        }
+        return {**OTHERS, **views}
+
+    def _named(self, record: Any, key: str) -> str:
+        value = str(getattr(record, key))
+        return self.names().get(value, value) if value else ""
+
+    def get_filters(self) -> list[Any]:
+        """The filters, that of the view with the views' names."""
+        names = tuple((key, name) for key, name in self.names().items() if key)
+        return [
+            SlowStatement.at,
+            SlowStatement.total_ms,
+            NamedViews(SlowStatement.view, "View", names),
+            SlowStatement.actor_label,
+            SlowStatement.error,
+            SlowStatement.reason,
+            SlowStatement.request_id,
+            SlowStatement.fingerprint,
+        ]
+
+    def show_record(self, call: Call, record: Any) -> Page:
+        """What it was, whose, where its time went, and the way on."""
+        site = call.site
+        known = record.statement
+        line = brief(known.text, known.operation, known.table_name)
+        at = precise(record.at)
+        facts: list[tuple[str, str]] = [
+            ("Time", at.full),
+            ("Took", ms(record.total_ms)),
+            ("Page", place(site, record.view, record.action) or "no view"),
+            ("User", record.actor_label or "nobody"),
+            ("Rows", "" if record.row_count is None else number(record.row_count)),
+            ("In the log because", record.reason),
+            ("Usually", ms(record.baseline_ms) if record.baseline_ms else ""),
+            ("Error", error_words(record.error) if record.error else ""),
+            ("Process", record.process),
+            ("More in that minute", number(record.more) if record.more else ""),
+        ]
+        parts: list[tuple[str, str, float]] = [
+            (css, name, getattr(record, f"{name}_ms")) for css, name in PARTS
+        ]
+        request = NO_LINK
+        if record.request_id:
+            url = ops_url(site, "request", record.request_id)
+            request = Link(record.request_id, url)
+        view = SlowView(
+            values=self.values_of(record, call),
+            facts=tuple(fact for fact in facts if fact[1]),
+            sql=coloured(known.text),
+            bar=split_bar(parts),
+            parts=tuple((PART_NAMES[name], ms(value)) for _, name, value in parts),
+            request=request,
+            statement=Link(
+                record.fingerprint, ops_url(site, "statement", record.fingerprint)
+            ),
+        )
+        crumbs = [
+            Link("Operations", ""),
+            Link("Metrics", ops_url(site)),
+            Link(self.name_plural, address(site.base_url, self.identity, "list")),
+        ]
+        title = f"{line}, {at.text}"
+        actions = own_actions(call, self)
+        return Page(
+            "slow", view, frame(call, title=title, crumbs=crumbs, actions=actions)
+        )

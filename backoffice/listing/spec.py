@@ -78,9 +78,10 @@ class FilterField:
 class ListSpec:
     """One list, declared: made once, used by every request.
 
-    `columns` may name relationships, columns, hybrids and plain properties. `loads`
-    names what else is read with a row: relationships (to-many ones in a statement of
-    their own), and columns that are left out unless shown (long text, JSON, bytes).
+    `exported` are the columns of its file, where those are others. `columns` may name
+    relationships, columns, hybrids and plain properties. `loads` names what else is
+    read with a row: relationships (to-many ones in a statement of their own), and
+    columns that are left out unless shown (long text, JSON, bytes).
     Nothing else can be read from a row later. `reference_labels` names the column by
     which a relationship's records are called, by the relationship's path: what it is
     exported and ordered by.
@@ -102,6 +103,7 @@ class ListSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     scope: Scope | None = None
     loads: tuple[str, ...] = ()
+    exported: tuple[str, ...] = ()
     exact_count_limit: int = 10_000
     reference_labels: Mapping[str, str] = field(default_factory=dict)
     partly_seen: frozenset[type[Any]] = frozenset()
@@ -115,7 +117,8 @@ class ListSpec:
         paths = Paths(self.model, self.reference_labels, self.partly_seen)
         object.__setattr__(self, "paths", paths)
         object.__setattr__(self, "by_path", {f.path: f for f in self.filters})
-        declared = (*self.columns, *self.sortable, *self.loads, *self.by_path)
+        shown = (*self.columns, *self.exported)
+        declared = (*shown, *self.sortable, *self.loads, *self.by_path)
         searched = (f.path for f in self.search)
         object.__setattr__(self, "known", frozenset((*declared, *searched)))
 

@@ -14,10 +14,11 @@ from backoffice.listing.statements import ordered, select_rows
 
 @dataclass(frozen=True, slots=True)
 class ListTable:
-    """The select of all rows that a query lists, and a head for each of its columns."""
+    """The select of all rows that a query lists, each column's head, and its path."""
 
     select: Select[Any]
     heads: tuple[str, ...]
+    paths: tuple[str, ...]
 
 
 def list_table(spec: ListSpec, query: ListQuery, dialect: str) -> ListTable:
@@ -29,7 +30,7 @@ def list_table(spec: ListSpec, query: ListQuery, dialect: str) -> ListTable:
     paths = spec.paths
     columns = {
         path: paths.label_path(path)
-        for path in spec.columns
+        for path in spec.exported or spec.columns
         if _is_value(spec, paths.label_path(path))
     }
     rows = ordered(spec, query, select_rows(spec, query, dialect), dialect)
@@ -47,6 +48,7 @@ def list_table(spec: ListSpec, query: ListQuery, dialect: str) -> ListTable:
     return ListTable(
         rows.with_only_columns(*named, maintain_column_froms=True),
         tuple(spec.label(path) for path in columns),
+        tuple(columns),
     )
 
 

@@ -8,9 +8,9 @@ from psycopg import errors
 WORDS = {
     "08001": "no connection",
     "08006": "connection lost",
-    "25P03": "idle in a transaction for too long",
+    "25P03": "idle too long",
     "53300": "no connection left",
-    "55P03": "lock not had in time",
+    "55P03": "lock timeout",
     "57014": "cancelled",
     "57P01": "session ended",
     "57P03": "server not ready",

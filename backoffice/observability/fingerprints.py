@@ -6,6 +6,7 @@ fingerprint.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
@@ -84,7 +85,7 @@ class Fingerprints:
             return found
         found = self._old.get(text)
         if found is None:
-            found = self._shared(fingerprint(text, main_table(compiled)))
+            found = self._shared(fingerprint(text, tables_of(compiled)))
             if len(text) > LONGEST_READ:
                 return found
         with self._lock:
@@ -100,26 +101,27 @@ class Fingerprints:
             return self._known.setdefault(made.id, made)
 
 
-def main_table(compiled: Any) -> str:
-    """The table that a statement of SQLAlchemy's is about; "" where it does not say."""
+def tables_of(compiled: Any) -> list[str]:
+    """The tables of a statement of SQLAlchemy's; of a change the changed one."""
     state = getattr(compiled, "compile_state", None)
     written = getattr(state, "dml_table", None)
     if written is not None:
-        return str(getattr(written, "name", ""))
+        return [str(getattr(written, "name", ""))]
     statement = getattr(compiled, "statement", None)
     if statement is None or not hasattr(statement, "get_children"):
-        return ""
+        return []
     tables = (one for one in visitors.iterate(statement) if isinstance(one, Table))
-    own = [str(one.name) for one in tables]
-    return next((name for name in own if not name.startswith("pg_")), "")
+    return [str(one.name) for one in tables if not one.name.startswith("pg_")]
 
 
-def fingerprint(text: str, table: str = "") -> Fingerprint:
-    """The fingerprint of a text, worked out anew."""
+def fingerprint(text: str, tables: Sequence[str] = ()) -> Fingerprint:
+    """The fingerprint of a text, worked out anew; `tables` are known to be in it."""
     plain = normalise(text)
     operation = _OPERATION.match(plain)
-    if not table:
-        table = next(iter(tables_in(plain)), "")
+    named = tables_in(plain)
+    # The text has the order, the statement knows what is a table.
+    known = [name for name in named if name in tables] or list(tables) or named
+    table = known[0] if known else ""
     kept = plain
     if len(plain) > LONGEST_KEPT:
         kept = f"{plain[:LONGEST_KEPT]} … ({len(plain) - LONGEST_KEPT} more)"

@@ -103,6 +103,9 @@ class SlowStatement(Base):
         # One statement's, one view's, one request's.
         Index(None, "fingerprint", "at"),
         Index(None, "view", "at"),
+        # One error's and one user's; what there is to choose from is read off them.
+        Index(None, "error", "at"),
+        Index(None, "actor_label", "at"),
         Index(None, "request_id"),
     )
 

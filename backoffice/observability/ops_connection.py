@@ -141,7 +141,9 @@ class OpsReader:
         failure = self._within(
             deadline, lambda link: self._run(questions, answers, link)
         )
-        late = failure or Reading(State.TIMED_OUT, text=f"no answer in {deadline:g} s")
+        late = failure or Reading(
+            State.TIMED_OUT, text=f"no answer in {deadline:.1f} s"
+        )
         found = {}
         for question in questions:
             reading = dict(answers).get(question.name, late)
@@ -178,7 +180,9 @@ class OpsReader:
             return self._remembered(
                 name, Reading(State.MEASURED, answers[0], self._clock())
             )
-        late = failure or Reading(State.TIMED_OUT, text=f"no answer in {deadline:g} s")
+        late = failure or Reading(
+            State.TIMED_OUT, text=f"no answer in {deadline:.1f} s"
+        )
         return self._remembered(name, late)
 
     def remembered(self, name: str) -> Reading[Any]:
@@ -314,6 +318,13 @@ class _Link:
             number = driver.fileno()
             with socket.socket(fileno=socket.dup(number)) as copy:
                 copy.shutdown(socket.SHUT_RDWR)
+
+
+def too_late(deadline: float) -> Reading[Any]:
+    """The reading of what has not answered within so many seconds."""
+    left = f"{deadline:.1f}"
+    words = f"no answer in {left} s" if left != "0.0" else "no time was left"
+    return Reading(State.TIMED_OUT, text=words)
 
 
 def reading_of(error: BaseException) -> Reading[Any]:

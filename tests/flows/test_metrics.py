@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import URL, Connection, create_engine, event, select, text
+from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 
 from backoffice.admin.model_view import ModelView
@@ -164,7 +165,7 @@ def test_a_slow_statement_is_in_the_log_with_view_and_user(site: Office) -> None
         listed = ops.get(f"/admin/slow-log/list?search={request}")
         wide = [row for row in listed.rows if len(row) > 8]
         assert wide
-        assert all("course" in row for row in wide)
+        assert all("Courses" in row for row in wide)
         csv = ops.client.get(f"/admin/slow-log/export/csv?search={request}")
         assert "SELECT" in csv.text
 
@@ -931,3 +932,86 @@ def test_a_connection_of_our_own_is_nothing_unusual(site: Office) -> None:
     assert "unknown" not in row
     assert "no view" not in row
     assert "kept for work of our own" in row
+
+
+@pytest.fixture(scope="module")
+def slow(office_url: URL, quick_passwords: None) -> Iterator[Office]:
+    """A site of which all is slow, and one statement has failed."""
+    with opened(office_url, observability={"slow_ms": 0}) as office:
+        office.browser("editor").get("/admin/course/list")
+        place = Place("course", "list")
+        with (
+            pytest.raises(DBAPIError),
+            unit_of_work(
+                office.backoffice.sessions, actor=Actor("7", "Bob"), place=place
+            ) as session,
+        ):
+            session.execute(text("SELECT 1 / 0 FROM courses"))
+        office.backoffice.keeper.flush()
+        yield office
+
+
+class TestSlowLog:
+    """The list of what was slow or failed, and the page of each."""
+
+    def test_an_entry_is_whole_and_leads_on(self, slow: Office) -> None:
+        """Its title is words; statement and request are links; no history of it."""
+        ops = slow.browser("ops")
+        listed = ops.get("/admin/slow-log/list?error=22012")
+        (row,) = [one for one in listed.rows if len(one) > 5]
+        assert "division by zero (22012)" in row
+        assert "Courses" in row
+        assert "Bob" in row
+        assert "SELECT courses" in " ".join(row)
+        url = next(one for one in listed.hrefs() if "/slow-log/details/" in one)
+        page = ops.get(url)
+        assert page.status == 200
+        assert re.search(r"<h1[^>]*>SELECT courses", page.response.text)
+        assert "Nothing was changed here yet" not in page.text
+        assert "<pre" in page.response.text or "mono" in page.response.text
+        hrefs = list(page.hrefs())
+        assert any("/admin/metrics/statement/" in one for one in hrefs)
+
+    @pytest.mark.parametrize(
+        "query",
+        ["search=courses", "error=22012", "actor_label=Bob", "view=course"],
+    )
+    def test_it_is_searched_and_filtered(self, slow: Office, query: str) -> None:
+        """By a word of the statement, by the error, by the user, by the view."""
+        seen = slow.browser("ops").get(f"/admin/slow-log/list?{query}")
+        assert seen.status == 200
+        assert any("Bob" in row for row in seen.rows)
+
+    def test_views_are_called_by_their_names(self, slow: Office) -> None:
+        """In the filter and in its chip: no identity is shown."""
+        seen = slow.browser("ops").get("/admin/slow-log/list?view=report-card")
+        assert "Report cards" in seen.text
+        assert "report-card" not in seen.text
+
+    def test_its_files_hold_all_of_it(self, slow: Office) -> None:
+        """CSV and JSON: with the split of the time, the request and the statement."""
+        client = slow.browser("ops").client
+        csv = client.get("/admin/slow-log/export/csv?error=22012").text
+        head = csv.partition("\n")[0]
+        for name in ("Wait, ms", "Execute, ms", "Fetch, ms", "Commit, ms", "Request"):
+            assert name in head
+        found = client.get("/admin/slow-log/export/json?error=22012").json()
+        assert len(found) == 1
+        assert found[0]["error"] == "22012"
+        assert found[0]["view"] == "course"
+        assert isinstance(found[0]["total_ms"], float)
+        assert found[0]["statement.text"] == "SELECT ? / ? FROM courses"
+        assert len(found[0]["fingerprint"]) == 16
+
+    def test_a_head_orders_or_says_why_not(self, slow: Office) -> None:
+        """Time and duration have indexes; of the others it is said that they do not."""
+        seen = slow.browser("ops").get("/admin/slow-log/list").response.text
+        table = seen[: seen.index("</thead>")]
+        heads = re.findall(r'<th scope="col".*?</th>', table, re.DOTALL)
+        assert heads
+        assert all("sortBy=" in one or "not ordered by this" in one for one in heads)
+
+    def test_no_other_list_has_the_format(self, slow: Office) -> None:
+        """What a view does not offer is not found."""
+        client = slow.browser("ops").client
+        assert client.get("/admin/course/export/json").status_code == 404

@@ -368,7 +368,7 @@ def test_an_engine_of_another_creator_is_recorded_without_fetch(
     ("code", "words"),
     [
         ("22012", "division by zero (22012)"),
-        ("55P03", "lock not had in time (55P03)"),
+        ("55P03", "lock timeout (55P03)"),
         ("23505", "unique violation (23505)"),
         ("SQLITE_CONSTRAINT_UNIQUE", "constraint unique (SQLITE_CONSTRAINT_UNIQUE)"),
         ("pool timeout", "pool timeout"),

@@ -41,6 +41,9 @@ def show(call: Call) -> Reply:
     """The details page."""
     view = call.model_view
     record = load_record(call, view, call.key)
+    own = view.show_record(call, record)
+    if own is not None:
+        return own
     name = record_name(view, record)
     base = call.site.base_url
     found = history_of(
@@ -49,7 +52,6 @@ def show(call: Call) -> Reply:
     shown = DetailsView(
         groups=(
             FactGroup(view.name, facts(call, view, record)),
-            *view.details_groups(record, call),
         ),
         related=tuple(related_lists(call, view, record)),
         aside=times(call, view, record),
@@ -109,16 +111,23 @@ def actions(call: Call, view: ModelView) -> list[Action]:
     base, key = call.site.base_url, call.key
     query = back_query(call)
     found = [Action("History", address(base, view.identity, "history", key), "history")]
-    for spec in offered(call, view, Where.DETAILS):
-        asked = urlencode({"action": spec.name, "id": key})
-        url = address(base, view.identity, "actions") + "?" + asked
-        found.append(Action(spec.menu_label, url, method="post"))
+    found += own_actions(call, view)
     if call.may("delete"):
         url = address(base, view.identity, "delete", key) + query
         found.append(Action("Delete", url, "trash", is_risk=True))
     if call.may("edit"):
         url = address(base, view.identity, "edit", key) + query
         found.append(Action("Edit", url, is_primary=True, key="e"))
+    return found
+
+
+def own_actions(call: Call, view: ModelView) -> list[Action]:
+    """The view's actions that this person may run on this record."""
+    found = []
+    for spec in offered(call, view, Where.DETAILS):
+        asked = urlencode({"action": spec.name, "id": call.key})
+        url = address(call.site.base_url, view.identity, "actions") + "?" + asked
+        found.append(Action(spec.menu_label, url, method="post"))
     return found
 
 

@@ -171,9 +171,10 @@ MEANINGS = (
         "What observing costs",
         (
             "The time of our part of SQLAlchemy's events and of counting (one "
-            "statement in 64 is timed and stands for all), of the snapshots, of writing "
-            "the slow log and the sizes, and of pruning. Not in it: reading the clock "
-            "twice for each fetch, and what this page asks on its own connection."
+            "statement in 64 is timed and stands for all), of the snapshots, of "
+            "writing the slow log and the sizes, and of pruning. Not in it: reading "
+            "the clock twice for each fetch, and what this page asks on its own "
+            "connection."
         ),
     ),
     (

@@ -12,17 +12,31 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from backoffice.admin.call import Call, Page, Reply, Streamed, address
+from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.pages.listing import MOVES, spec_for
 from backoffice.admin.presentation import Action, ErrorView
-from backoffice.import_export.exporter import export_csv
+from backoffice.import_export.exporter import export_csv, export_json
 from backoffice.listing.params import parse_list
 from backoffice.listing.table import list_table
+
+TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
 def csv(call: Call) -> Reply:
     """The list as CSV; what is wrong in the query string exports nothing."""
+    return _file(call, "csv")
+
+
+def json(call: Call) -> Reply:
+    """The list as JSON, for views that offer it: an array, an object for each row."""
+    return _file(call, "json")
+
+
+def _file(call: Call, kind: str) -> Reply:
     view = call.model_view
+    if kind not in view.export_formats:
+        raise NotFound(f"{view.name_plural} cannot be exported as {kind.upper()}.")
     spec = spec_for(call, view)
     items = [item for item in call.query_items if item[0] not in MOVES | {"pageSize"}]
     query = parse_list(spec, items, call.site.codec)
@@ -32,17 +46,18 @@ def csv(call: Call) -> Reply:
     dialect = call.session.get_bind().dialect.name
     table = list_table(spec, query, dialect)
     timeout = call.site.backoffice.settings.database.export_timeout
-    chunks = functools.partial(
-        export_csv,
-        call.site.backoffice.exports,
-        table.select,
-        table.heads,
-        timeout=timeout,
+    write, heads = (
+        (export_csv, table.heads) if kind == "csv" else (export_json, table.paths)
     )
-    return Streamed(functools.partial(respond, call, chunks))
+    chunks = functools.partial(
+        write, call.site.backoffice.exports, table.select, heads, timeout=timeout
+    )
+    return Streamed(functools.partial(respond, call, chunks, kind=kind))
 
 
-def respond(call: Call, make: Callable[[], Iterator[bytes]]) -> Response:
+def respond(
+    call: Call, make: Callable[[], Iterator[bytes]], *, kind: str = "csv"
+) -> Response:
     """The file from its first line on; or why there is none, while that can be said.
 
     Until then nothing is sent: a database that cannot be reached is a page of ours.
@@ -63,8 +78,8 @@ def respond(call: Call, make: Callable[[], Iterator[bytes]]) -> Response:
     except BaseException:
         site.exports.release()
         raise
-    name = f"{call.model_view.identity}-{datetime.now(UTC):%Y-%m-%d}.csv"
-    return FileOfRows(first, chunks, name, site.exports.release)
+    name = f"{call.model_view.identity}-{datetime.now(UTC):%Y-%m-%d}.{kind}"
+    return FileOfRows(first, chunks, name, site.exports.release, TYPES[kind])
 
 
 class FileOfRows(StreamingResponse):
@@ -76,11 +91,12 @@ class FileOfRows(StreamingResponse):
         chunks: Iterator[bytes],
         name: str,
         release: Callable[[], None],
+        media_type: str,
     ) -> None:
         self.chunks, self.release = chunks, release
         super().__init__(
             itertools.chain((first,), chunks),
-            media_type="text/csv; charset=utf-8",
+            media_type=media_type,
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 

@@ -17,7 +17,7 @@ from backoffice.admin.call import (
     quoted_part,
 )
 from backoffice.admin.cells import cell_makers, record_name
-from backoffice.admin.description import ListColumn
+from backoffice.admin.description import ListColumn, key_of
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
@@ -57,6 +57,7 @@ from backoffice.listing.spec import FilterField, ListSpec, Order
 
 # A name of the length of a text leads to the record by its beginning.
 LONGEST_NAME = 48
+NO_ORDER = "not ordered by this: no index of the list's keeps it in order"
 MOVES = frozenset({"page", "after", "before"})
 
 
@@ -236,10 +237,11 @@ class Shown:
         actions = []
         if call.may("export") and not self.query.problems:
             items = [i for i in self.query.to_items() if i[0] not in MOVES]
-            url = address(base, view.identity, "export", "csv")
-            if items:
-                url += "?" + urlencode(items)
-            actions.append(Action("Export CSV", url, "down"))
+            for kind in view.export_formats:
+                url = address(base, view.identity, "export", kind)
+                if items:
+                    url += "?" + urlencode(items)
+                actions.append(Action(f"Export {kind.upper()}", url, "down"))
         if may(call.login.role, "ops:explain") and not self.query.problems:
             asked = {"view": view.identity, "query": urlencode(self.query.to_items())}
             url = f"{address(base, 'explain')}?{urlencode(asked)}"
@@ -265,6 +267,13 @@ class Shown:
         """Every column's head, with the order that a click asks for."""
         columns = self.model_view.description.columns
         stacks = stacked(tuple(self.kinds()))
+        kept = [key_of(one) for one in self.model_view.phone_columns]
+        if kept:
+            words = {name: "full" if name == kept[-1] else "" for name in kept}
+            stacks = tuple(
+                stack if stack == "first" else words.get(column.name, "gone")
+                for column, stack in zip(columns, stacks, strict=True)
+            )
         order = self.query.order or self.spec.default_order
         in_use = {o.path: (at, o) for at, o in enumerate(order, 1)}
         return tuple(
@@ -281,7 +290,11 @@ class Shown:
         """One head: a click orders by it, another one turns it round."""
         if column.name not in self.spec.sortable:
             return HeadCell(
-                column.label, is_num=column.is_num, stack=stack, key=column.name
+                column.label,
+                is_num=column.is_num,
+                stack=stack,
+                key=column.name,
+                next_order=NO_ORDER,
             )
         rank, order = in_use.get(column.name, (0, None))
         descending = order is not None and not order.descending

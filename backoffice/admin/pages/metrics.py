@@ -47,6 +47,7 @@ from backoffice.admin.words import duration, number, plural, series, share, shor
 from backoffice.audit.recorder import add_entry
 from backoffice.errors import NotPermitted
 from backoffice.observability.activity import LockNode, Signal, lock_tree, with_holders
+from backoffice.observability.brief import brief
 from backoffice.observability.counters import Minute, StatementStats
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.housekeeping import Contradiction
@@ -247,7 +248,10 @@ class Drawing:
                 view_row(self.site, one) for one in self.picture.top_views(VIEWS)
             ),
             views_sub=self.views_sub(),
-            slow=tuple(slow_row(self.site, one) for one in slow[:SLOW]),
+            slow=tuple(
+                slow_row(self.site, one)
+                for one in slow[: SLOW - 1 if self.is_trouble else SLOW]
+            ),
             slow_sub=self.slow_sub(),
             slow_empty=(
                 "No slow statement yet; "
@@ -266,6 +270,9 @@ class Drawing:
             house_unread=house_unread(self.live, url),
             note=self.call.note,
             statements_note=self.note,
+            is_trouble=self.is_trouble,
+            is_order_asked="top" in self.call.request.query_params,
+            statements_lead=self.lead(),
             overhead=own_overhead(self.picture),
             json_url=ops_url(self.site, format="json"),
             reset_url=ops_url(self.site, "reset") if can_reset else "",
@@ -274,6 +281,22 @@ class Drawing:
             if self.of
             else NO_LINK,
         )
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether something is unhealthy: then its cause comes first."""
+        return self.found.judgement.health is Health.UNHEALTHY
+
+    def lead(self) -> str:
+        """The leading statement in a line, for where the table is folded up."""
+        whole = self.picture.total_ns()
+        found = self.picture.top_statements("total", limit=1)
+        if not found or not whole:
+            return ""
+        first = found[0]
+        part = percentage(first.histogram.total, whole)
+        words = brief(first.text, first.operation, first.table)
+        return f"{part} of the time is {words}"
 
     # -- the verdict
 

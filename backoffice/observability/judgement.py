@@ -32,6 +32,7 @@ IDLE_WARN, IDLE_UNHEALTHY = 30.0, 300.0
 CONNECTIONS_WARN = 0.8
 ERRORS_WARN, ERRORS_MINUTES, MANY_CALLS = 0.05, 5, 20
 DEADLOCKS_REMEMBERED = 600.0
+HELD = frozenset({"idle in transaction", "long statement"})
 LOST_REMEMBERED = 600.0
 
 
@@ -260,12 +261,12 @@ def _badness(verdict: Verdict) -> tuple[Health, bool, float]:
 def _of_pools(pools: Iterable[PoolStatus]) -> list[Verdict]:
     found: list[Verdict] = []
     for status in pools:
-        if status.max is None and not status.holders:
-            continue  # an export's engine that nobody uses has nothing to say
+        # Nobody waits for a pool without a limit; what is done there is judged.
+        rules = HELD if status.max is None else None
         found.extend(
             verdict
             for verdict in judge_pool(status)
-            if not (status.max is None and verdict.health is Health.UNKNOWN)
+            if rules is None or (status.holders and verdict.rule in rules)
         )
     return found
 

@@ -6,6 +6,7 @@ of what it could not read.
 
 import html
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ import anyio.lowlevel
 import httpx
 import psycopg
 import pytest
+from playwright.sync_api import Route, sync_playwright
 from sqlalchemy import URL, create_engine, text
 from starlette.testclient import TestClient
 
+from backoffice.admin.assets import all_assets
 from backoffice.admin.ops_answer import VIEWER_DEADLINE
 from backoffice.admin.ops_pass import VALID_FOR
 from backoffice.database.migrations import upgrade
@@ -35,6 +38,7 @@ from tests.frozen import Send, freezing_server
 from tests.office import Office, add_people, opened
 from tests.projects import demo_project
 
+CHROMIUM = shutil.which("chromium") or ""
 PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
@@ -514,3 +518,58 @@ def test_logging_in_without_a_connection_says_what_is_open(small: Office) -> Non
         seen = browser.get("/admin/login")
     assert seen.status == 503
     assert "whoever is logged in already can open the metrics now" in seen.text
+
+
+def test_in_trouble_what_is_no_cause_is_folded_up(small: Office) -> None:
+    """Statements and views in a line each, unless somebody asks for them."""
+    browser = small.fresh("ops")
+    browser.get("/admin/course/list")
+    with held(small, 3):
+        folded = browser.get("/admin/metrics").response.text
+        asked = browser.get("/admin/metrics?top=slowest").response.text
+    calm = browser.get("/admin/metrics?top=total").response.text
+    assert '<details class="card fold" id="statements">' in folded
+    assert re.search(r"\d+\s% of the time is \w+", folded)
+    assert '<section class="card" id="statements">' in asked
+    assert '<section class="card" id="statements">' in calm
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="There is no Chromium on this machine.")
+def test_in_trouble_the_page_is_two_screens(small: Office) -> None:
+    """With a full pool, everything slow and a lock waited for: 1,800 pixels at most."""
+    ops = small.fresh("ops")
+    for name in ("course", "student", "order", "product", "post"):
+        ops.get(f"/admin/{name}/list")
+    small.backoffice.keeper.recorder.slow_ns = 0
+    ops.get("/admin/school/list")
+    small.backoffice.keeper.flush()
+    with held(small, 3):
+        drawn = ops.get("/admin/metrics").html
+    assert "Unhealthy" in drawn
+
+    def answer(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        asset = all_assets().files.get(name)
+        if asset is None:
+            route.fulfill(body=drawn, content_type="text/html; charset=utf-8")
+        else:
+            route.fulfill(body=asset.body, content_type=asset.media_type)
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.route("**/*", answer)
+        page.goto("http://backoffice.test/admin/metrics")
+        height = page.evaluate("document.documentElement.scrollHeight")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        overflow = page.evaluate(
+            "[...document.querySelectorAll('.box')]"
+            ".filter(one => one.scrollWidth > one.clientWidth).length"
+        )
+        chromium.close()
+    assert height <= 1_800
+    assert width == 1_280
+    assert overflow == 0

@@ -61,7 +61,7 @@ RULES = (
     ),
     Rule(
         "waits",
-        "Wait p95",
+        "Waits for a connection",
         "of the last minute, those that still wait included: from 50 ms a warning; "
         "from 1 s, or while somebody gets none, unhealthy; a warning for 5 minutes "
         "after that",

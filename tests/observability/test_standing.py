@@ -1,3 +1,4 @@
+import fcntl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from backoffice.observability.live import no_panels
 from backoffice.observability.ops_connection import Reading, State
 from backoffice.observability.picture import Picture
 from backoffice.observability.pool_health import Health, Verdict, verdict_of
-from backoffice.observability.standing import FORGOTTEN_AFTER, Standing
+from backoffice.observability.standing import FORGOTTEN_AFTER, LOCK, Standing
 
 BAD = verdict_of("locks", Health.UNHEALTHY, "somebody waits")
 GOOD = verdict_of("locks", Health.HEALTHY, "nobody waits")
@@ -134,3 +135,11 @@ def test_what_is_over_stands_behind_what_is_not(tmp_path: Path) -> None:
     past = verdict_of("waits", Health.WARNING, "it was", is_past=True)
     live = verdict(judged(tmp_path, idle), "sessions")
     assert [one.rule for one in in_order([past, live])] == ["sessions", "waits"]
+
+
+def test_a_frozen_process_holds_nobody_up(tmp_path: Path) -> None:
+    """Who has the lock and does nothing is not waited for: the verdict is there."""
+    Standing(tmp_path).settle([GOOD])
+    with (tmp_path / LOCK).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert Standing(tmp_path).settle([BAD])[0].health is Health.UNHEALTHY

@@ -54,12 +54,13 @@ class QueueConnections:
 
     async def counted(self, connect: Any, *args: Any, **options: Any) -> Any:
         """Connect; note when, and how long it took."""
-        started, failed = perf_counter_ns(), True
+        started = perf_counter_ns()
         try:
             made = await connect(*args, **options)
-            failed = False
-        finally:
-            self.meter.connected(perf_counter_ns() - started, failed=failed)
+        except BaseException as error:
+            self.meter.not_connected(perf_counter_ns() - started, error)
+            raise
+        self.meter.connected(perf_counter_ns() - started)
         with self._lock:
             self._open[made] = perf_counter_ns(), bool(options.get("autocommit"))
         return made

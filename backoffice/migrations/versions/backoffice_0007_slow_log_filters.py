@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "backoffice_0006_slow_log_filters"
-down_revision = "backoffice_0005_table_sizes"
+revision = "backoffice_0007_slow_log_filters"
+down_revision = "backoffice_0006_table_sizes"
 branch_labels = None
 depends_on = None
 

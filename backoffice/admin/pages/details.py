@@ -50,9 +50,7 @@ def show(call: Call) -> Reply:
         call.session, view.description.table_name, call.key, limit=HISTORY + 1
     )
     shown = DetailsView(
-        groups=(
-            FactGroup(view.name, facts(call, view, record)),
-        ),
+        groups=(FactGroup(view.name, facts(call, view, record)),),
         related=tuple(related_lists(call, view, record)),
         aside=times(call, view, record),
         history=entries_of(call, found[:HISTORY], of=view),

@@ -44,7 +44,7 @@ from backoffice.observability.slow_log import SlowEntry, read_slow
 from backoffice.observability.values import Call as Kept
 
 if TYPE_CHECKING:
-    from backoffice.admin.site import Site
+    pass
 
 SHOWN, EVERY = 100, 1_000
 # What the numbers of the page mean: anchor, number, meaning.

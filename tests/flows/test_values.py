@@ -446,12 +446,12 @@ def test_all_that_match_are_explained_by_what_they_took(slow: Office) -> None:
         slow.run(
             "INSERT INTO backoffice_slow_statements (at, total_ms, wait_ms, "
             "execute_ms, fetch_ms, commit_ms, reason, fingerprint, view) "
-            "VALUES (now(), :ms, 0, 0, 0, 0, 'slow', :f, 'many')",
+            "VALUES (now(), :ms, 0, 0, 0, 0, 'slow', :f, 'batch-analysis')",
             ms=1000 + number,
             f=fingerprint(sql).id,
         )
     ops = slow.browser("ops")
-    report = chosen(ops, "slow-log", "explain", None, "view=many")
+    report = chosen(ops, "slow-log", "explain", None, "view=batch-analysis")
     assert report.heading == "10 statements"
     assert "The 10 that took longest of 12 statements." in " ".join(report.notes)
 

@@ -1008,6 +1008,7 @@ class TestSlowLog:
         seen = slow.browser("ops").get("/admin/slow-log/list").response.text
         table = seen[: seen.index("</thead>")]
         heads = re.findall(r'<th scope="col".*?</th>', table, re.DOTALL)
+        heads = [one for one in heads if "data-tick-all" not in one]
         assert heads
         assert all("sortBy=" in one or "not ordered by this" in one for one in heads)
 

@@ -419,9 +419,16 @@ def _filter(
         if value != ""
     )
     choices = given or tuple((_raw(v), text) for v, text in choices_of(column).items())
-    # A foreign key without a relationship to its record is a value like another.
-    is_referenced = any(column in r.local_columns for r in mapper.relationships)
-    kind = filter_kind(column, has_choices=bool(choices), is_referenced=is_referenced)
+    kind = getattr(declared, "kind", None)
+    if kind is not None:
+        return FilterField(path, FilterKind(kind), label, choices)
+    # A foreign key stands for the relationship that it carries; without one it is a
+    # value like another.
+    for relationship in mapper.relationships:
+        if relationship.local_columns == {column} and not relationship.uselist:
+            key = relationship.key
+            return FilterField(key, FilterKind.REFERENCE, own or labels[key])
+    kind = filter_kind(column, has_choices=bool(choices))
     return FilterField(path, kind, label, choices)
 
 
@@ -430,12 +437,8 @@ def _raw(value: Any) -> str:
     return str(getattr(value, "name", value))
 
 
-def filter_kind(
-    column: Column[Any], *, has_choices: bool, is_referenced: bool = True
-) -> FilterKind:
+def filter_kind(column: Column[Any], *, has_choices: bool) -> FilterKind:
     """How a column is asked for."""
-    if column.foreign_keys and is_referenced:
-        return FilterKind.REFERENCE
     if column.foreign_keys:
         return FilterKind.TEXT
     if has_choices:

@@ -34,6 +34,7 @@ from backoffice.admin.presentation_metrics import NO_LINK, SlowView
 from backoffice.admin.presentation_values import ValuesView
 from backoffice.admin.words import number
 from backoffice.auth.permissions import may
+from backoffice.listing.spec import FilterKind
 from backoffice.observability.brief import brief
 from backoffice.observability.error_words import error_words
 from backoffice.observability.models import SlowStatement
@@ -96,6 +97,14 @@ class NamedViews:
     column: InstrumentedAttribute[str]
     title: str
     values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """A filter by a text that one has from elsewhere, as it is."""
+
+    column: InstrumentedAttribute[str]
+    kind: FilterKind = FilterKind.TEXT
 
 
 class SlowLogAdmin(ModelView, model=SlowStatement):
@@ -260,7 +269,7 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
             SlowStatement.error,
             SlowStatement.reason,
             SlowStatement.request_id,
-            SlowStatement.fingerprint,
+            Pasted(SlowStatement.fingerprint),
         ]
 
     def show_record(self, call: Call, record: Any) -> Page:

@@ -2,18 +2,20 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqladmin
 from sqladmin.authentication import AuthenticationBackend, login_required
 from sqladmin.authorization import AuthorizationBackend
+from sqladmin.filters import ForeignKeyFilter
 from sqladmin.models import ModelViewMeta
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from backoffice.admin.description import describe
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import (
     SQLADMIN_ROUTES,
@@ -22,7 +24,9 @@ from backoffice.admin.site import (
     Site,
 )
 from backoffice.errors import SettingsError
-from models.school import Student
+from backoffice.listing.spec import FilterKind
+from backoffice.settings import Settings
+from models.school import ReportCard, Student
 from tests.office import Office, opened
 
 SEAMS: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
@@ -144,6 +148,20 @@ def test_the_words_of_a_view_are_sqladmins() -> None:
     assert read <= theirs
     for method in ("get_list_columns", "get_filters", "_get_default_sort"):
         assert callable(getattr(sqladmin.ModelView, method))
+
+
+def test_sqladmins_filter_by_a_foreign_key_asks_for_the_record() -> None:
+    """It stands for the relationship, whose filter offers and checks the records."""
+
+    class CardAdmin(ModelView, model=ReportCard):
+        column_filters: ClassVar[Any] = [
+            ForeignKeyFilter(ReportCard.student_id, Student.full_name)
+        ]
+
+    filters = describe(CardAdmin(), Settings()).list_spec.filters
+    assert [(one.path, one.kind) for one in filters] == [
+        ("student", FilterKind.REFERENCE)
+    ]
 
 
 def test_a_view_of_sqladmins_own_is_refused(site: Office) -> None:

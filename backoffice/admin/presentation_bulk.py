@@ -123,6 +123,7 @@ class PreflightView:
     error: str = ""
     confirm: str = ""
     explain: str = ""
+    count: str = ""
 
 
 @dataclass(frozen=True, slots=True)

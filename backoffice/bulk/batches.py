@@ -108,15 +108,19 @@ def enqueue(
     run.total = found.count
     run.batch_size = 100 if isinstance(change, EachRecord) else FIRST_SIZE
     for key, state, reason in left_out:
-        session.execute(
+        marked: Any = session.execute(
             update(RunRow)
-            .where(RunRow.run_id == run.id, RunRow.key == key)
+            .where(
+                RunRow.run_id == run.id,
+                RunRow.key == key,
+                RunRow.state == RowState.WAITING,
+            )
             .values(state=state, reason=reason or WORDS.get(state, ""))
         )
         if state is RowState.REFUSED:
-            run.refused += 1
+            run.refused += marked.rowcount
         else:
-            run.left += 1
+            run.left += marked.rowcount
     session.flush()
     return run
 

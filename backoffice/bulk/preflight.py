@@ -54,11 +54,15 @@ AUDIT_TIME = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is tried: rows, records of a function, seconds, refusals."""
+    """How much is tried: rows, records of a function, seconds, refusals.
+
+    `count_seconds` is how long counting may take where not every row is tried.
+    """
 
     rows: int = 10_000
     records: int = 1_000
     seconds: float = 2.0
+    count_seconds: float = 2.0
     lock_seconds: float = 0.5
     refusals: int = 20
     samples: int = 8
@@ -182,7 +186,7 @@ def _count_many(session: Session, target: Target, limits: Limits) -> Preflight:
         every = digest_of(read_chosen(session, target))
         return Preflight(every.count, every)
     try:
-        with undone(session, limits):
+        with undone(session, replace(limits, seconds=limits.count_seconds)):
             digest = digest_postgresql(session, target)
             return Preflight(digest.count, digest)
     except DBAPIError:

@@ -36,6 +36,7 @@ from backoffice.bootstrap import Backoffice
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.preflight import Preflight, look
 from backoffice.bulk.selection import find_selection, keep_selection
+from backoffice.bulk.shown import shown_of
 from backoffice.cli import prompts
 from backoffice.cli.following import WentAway, follow
 from backoffice.cli.main import INTERRUPTED
@@ -66,9 +67,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What was found out, in data and in words, and under which token it is kept."""
+    """What was found out, in data and in words, and how it is kept."""
 
     token: str
+    mark: str
     task: Task
     words: str
     found: Preflight
@@ -175,8 +177,15 @@ def _try(call: Call, view: ModelView, spec: ActionSpec, wanted: Wanted) -> Tried
     except Refused as refused:
         raise typer.BadParameter(_sentences(refused)) from refused
     token, expires = selection.token, selection.expires_at
-    found = look(call.session, task.target, task.change, limits(call))
-    keep_shown(call, token, found)
+    told = dict(selection.parameters)
+    found = look(call.session, task.target, task.change, limits(call, is_patient=True))
+    kept = shown_of(
+        found,
+        parameters=told,
+        excluded=(),
+        most=call.site.backoffice.settings.bulk.at_once,
+    )
+    keep_shown(call, token, kept)
     shown = preflight_view(
         call,
         view,
@@ -190,8 +199,9 @@ def _try(call: Call, view: ModelView, spec: ActionSpec, wanted: Wanted) -> Tried
         expires=expires,
         ask_url="",
         error="",
+        mark=kept.mark,
     )
-    return Tried(token, task, words, found, shown)
+    return Tried(token, kept.mark, task, words, found, shown)
 
 
 def _selection(session: Session, token: str) -> Selection:
@@ -252,8 +262,7 @@ def _confirm(call: Call, view: ModelView, spec: ActionSpec, tried: Tried) -> int
     selection = find_selection(
         call.session, tried.token, actor_id=actor, view=view.identity, lock=True
     )
-    expected = str((selection.shown or {}).get("digest") or "")
-    return confirm(call, view, selection, spec, expected=expected).id
+    return confirm(call, view, selection, spec, expected=tried.mark).id
 
 
 def _finished(

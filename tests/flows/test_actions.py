@@ -2,15 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from backoffice.audit.models import AuditEntry
-from backoffice.bulk import batches
 from backoffice.bulk.models import Run, RunRow
 from backoffice.observability.health import Pulse
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
@@ -19,7 +15,6 @@ from backoffice.settings import DatabaseSettings
 from models.publishing import Author
 from models.school import ReportCard, Student
 from models.shop import Order, Product
-from tests.browser import Browser, Seen
 from tests.factories import (
     make_author,
     make_order,
@@ -28,57 +23,17 @@ from tests.factories import (
     make_report_card,
     make_student,
 )
+from tests.flows.actions import (
+    choose,
+    entries,
+    few_at_once,  # noqa: F401 - a fixture
+    price,
+    products,
+    queued,
+    raised,
+    run_of,
+)
 from tests.office import Office, opened
-
-
-def choose(
-    browser: Browser,
-    view: str,
-    action: str,
-    keys: list[Any] | None = None,
-    query: str = "",
-) -> Seen:
-    """Tick rows of a list, or take all that match, and ask what would change."""
-    sent: dict[str, Any] = {
-        "csrf": browser.token(),
-        "action": action,
-        "query": query,
-        "which": "all" if keys is None else "ticked",
-        "id": [str(key) for key in keys or ()],
-    }
-    return browser.follow(browser.post(f"/admin/{view}/actions", sent))
-
-
-def products(site: Office, *prices: str, **given: Any) -> list[int]:
-    """New products at these prices; their keys."""
-    return [
-        site.add(make_product, price=Decimal(price), **given).id for price in prices
-    ]
-
-
-def price(site: Office, key: int) -> Decimal:
-    """What a product costs now."""
-    found: Decimal = site.read(Product, key).price
-    return found
-
-
-def entries(site: Office, run: int) -> list[AuditEntry]:
-    """What a run has written into the audit."""
-    with site.session() as session:
-        query = select(AuditEntry).where(AuditEntry.run_id == run)
-        return list(session.scalars(query.order_by(AuditEntry.id)))
-
-
-def raised(browser: Browser, keys: list[int] | None, query: str = "") -> Seen:
-    """The preflight of a price rise by 10 %."""
-    asked = choose(browser, "product", "raise-prices", keys, query)
-    return browser.follow(browser.submit(asked, {"percent": "10"}))
-
-
-def run_of(seen: Seen) -> int:
-    """The number of the run that an answer leads to."""
-    assert seen.location.startswith("/admin/runs/"), seen.text
-    return int(seen.location.rpartition("/")[2])
 
 
 def test_a_preflight_shows_before_and_after_and_changes_nothing(site: Office) -> None:
@@ -354,29 +309,6 @@ def test_runs_are_listed_and_seen_by_who_may(site: Office) -> None:
 
 
 # More rows than one transaction should hold
-
-
-@pytest.fixture
-def few_at_once(site: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Three rows at once are the most here."""
-    for name in ("FIRST_SIZE", "LEAST", "MOST"):
-        monkeypatch.setattr(batches, name, 3)
-    before = site.backoffice.settings
-    bulk = before.bulk.model_copy(update={"at_once": 3})
-    object.__setattr__(
-        site.backoffice, "settings", before.model_copy(update={"bulk": bulk})
-    )
-    yield
-    object.__setattr__(site.backoffice, "settings", before)
-
-
-def queued(site: Office) -> list[str]:
-    """The runs that jobs in the queue lead to."""
-    found = site.values(
-        "SELECT args ->> 'run_id' FROM procrastinate_jobs "
-        "WHERE task_name = 'backoffice.walk' ORDER BY id"
-    )
-    return [row[0] for row in found]
 
 
 @pytest.mark.usefixtures("few_at_once")

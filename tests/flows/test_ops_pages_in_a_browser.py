@@ -17,7 +17,7 @@ from tests.chromium import (
     violations,
 )
 from tests.factories import make_course, make_product
-from tests.flows.test_actions import choose
+from tests.flows.actions import choose
 from tests.flows.test_metrics import waiting
 from tests.office import Office, opened
 

@@ -1,7 +1,6 @@
 """An action on chosen records: what it is told, what it would do, and its run."""
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import text
@@ -37,6 +36,7 @@ from backoffice.admin.words import plural
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.preflight import look
 from backoffice.bulk.selection import find_selection, keep_selection
+from backoffice.bulk.shown import shown_of
 from backoffice.bulk.target import read_chosen
 from backoffice.editing.fields import FormField
 from backoffice.errors import Refused
@@ -168,6 +168,8 @@ def submit(call: Call) -> Reply:
             return Redirect(action_url(call, view, selection.token))
         case "explain":
             return explain_it(call, view, selection, spec)
+        case "count":
+            return preflight(call, view, selection, spec, is_patient=True)
     return run(call, view, selection, spec)
 
 
@@ -293,19 +295,28 @@ def preflight(
     *,
     error: str = "",
     status: int = 200,
+    is_patient: bool = False,
 ) -> Page:
     """The page that shows what would happen; nothing happens."""
     token, words = selection.token, selection.words
     crumb_links = crumbs(call, view, selection)
-    excluded = len(selection.excluded)
+    parameters, excluded = selection.parameters, list(selection.excluded)
     task = task_of(call, view, selection, spec)
     since = (
         read_chosen(call.session, task.since, 1_000) if task.since is not None else []
     )
-    kept: dict[str, Any] = {"back": back_link(call, view, selection)}
+    cancel = back_link(call, view, selection)
     expires = selection.expires_at
-    found = look(call.session, task.target, task.change, limits(call))
-    keep_shown(call, token, found)
+    found = look(
+        call.session, task.target, task.change, limits(call, is_patient=is_patient)
+    )
+    kept_shown = shown_of(
+        found,
+        parameters=parameters,
+        excluded=excluded,
+        most=call.site.backoffice.settings.bulk.at_once,
+    )
+    keep_shown(call, token, kept_shown)
     shown = preflight_view(
         call,
         view,
@@ -313,14 +324,15 @@ def preflight(
         task,
         is_for_job=is_for_job(view, spec),
         url=action_url(call, view, token),
-        cancel=kept["back"],
-        excluded=excluded,
+        cancel=cancel,
+        excluded=len(excluded),
         since=since,
         expires=expires,
         ask_url=action_url(call, view, token) + "?ask=yes"
         if spec is not None and spec.is_asking
         else "",
         error=error,
+        mark=kept_shown.mark,
     )
     return Page(
         "preflight",
@@ -357,6 +369,8 @@ def run(
 ) -> Reply:
     """Run what was shown, if the rows are still the same."""
     expected = call.posted("expected") or ""
+    if spec is not None and spec.does is Does.DELETE and call.posted("sure") != "yes":
+        return again(call, view, spec, "Say that you are sure. Nothing was run.")
     try:
         made = confirm(
             call, view, selection, spec, expected=expected, taken_out=unticked(call)

@@ -4,7 +4,7 @@ Confirming runs exactly what was shown. Where rows were changed, added or taken 
 since, nothing is run, and what has become different is said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import update
 
@@ -15,9 +15,10 @@ from backoffice.admin.pages.chosen import Task, is_for_job, task_of
 from backoffice.bulk.batches import enqueue
 from backoffice.bulk.models import RowState, Run, Selection
 from backoffice.bulk.outcome import Left
-from backoffice.bulk.preflight import Limits, Preflight
+from backoffice.bulk.preflight import Limits
 from backoffice.bulk.run import Order, drift_of, run_at_once
-from backoffice.bulk.target import Chosen, Digest, read_chosen, take_digest
+from backoffice.bulk.shown import Shown, last_shown
+from backoffice.bulk.target import Chosen, read_chosen, take_digest
 from backoffice.errors import (
     BackofficeError,
     LockNotAvailable,
@@ -26,37 +27,31 @@ from backoffice.errors import (
 )
 
 FAILURES = (Refused, LockNotAvailable, StatementTimedOut)
+# Seconds that counting the rows may take where somebody has asked for it.
+COUNT_SECONDS = 60.0
 
 
 class NotRun(BackofficeError):
     """What was shown was not run; the text says why. Nothing may be committed."""
 
 
-def limits(call: Call) -> Limits:
-    """How much is tried, by the settings."""
+def limits(call: Call, *, is_patient: bool = False) -> Limits:
+    """How much is tried, by the settings; who is patient waits for the count."""
     settings = call.site.backoffice.settings.bulk
     return Limits(
         rows=max(settings.tried_rows, settings.at_once),
         records=settings.at_once,
         seconds=settings.tried_seconds,
+        count_seconds=COUNT_SECONDS if is_patient else settings.tried_seconds,
     )
 
 
-def keep_shown(call: Call, token: str, found: Preflight) -> None:
+def keep_shown(call: Call, token: str, shown: Shown) -> None:
     """Keep what this page shows: a confirmation is compared with it."""
-    settings = call.site.backoffice.settings.bulk
-    versions = found.versions if found.count <= settings.at_once else None
     call.session.execute(
         update(Selection)
         .where(Selection.token == token)
-        .values(
-            shown={
-                "digest": str(found.digest) if found.digest else "",
-                "versions": dict(versions) if versions is not None else None,
-                "refused": {one.row.key: one.words for one in found.refused},
-                "statement": found.statement,
-            }
-        )
+        .values(shown=shown.document())
         .execution_options(synchronize_session=False)
     )
 
@@ -70,22 +65,24 @@ def confirm(
     expected: str,
     taken_out: Sequence[str] = (),
 ) -> Run:
-    """Run what was shown under the digest `expected`, but for rows `taken_out` by hand.
+    """Run what was shown under the mark `expected`, but for rows `taken_out` by hand.
 
     Few rows are run in this transaction; of many, a run is written down and queued.
 
     Raises:
-        NotRun: the rows are not those that were shown, or the database refuses them.
+        NotRun: it is not what was shown last, the rows are not those that were shown,
+            or the database refuses them.
     """
+    shown = _shown(selection, expected)
     task = task_of(call, view, selection, spec)
     most = call.site.backoffice.settings.bulk.at_once
     rows = read_chosen(call.session, task.target, most)
     if len(rows) > most:
         if not is_for_job(view, spec):
             raise NotRun("So many at once cannot be run. Nothing was run.")
-        made = _later(call, view, selection, task, expected, taken_out)
+        made = _later(call, view, selection, task, shown, taken_out)
     else:
-        made = _at_once(call, view, selection, task, rows, expected, taken_out)
+        made = _at_once(call, view, selection, task, rows, shown, taken_out)
     call.session.execute(
         update(Selection)
         .where(Selection.token == selection.token)
@@ -95,23 +92,39 @@ def confirm(
     return made
 
 
+def _shown(selection: Selection, expected: str) -> Shown:
+    """What was shown under this mark, if it is the last and nothing was told since.
+
+    Raises:
+        NotRun: it is not, or nothing was shown.
+    """
+    shown = last_shown(selection)
+    if shown is None or expected != shown.mark:
+        raise NotRun("This page was not the last that was shown. Nothing was run.")
+    if dict(shown.parameters) != (selection.parameters or {}):
+        raise NotRun("The action was told something else since. Nothing was run.")
+    if list(shown.excluded) != selection.excluded:
+        raise NotRun("Rows were taken out or back in since. Nothing was run.")
+    if shown.rows is None:
+        raise NotRun("The rows were not counted yet. Nothing was run.")
+    return shown
+
+
 def _at_once(
     call: Call,
     view: ModelView,
     selection: Selection,
     task: Task,
     rows: Sequence[Chosen],
-    expected: str,
+    shown: Shown,
     taken_out: Sequence[str],
 ) -> Run:
     """Run it in this transaction."""
-    shown = selection.shown or {}
-    digest = str(take_digest(call.session, task.target, rows))
-    if digest != expected or digest != shown.get("digest"):
+    if take_digest(call.session, task.target, rows) != shown.rows:
         now = {row.key: row.version for row in rows}
-        drift = drift_of(shown.get("versions"), now)
+        drift = drift_of(shown.versions, now)
         raise NotRun(f"{drift.sentence()} Nothing was run.")
-    refused: Mapping[str, str] = shown.get("refused") or {}
+    refused = shown.refused
     left_out = [
         Left(row, RowState.REFUSED, refused[row.key])
         if row.key in refused
@@ -129,7 +142,7 @@ def _at_once(
             task.target,
             task.change,
             [row for row in rows if row.key not in out],
-            _order(view, selection, task),
+            _order(view, selection, task, shown),
             left_out,
         )
     except FAILURES as failure:
@@ -141,25 +154,19 @@ def _later(
     view: ModelView,
     selection: Selection,
     task: Task,
-    expected: str,
+    shown: Shown,
     taken_out: Sequence[str],
 ) -> Run:
     """Write down what was shown, and queue it for a worker."""
-    shown = selection.shown or {}
-    digest = str(shown.get("digest") or "")
-    if digest != expected:
-        raise NotRun("This page was not the last that was shown. Nothing was run.")
-    count, _, hashed = digest.partition(":")
-    refused: Mapping[str, str] = shown.get("refused") or {}
-    left_out = [(key, RowState.REFUSED, why) for key, why in refused.items()]
+    left_out = [(key, RowState.REFUSED, why) for key, why in shown.refused.items()]
     left_out += [(key, RowState.EXCLUDED, "") for key in taken_out]
     try:
         made = enqueue(
             call.session,
             task.target,
             task.change,
-            _order(view, selection, task),
-            expected=Digest(int(count), hashed) if digest else None,
+            _order(view, selection, task, shown),
+            expected=shown.rows,
             left_out=left_out,
         )
     except FAILURES as failure:
@@ -168,7 +175,7 @@ def _later(
     return made
 
 
-def _order(view: ModelView, selection: Selection, task: Task) -> Order:
+def _order(view: ModelView, selection: Selection, task: Task, shown: Shown) -> Order:
     """What the run is called, and where it comes from."""
     return Order(
         token=selection.token,
@@ -176,7 +183,7 @@ def _order(view: ModelView, selection: Selection, task: Task) -> Order:
         action=selection.action,
         label=task.title,
         words=selection.words,
-        parameters=selection.parameters or {},
-        statement=str((selection.shown or {}).get("statement") or ""),
+        parameters=shown.parameters,
+        statement=shown.statement,
         undone_run_id=selection.undone_run_id,
     )

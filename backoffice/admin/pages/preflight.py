@@ -51,6 +51,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     expires: datetime,
     ask_url: str,
     error: str,
+    mark: str,
 ) -> PreflightView:
     """What the page draws."""
     most = call.site.backoffice.settings.bulk.at_once
@@ -58,6 +59,11 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     tone, verdict, text, can_run = verdict_of(view, found, task, len(since))
     if is_large and can_run and not is_for_job:
         verdict = f"{found.count:,} records are more than {most:,}, the most at once."
+        tone, can_run = "warn", False
+    is_uncounted = can_run and found.digest is None
+    if is_uncounted:
+        about = records(view, found.count)
+        verdict = f"About {about} are chosen. Count them first: what runs is exact."
         tone, can_run = "warn", False
     will = found.changed if found.is_whole else int(found.changed * found.share)
     noun = records(view, will)
@@ -86,11 +92,12 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         is_danger=is_deletion,
         valid=f"Valid until {words.moment(expires).text}",
         cancel=cancel,
-        hidden=(Hidden("expected", str(found.digest or "")),),
+        hidden=(Hidden("expected", mark),),
         excluded=words.plural(excluded, "row") if excluded else "",
         ask_url=ask_url,
         error=error,
         confirm=f"Yes, delete {noun}" if is_deletion and can_run else "",
+        count="Count them" if is_uncounted else "",
         explain=explain_words(task)
         if found.count and may(call.login.role, "ops:explain")
         else "",

@@ -1,0 +1,167 @@
+"""What is confirmed is what was shown: the same rows, told the same, or nothing."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from backoffice.bulk import preflight, target
+from backoffice.bulk.target import Digest, Target
+from tests.flows.actions import (
+    bulk_settings,
+    choose,
+    few_at_once,  # noqa: F401 - a fixture
+    price,
+    products,
+    queued,
+    raised,
+    run_of,
+)
+from tests.office import Office, log_in, opened
+
+
+@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.usefixtures("few_at_once")
+def test_what_an_action_was_told_elsewhere_is_not_run_here(
+    site: Office, count: int
+) -> None:
+    """Two tabs: the one that shows 10 % does not run the 50 % of the other."""
+    category = f"Tabs {count}"
+    keys = products(site, *["10.00"] * count, category=category)
+    browser = site.browser("editor")
+    asked = choose(browser, "product", "raise-prices", None, f"category={category}")
+    first = browser.follow(browser.submit(asked, {"percent": "10"}))
+    browser.submit(asked, {"percent": "50"})
+    refused = browser.submit(first, button=f"Change {count} products")
+    assert refused.status == 409
+    assert "Nothing was run." in refused.text
+    assert refused.heading == "Raise prices by 50 %"
+    assert {price(site, key) for key in keys} == {Decimal("10.00")}
+
+    second = browser.get(str(first.response.url))
+    refused = browser.submit(first, button=f"Change {count} products")
+    assert refused.status == 409
+    ran = browser.submit(second, button=f"Change {count} products")
+    assert run_of(ran)
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("15.00")}
+
+
+def test_two_tabs_that_show_the_same_are_the_same(site: Office) -> None:
+    """Looking once more is no reason to refuse what was shown before."""
+    keys = products(site, "10.00")
+    browser = site.browser("editor")
+    first = raised(browser, keys)
+    browser.get(str(first.response.url))
+    assert run_of(browser.submit(first, button="Change 1 product"))
+
+
+@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("expected", ["", "1:23", None])
+@pytest.mark.usefixtures("few_at_once")
+def test_what_was_never_shown_is_not_run(
+    site: Office, count: int, expected: str | None
+) -> None:
+    """A confirmation without a preflight, or with another's mark, shows it instead."""
+    category = f"Unseen {count} {expected or expected is None}"
+    keys = products(site, *["10.00"] * count, category=category)
+    browser = site.browser("editor")
+    asked = choose(browser, "product", "raise-prices", None, f"category={category}")
+    told = browser.submit(asked, {"percent": "10"})
+    sent = {"csrf": browser.token(), "do": "run"}
+    if expected is not None:
+        sent["expected"] = expected
+    refused = browser.post(told.location, sent)
+    assert refused.status == 409
+    assert "Nothing was run." in refused.text
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("10.00")}
+    assert run_of(browser.submit(refused, button=f"Change {count} products"))
+
+
+def test_rows_that_could_not_be_counted_are_counted_before_they_are_run(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many for two seconds: an estimate is shown, and no button that runs it."""
+    keys = products(site, *["10.00"] * 5, category="Countless")
+    counted = target.digest_postgresql
+    before = queued(site)
+
+    def slow(session: Session, rows: Target) -> Digest:
+        """As if there were millions: more than the usual limit allows."""
+        late = (
+            "CASE current_setting('statement_timeout') WHEN '300ms' THEN 9 ELSE 0 END"
+        )
+        session.execute(text(f"SELECT pg_sleep({late})"))
+        return counted(session, rows)
+
+    monkeypatch.setattr(preflight, "digest_postgresql", slow)
+    browser = site.browser("editor")
+    with bulk_settings(site, at_once=3, tried_rows=3, tried_seconds=0.3):
+        page = raised(browser, None, "category=Countless")
+        assert "Count them first" in page.text
+        sent = {**page.form().data({}), "do": "run"}
+        assert browser.post(str(page.response.url), sent).status == 409
+        assert queued(site) == before
+        again = browser.submit(page, button="Count them")
+        assert "5 products are chosen" in again.text
+        run = run_of(browser.submit(again, button="Change up to 5 products"))
+    assert queued(site) == [*before, str(run)]
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("11.00")}
+
+
+def test_an_expired_selection_runs_nothing(site: Office) -> None:
+    """The answer says that it is over and where to choose again."""
+    keys = products(site, "10.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    site.run("UPDATE backoffice_selections SET expires_at = now() - interval '1 min'")
+    late = browser.submit(page, button="Change 1 product")
+    assert late.status == 404
+    assert "Choose the rows again in the list." in late.text
+    assert price(site, keys[0]) == Decimal("10.00")
+
+
+def test_another_process_compares_with_what_was_shown(site: Office) -> None:
+    """What was shown is kept in the database: a restart in between loses nothing."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    form = page.form()
+    path = str(page.response.url).removeprefix("http://testserver")
+    with opened(site.engine.url) as restarted:
+        other = restarted.stranger()
+        log_in(other, "editor@example.org")
+        sent = {**form.data({}, "Change 2 products"), "csrf": [other.token()]}
+        site.run("UPDATE products SET stock = stock + 1 WHERE id = :id", id=keys[0])
+        assert other.post(path, sent).status == 409
+        shown = other.get(path)
+        assert run_of(other.submit(shown, button="Change 2 products"))
+    assert price(site, keys[0]) == Decimal("11.00")
+
+
+def test_a_deletion_that_was_not_said_to_be_sure_is_not_run(site: Office) -> None:
+    """The box is asked for by the server, not by the browser alone."""
+    keys = products(site, "10.00")
+    browser = site.browser("editor")
+    page = choose(browser, "product", "delete-selected", keys)
+    refused = browser.submit(page, button="Delete 1 product")
+    assert refused.status == 409
+    assert price(site, keys[0]) == Decimal("10.00")
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_row_that_is_not_chosen_cannot_be_taken_out(site: Office) -> None:
+    """What a form makes up counts nothing."""
+    products(site, *["10.00"] * 5, category="Made up")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Made up")
+    sample = [*page.form().fields["sample"], "no such key", "1"]
+    ran = browser.submit(page, {"sample": sample}, button="Change 5 products")
+    run = run_of(ran)
+    left = site.value('SELECT "left" FROM backoffice_runs WHERE id = :id', id=run)
+    assert left == 0
+    site.site.worker.run_all()
+    assert "5 products were changed." in browser.get(ran.location).text

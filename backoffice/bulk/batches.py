@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from backoffice.bulk.careful import apply_carefully
-from backoffice.bulk.change import Change, EachRecord
+from backoffice.bulk.careful import apply_at_once, apply_carefully
+from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
 from backoffice.bulk.outcome import WORDS, Left, Outcome
 from backoffice.bulk.run import Order, start_run
@@ -41,6 +41,7 @@ from backoffice.bulk.target import (
     read_chosen,
     version_postgresql,
 )
+from backoffice.bulk.walk_postgresql import is_walked_postgresql, walk_postgresql
 from backoffice.database.keys import parse_key
 from backoffice.database.session import (
     ACTOR,
@@ -275,19 +276,43 @@ def _do_batch(
         }
     )
     target, change = resolve(session, run)
-    positions = _next(session, run, target)
-    if not positions:
-        return Step.ON if _again(session, run) else _finish(run, RunState.DONE)
     began = time.monotonic()
-    outcome = apply_carefully(session, target, change, list(positions.values()))
-    _keep(session, run, positions, outcome)
+    met = _walk(session, run, target, change)
+    if not met:
+        return Step.ON if _again(session, run) else _finish(run, RunState.DONE)
     spent = time.monotonic() - began
     run.busy_ms += int(spent * 1000)
     run.batches += 1
-    ideal = len(positions) * BATCH_SECONDS / max(spent, 0.001)
+    ideal = met * BATCH_SECONDS / max(spent, 0.001)
     ideal = min(ideal, run.batch_size * 2)
     run.batch_size = int(max(LEAST, min(MOST, ideal)))
     return Step.ON
+
+
+def _walk(session: Session, run: Run, target: Target, change: Change) -> int:
+    """Do a batch: by one statement if it can be, else row by row; how many rows."""
+    are_held = False
+    if isinstance(change, SetValues) and is_walked_postgresql(session, target):
+        try:
+            walked = apply_at_once(
+                session, target, lambda: walk_postgresql(session, run, target, change)
+            )
+        except (Refused, LockNotAvailable) as problem:
+            # Which rows these are is found out below.
+            are_held = isinstance(problem, LockNotAvailable)
+        else:
+            if walked.met:
+                run.met = walked.last
+                run.changed += walked.changed
+                run.same += walked.same
+                run.left += walked.left
+            return walked.met
+    positions = _next(session, run, target)
+    if positions:
+        rows = list(positions.values())
+        outcome = apply_carefully(session, target, change, rows, are_held=are_held)
+        _keep(session, run, positions, outcome)
+    return len(positions)
 
 
 def _next(session: Session, run: Run, target: Target) -> dict[int, Chosen]:

@@ -4,13 +4,14 @@ What is refused is found by halves, and what is locked is stepped over: the rest
 batch is changed all the same, and each row that was not says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.batch import apply_batch
+from backoffice.bulk.batch import apply_batch, settle
 from backoffice.bulk.change import Change, EachRecord
 from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left, Outcome
@@ -22,6 +23,25 @@ from backoffice.database.session import limit_statements
 from backoffice.errors import LockNotAvailable, Refused
 
 NOTHING = Outcome(frozenset())
+# Seconds that a batch waits for somebody else's lock.
+PATIENCE = 0.5
+T = TypeVar("T")
+
+
+def apply_at_once(session: Session, target: Target, work: Callable[[], T]) -> T:
+    """What `work` comes to, which is undone if the database refuses it.
+
+    Raises:
+        Refused: and what else explains the database's error.
+    """
+    limit_statements(session, statement=0, lock=PATIENCE)
+    try:
+        with session.begin_nested():
+            done = work()
+            settle(session)
+    except DBAPIError as error:
+        raise explain_refusal(error, target.mapper, session) from error
+    return done
 
 
 def apply_carefully(
@@ -30,20 +50,24 @@ def apply_carefully(
     change: Change,
     rows: Sequence[Chosen],
     *,
-    patience: float = 0.5,
+    are_held: bool = False,
 ) -> Outcome:
-    """Change what can be changed of these rows; `patience` is for locks, in seconds.
+    """Change what can be changed of these rows, and tell the others by name.
+
+    `are_held` says that some were found locked just now: they are not waited for again.
 
     Raises:
         StatementTimedOut: and what else is no single row's fault.
     """
     if not rows:
         return NOTHING
-    limit_statements(session, statement=0, lock=patience)
-    try:
-        return _apply(session, target, change, rows)
-    except LockNotAvailable:
-        free, held = _parted(session, target, rows)
+    limit_statements(session, statement=0, lock=PATIENCE)
+    if not are_held:
+        try:
+            return _apply(session, target, change, rows)
+        except LockNotAvailable:
+            pass
+    free, held = _parted(session, target, rows)
     outcome = _apply(session, target, change, free) if free else NOTHING
     left = tuple(Left(row, RowState.LOCKED) for row in held)
     return replace(outcome, left=(*outcome.left, *left))

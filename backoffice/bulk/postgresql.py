@@ -67,7 +67,12 @@ def apply_batch_postgresql(
     session: Session, target: Target, change: SetValues, rows: Sequence[Chosen]
 ) -> Outcome:
     """Update the rows that still have their version, and record each in the audit."""
-    statement = recorded(session, target, change, rows)
+    changed_rows, columns = changed_of(
+        session, target, change, given_rows(target, rows)
+    )
+    statement = entries_of(session, target, changed_rows, columns).returning(
+        AuditEntry.__table__.c.key
+    )
     changed = frozenset(session.scalars(statement))
     if len(changed) == len(rows):
         return Outcome(changed)
@@ -122,18 +127,20 @@ def update_of(target: Target, change: SetValues, given: Any) -> Update:
     )
 
 
-def recorded(
-    session: Session, target: Target, change: SetValues, rows: Sequence[Chosen]
-) -> Insert:
-    """The update and its audit as one statement; it returns the changed keys."""
-    given = given_rows(target, rows)
+def changed_of(
+    session: Session, target: Target, change: SetValues, given: Any
+) -> tuple[CTE, dict[str, Column[Any]]]:
+    """The update as a part of a statement: rows with their old and new values.
+
+    And which columns these are of. `given` has the keys as `k0`, `k1` and as `text`,
+    and the `version`.
+    """
     version = session.connection().dialect.server_version_info or ()
     columns = recorded_columns(target.table, change)
     if version >= RETURNS_OLD:
-        changed = _changed(target, update_of(target, change, given), given, columns)
-    else:
-        changed = _changed_before_18(target, change, given, columns)
-    return _entries(session, target, changed, columns)
+        statement = update_of(target, change, given)
+        return _changed(target, statement, given, columns), columns
+    return _changed_before_18(target, change, given, columns), columns
 
 
 def recorded_columns(whole: Table, change: SetValues) -> dict[str, Column[Any]]:
@@ -209,7 +216,7 @@ def _changed_before_18(
     )
 
 
-def _entries(
+def entries_of(
     session: Session, target: Target, changed: CTE, columns: dict[str, Column[Any]]
 ) -> Insert:
     """An entry of the audit for each row that was changed."""
@@ -228,10 +235,8 @@ def _entries(
         entry.c.request_id: literal(str(session.info.get(REQUEST_ID) or "")[:64], Text),
         entry.c.run_id: literal(session.info.get(RUN_ID), entry.c.run_id.type),
     }
-    return (
-        insert(entry)
-        .from_select(list(values), select(*values.values()), include_defaults=False)
-        .returning(entry.c.key)
+    return insert(entry).from_select(
+        list(values), select(*values.values()), include_defaults=False
     )
 
 

@@ -1,13 +1,14 @@
 """Runs that are done batch by batch, whatever comes between."""
 
 import threading
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
+from backoffice.bulk import careful
 from backoffice.bulk.batches import Step, enqueue, step
-from backoffice.bulk.careful import apply_carefully
 from backoffice.bulk.change import Change
 from backoffice.bulk.models import Run, RunRow
 from backoffice.bulk.run import Order
@@ -24,6 +25,7 @@ from tests.jobs.orders import (
     resolve,
     state,
     until,
+    write,
 )
 
 
@@ -57,6 +59,48 @@ def test_rows_that_changed_before_their_turn_are_left_alone(
         assert sorted(left) == ["drifted", "gone"]
 
 
+def test_the_rows_of_an_update_never_leave_the_database(demo_engine: Engine) -> None:
+    """What is sent and what comes back of a batch does not grow with its rows."""
+    number = ordered(demo_engine, [0] * 400, size=400)
+    sent: list[int] = []
+
+    def note(*given: Any) -> None:
+        sent.append(len(str(given[3])))
+
+    event.listen(demo_engine, "before_cursor_execute", note)
+    try:
+        assert step(make_sessions(demo_engine), resolve, number) is Step.ON
+    finally:
+        event.remove(demo_engine, "before_cursor_execute", note)
+    assert state(demo_engine, number).changed == 400
+    assert max(sent) < 2_000
+
+
+def test_rows_that_are_so_already_are_counted_beside_those_left_alone(
+    demo_engine: Engine,
+) -> None:
+    """Of one batch: changed, so already, changed by somebody, and deleted."""
+    number = ordered(demo_engine, [1, 2, 2, 1])
+
+    def to_two(_session: Session, run: Run) -> tuple[Target, Change]:
+        return resolve(_session, run)[0], setting(Kind, number=2)
+
+    write(demo_engine, "UPDATE kinds SET day = now() WHERE id = 1")
+    write(demo_engine, "DELETE FROM kinds WHERE id = 2")
+    sessions = make_sessions(demo_engine)
+    while step(sessions, to_two, number) is Step.ON:
+        pass
+    run = state(demo_engine, number)
+    assert (run.changed, run.same, run.left) == (1, 1, 2)
+    with Session(demo_engine) as session:
+        found = select(RunRow.key, RunRow.reason).where(RunRow.state != "")
+        told = dict(session.execute(found.order_by(RunRow.position)).all())
+    assert told == {
+        "1": "Somebody changed it meanwhile.",
+        "2": "It is not there any more.",
+    }
+
+
 def test_a_rule_that_refuses_the_last_row_costs_no_other(demo_engine: Engine) -> None:
     """The refused row is listed with its reason; the rest of its batch is changed."""
     number = ordered(demo_engine, [1, 1, 1, 1, 1, 1, 999])
@@ -74,7 +118,7 @@ def test_a_locked_row_is_stepped_over_and_met_again(
     """Who holds it holds up nobody; at the end it is tried once more."""
     number = ordered(demo_engine, [0] * 8)
     sessions = make_sessions(demo_engine)
-    monkeypatch.setattr(apply_carefully, "__kwdefaults__", {"patience": 0.05})
+    monkeypatch.setattr(careful, "PATIENCE", 0.05)
     with demo_engine.connect() as other:
         other.execute(text("SELECT 1 FROM kinds WHERE id = 2 FOR UPDATE"))
         step(sessions, resolve, number)

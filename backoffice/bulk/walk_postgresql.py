@@ -1,0 +1,132 @@
+"""How a batch of a run is done by PostgreSQL alone: no row of it leaves the database.
+
+One statement takes the next rows that the run has written down, updates those that
+still have their version, and records each in the audit. What comes back is how many
+there were, and the places of those that were not changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    any_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session, aliased
+
+from backoffice.bulk.change import SetValues
+from backoffice.bulk.models import RowState, Run, RunRow
+from backoffice.bulk.outcome import WORDS
+from backoffice.bulk.postgresql import changed_of, entries_of
+from backoffice.bulk.target import (
+    Target,
+    has_plain_keys,
+    is_postgresql,
+    version_postgresql,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What came of a batch: its last place, and how many rows of each outcome."""
+
+    last: int
+    met: int
+    changed: int
+    left: int = 0
+
+    @property
+    def same(self) -> int:
+        """How many were so already."""
+        return self.met - self.changed - self.left
+
+
+def is_walked_postgresql(session: Session, target: Target) -> bool:
+    """Whether an update of these rows can be done without reading them."""
+    return (
+        is_postgresql(session) and len(target.keys) == 1 and has_plain_keys(target.keys)
+    )
+
+
+def walk_postgresql(
+    session: Session, run: Run, target: Target, change: SetValues
+) -> Walked:
+    """Do a run's next batch, if there is a row left.
+
+    What the database refuses comes out as its own error, of no row in particular.
+    """
+    given = _given(run, target)
+    changed, columns = changed_of(session, target, change, given)
+    entries = entries_of(session, target, changed, columns).cte("entries")
+    statement = (
+        select(
+            func.max(given.c.position),
+            func.count(),
+            func.count(changed.c.key),
+            func.array_agg(given.c.position).filter(changed.c.key.is_(None)),
+        )
+        .select_from(given.outerjoin(changed, changed.c.key == given.c.text))
+        .add_cte(entries)
+    )
+    last, met, done, unchanged = session.execute(statement).one()
+    left = _mark(session, run, target, unchanged) if unchanged else 0
+    return Walked(last or 0, met, done, left)
+
+
+def _given(run: Run, target: Target) -> CTE:
+    """The next rows of a run, with their keys as the table has them."""
+    key = target.keys[0]
+    return (
+        select(
+            RunRow.position,
+            cast(RunRow.key, key.type).label("k0"),
+            RunRow.key.label("text"),
+            RunRow.version,
+        )
+        .where(
+            RunRow.run_id == run.id,
+            RunRow.position > run.met,
+            RunRow.state == RowState.WAITING,
+        )
+        .order_by(RunRow.position)
+        .limit(run.batch_size)
+        .cte("given")
+    )
+
+
+def _mark(session: Session, run: Run, target: Target, places: Sequence[int]) -> int:
+    """Say of rows that were not changed why, unless they were so already."""
+    row = aliased(RunRow, name="row")
+    key, version = target.keys[0], version_postgresql(target.table)
+    now = (
+        select(row.position, key.is_(None).label("is_gone"))
+        .select_from(row)
+        .outerjoin(target.table, key == cast(row.key, key.type))
+        .where(
+            row.run_id == run.id,
+            row.position == any_(literal(list(places), ARRAY(BigInteger))),
+            or_(key.is_(None), version != row.version),
+        )
+        .cte("now")
+    )
+    statement = (
+        update(RunRow)
+        .where(RunRow.run_id == run.id, RunRow.position == now.c.position)
+        .values(
+            state=case((now.c.is_gone, RowState.GONE), else_=RowState.DRIFTED),
+            reason=case(
+                (now.c.is_gone, WORDS[RowState.GONE]), else_=WORDS[RowState.DRIFTED]
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.retry import BaseRetryStrategy
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from procrastinate.worker import Worker
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from backoffice.errors import DatabaseUnavailable
@@ -79,6 +80,22 @@ def queue_run(session: Session, number: int) -> bool:
             "The run could not be queued, so nothing was changed. "
             "Is the database migrated (`manage.py migrate`)?"
         ) from error
+    return True
+
+
+_WAITING = text(
+    "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE queue_name = :queue"
+    " AND status = 'todo' AND lock IS DISTINCT FROM :own"
+    " AND (scheduled_at IS NULL OR scheduled_at <= now()))"
+)
+
+
+def give_way(session: Session, number: int) -> bool:
+    """Queue a run that is at work behind the others, if any waits; whether one does."""
+    own = {"queue": RUNS, "own": lock_of(number)}
+    if not session.scalar(_WAITING, own):
+        return False
+    queue_run(session, number)
     return True
 
 

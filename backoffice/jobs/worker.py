@@ -84,8 +84,11 @@ class Worker(ABC):
         is_stopped: Callable[[], bool] | None = None,
         *,
         is_patient: bool = True,
+        gives_way: Callable[[int], bool] = lambda _number: False,
     ) -> int:
         """Walk a run as far as it goes; `is_patient` waits while there is trouble.
+
+        `gives_way` is asked now and then whether another run is to have its turn.
 
         Raises:
             Interrupted: the worker was told to stop, or has lost the database.
@@ -99,6 +102,7 @@ class Worker(ABC):
                 trouble=self.trouble if is_patient else None,
                 is_stopped=is_stopped or self.stopped.is_set,
                 rest=self.stopped.wait,
+                gives_way=gives_way,
             )
         except Interrupted:
             raise

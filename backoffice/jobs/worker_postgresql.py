@@ -15,10 +15,14 @@ from typing import Any
 import psycopg
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from backoffice.database.session import Place, Work, working
+from backoffice.errors import DatabaseUnavailable
 from backoffice.jobs.connections_postgresql import QueueConnections
 from backoffice.jobs.queue_postgresql import (
+    give_way,
     make_app,
     make_workers,
     queue_lost,
@@ -169,10 +173,24 @@ class PostgresWorker(Worker):
     # -- its task, in a thread of the loop's pool
 
     def _walk_patiently(self, number: int, should_stop: Callable[[], bool]) -> None:
-        self.walk(number, lambda: self.stopped.is_set() or should_stop())
+        self.walk(
+            number,
+            lambda: self.stopped.is_set() or should_stop(),
+            gives_way=self._give_way,
+        )
 
     def _walk_on(self, number: int, should_stop: Callable[[], bool]) -> None:
-        self.walk(number, should_stop, is_patient=False)
+        self.walk(number, should_stop, is_patient=False, gives_way=self._give_way)
+
+    def _give_way(self, number: int) -> bool:
+        """Put a run behind those that wait, if any do: its job ends with that."""
+        with working(Work(Place("runs", "turn"))), self.sessions() as session:
+            try:
+                is_given = give_way(session, number)
+                session.commit()
+            except OperationalError as lost:
+                raise DatabaseUnavailable("The database cannot be reached.") from lost
+        return is_given
 
     def _say(self, text: str, why: str = "") -> None:
         """Say what is the matter once, and not each time that it is tried again."""

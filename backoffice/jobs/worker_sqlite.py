@@ -70,7 +70,19 @@ class SQLiteWorker(Worker):
         return self.batches - before
 
     def _walk_all(self, *, is_patient: bool) -> None:
+        """Walk all there are, by turns where there are several."""
+        line = self._unfinished()
+
+        def gives_way(number: int) -> bool:
+            line.extend(one for one in self._unfinished() if one not in line)
+            if line == [number]:
+                line.clear()
+            return bool(line)
+
+        while line:
+            # Who gives way has put itself behind the others.
+            self.walk(line.pop(0), is_patient=is_patient, gives_way=gives_way)
+
+    def _unfinished(self) -> list[int]:
         with working(Work(Place("runs", "queue"))), self.sessions() as session:
-            numbers = unfinished(session)
-        for number in numbers:
-            self.walk(number, is_patient=is_patient)
+            return unfinished(session)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from backoffice.bulk.change import Change
 from backoffice.bulk.models import Run
 from backoffice.bulk.target import Target
+from backoffice.jobs import walking
 from backoffice.jobs.making import make_worker
 from backoffice.jobs.worker import Worker
 from backoffice.jobs.worker_postgresql import PostgresWorker
@@ -107,6 +108,23 @@ def test_a_worker_takes_what_is_queued_while_it_waits(demo_engine: Engine) -> No
         until(lambda: value(demo_engine, f"{LISTENING} AND {OURS}") == 1)
         number = ordered(demo_engine, [0] * 8)
         until(lambda: is_done(demo_engine, number))
+
+
+def test_a_short_run_does_not_wait_for_the_end_of_a_long_one(
+    demo_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have the worker by turns; the long one goes on, and no job is left over."""
+    monkeypatch.setattr(walking, "TURN", 0.0)
+    long = ordered(demo_engine, [0] * 40, name="long")
+    short = ordered(demo_engine, [0] * 8, name="short")
+    make_worker(demo_engine, resolve).run_all()
+    assert numbers_of(demo_engine, "long") == [1] * 40
+    assert numbers_of(demo_engine, "short") == [1] * 8
+    first, last = state(demo_engine, short), state(demo_engine, long)
+    assert first.finished_at is not None
+    assert last.finished_at is not None
+    assert first.finished_at < last.finished_at
+    assert jobs(demo_engine) == []
 
 
 LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"

@@ -14,7 +14,7 @@ from backoffice.bulk.target import Target
 from backoffice.database.engine import make_engine
 from backoffice.database.session import make_sessions
 from backoffice.errors import DatabaseUnavailable
-from backoffice.jobs import worker_sqlite
+from backoffice.jobs import walking, worker_sqlite
 from backoffice.jobs.making import make_worker
 from backoffice.settings import DatabaseSettings
 from tests.bulk.rooms import on_sqlite
@@ -51,6 +51,21 @@ def test_it_walks_what_is_there_and_what_comes(
     until(lambda: state(lite, second).state == "done")
     worker.stop()
     assert numbers_of(lite, "second") == [1] * 8
+
+
+def test_two_runs_have_the_worker_by_turns(
+    lite: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The short one that came later is done before the long one is."""
+    monkeypatch.setattr(walking, "TURN", 0.0)
+    long = ordered(lite, [0] * 24, name="long", is_queued=False)
+    short = ordered(lite, [0] * 4, name="short", is_queued=False)
+    make_worker(lite, resolve).run_all()
+    first, last = state(lite, short), state(lite, long)
+    assert (first.changed, last.changed) == (4, 24)
+    assert first.finished_at is not None
+    assert last.finished_at is not None
+    assert first.finished_at < last.finished_at
 
 
 def test_two_processes_do_no_batch_twice(lite: Engine) -> None:

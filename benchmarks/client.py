@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import urlencode
 
-_TOKEN = re.compile(r'name="(csrf|shown)" value="([^"]*)"')
+from backoffice.admin.own_names import TOKEN
+
+_TOKEN = re.compile(rf'name="({TOKEN})" value="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import httpx
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
+from backoffice.admin.own_names import FOR, KEY, TOKEN
+
 VOID = frozenset({"input", "br", "meta", "link", "img", "hr"})
 Data = dict[str, list[str]]
 
@@ -159,7 +161,7 @@ class _Reader(HTMLParser):
             self.rows[-1].append(text)
         classes = attributes.get("class", "").split()
         if "invalid-feedback" in classes:
-            control = self._control.removesuffix("__key").removesuffix("__for")
+            control = self._control.removesuffix(KEY).removesuffix(FOR)
             self.errors[control] = text
         if "note" in classes:
             self.notes.append(text)
@@ -298,4 +300,4 @@ class Browser:
 
     def token(self) -> str:
         """The token of a form of this session."""
-        return self.get("/admin/account").form("/admin/account").value("csrf")
+        return self.get("/admin/account").form("/admin/account").value(TOKEN)

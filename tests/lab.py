@@ -125,6 +125,27 @@ class Slot(LabBase):
     topic: Mapped[str | None] = mapped_column(String(50))
 
 
+class Sheet(LabBase):
+    """Columns that are called as forms and addresses call things of their own."""
+
+    __tablename__ = "lab_sheets"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    csrf: Mapped[str] = mapped_column(String(50))
+    state: Mapped[str | None] = mapped_column(String(50))
+    then: Mapped[str | None] = mapped_column(String(50))
+    do: Mapped[str | None] = mapped_column(String(50))
+    set: Mapped[str | None] = mapped_column(String(50))
+    page: Mapped[int | None]
+    next: Mapped[str | None] = mapped_column(String(50))
+    worker_id: Mapped[int | None] = mapped_column(ForeignKey("lab_workers.id"))
+    worker__key: Mapped[str | None] = mapped_column(String(50))
+    worker__for: Mapped[str | None] = mapped_column(String(50))
+    state__written: Mapped[str | None] = mapped_column(String(50))
+
+    worker: Mapped[Worker | None] = relationship()
+
+
 def shout(record: Any, name: str) -> str:
     """A formatter that does not survive every record."""
     value = getattr(record, name)
@@ -174,6 +195,13 @@ class SlotAdmin(ModelView, model=Slot):
     category = "Lab"
 
 
+class SheetAdmin(ModelView, model=Sheet):
+    """As it comes."""
+
+    identity = "lab-sheet"
+    category = "Lab"
+
+
 class TeamAdmin(ModelView, model=Team):
     """Only to be looked at."""
 
@@ -182,4 +210,4 @@ class TeamAdmin(ModelView, model=Team):
     can_create = can_edit = can_delete = can_export = False
 
 
-views = [WorkerAdmin, BossAdmin, ParcelAdmin, SlotAdmin, TeamAdmin]
+views = [WorkerAdmin, BossAdmin, ParcelAdmin, SlotAdmin, SheetAdmin, TeamAdmin]

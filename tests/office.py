@@ -25,6 +25,7 @@ from backoffice.settings import Settings, load_settings
 from backoffice.web.app import create_app
 from tests.browser import Browser, Seen
 from tests.conftest import _numbers
+from tests.lab import LabBase
 from tests.projects import ROOT, demo_project
 
 PASSWORD = "four wild geese fly"
@@ -218,6 +219,16 @@ def office_url(server: Engine, office_template: str) -> Iterator[URL]:
 def site(office_url: URL, quick_passwords: None) -> Iterator[Office]:
     """The site on this module's own small demo, shared by its tests."""
     with opened(office_url) as office:
+        yield office
+
+
+@pytest.fixture(scope="module")
+def lab(office_url: URL, quick_passwords: None) -> Iterator[Office]:
+    """A site of models that are hard to administer, and few words about them."""
+    del quick_passwords
+    names = {"models": "tests.lab", "admin": "tests.lab"}
+    with opened(office_url, app=names) as office:
+        LabBase.metadata.create_all(office.engine)
         yield office
 
 

@@ -44,6 +44,7 @@ from backoffice.admin.cookies import (
 from backoffice.admin.cost import cost_of, with_total
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.ops_pass import VALID_FOR, is_due, make_pass
+from backoffice.admin.own_names import TOKEN
 from backoffice.admin.presentation import Action, Message
 from backoffice.admin.templating import render
 from backoffice.admin.visitor import form_owner, new_visitor
@@ -300,7 +301,7 @@ class Answering:
         """Refuse a change that does not carry this session's token."""
         if request.method in SAFE_METHODS:
             return
-        sent = form.get("csrf") if form is not None else None
+        sent = form.get(TOKEN) if form is not None else None
         header = request.headers.get("x-csrf-token", "")
         token = sent if isinstance(sent, str) and sent else header
         owner = form_owner(request, login)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from backoffice.admin.call import address
 from backoffice.admin.cells import record_name
-from backoffice.admin.fields import MERGE
 from backoffice.admin.frame import frame
+from backoffice.admin.own_names import CHOOSE, MERGE, MINE, THEN, WRITTEN
 from backoffice.admin.presentation import (
     ConflictChoice,
     ConflictView,
@@ -25,8 +25,6 @@ from backoffice.errors import BackofficeError, Refused
 if TYPE_CHECKING:
     from backoffice.admin.call import Call, Page
     from backoffice.admin.model_view import ModelView
-
-CHOOSE, MINE, WRITTEN = "choose:", "mine:", "__written"
 
 
 class Unchosen(Refused):
@@ -56,7 +54,7 @@ def merged_choices(call: "Call", current: Mapping[str, str]) -> dict[str, str]:
             case "mine":
                 chosen[key] = mine
             case "written":
-                chosen[key] = posted.get(CHOOSE + key + WRITTEN, mine)
+                chosen[key] = posted.get(WRITTEN + key, mine)
             case _:
                 open_choices[key] = "Both of you changed this: choose one."
     if open_choices:
@@ -95,9 +93,9 @@ def conflict_page(
     hidden = [Hidden(MERGE, "yes")]
     hidden += [Hidden(key, text) for key, text in only_mine.items()]
     hidden += [Hidden(MINE + c.key, c.mine) for c in both]
-    then = call.posted("then")
+    then = call.posted(THEN)
     if then:
-        hidden.append(Hidden("then", then))
+        hidden.append(Hidden(THEN, then))
     merged = [_theirs(call, by_key, c, who) for c in stale.conflicts if c not in both]
     merged += [
         _mine(call, by_key[key], stale, key, text)
@@ -171,6 +169,7 @@ def _choice(call: "Call", one: FormField, conflict: FieldConflict) -> ConflictCh
         theirs=difference(opened, theirs) if theirs else (),
         mine=difference(opened, mine) if mine else (),
         written=conflict.mine,
+        written_name=WRITTEN + conflict.key,
         can_write=can_write,
         is_long=one.is_long,
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapper
 from backoffice.admin.call import address
 from backoffice.admin.cells import record_name
 from backoffice.admin.description import default_label
+from backoffice.admin.own_names import FOR, KEY, MERGE
 from backoffice.admin.presentation import (
     Choice,
     Control,
@@ -50,9 +51,6 @@ WIDTHS = {
     Control.CHECKBOX: "w3",
 }
 SHORT_TEXT = 60
-KEY, FOR = "__key", "__for"
-# The form of a merge holds only what somebody changed.
-MERGE = "merge:"
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from backoffice.admin.own_names import THEN
+
 if TYPE_CHECKING:
     from backoffice.admin.presentation_bulk import PickBar
 
@@ -439,10 +441,10 @@ class FieldView:
     may carry `error_link`. A checkbox sends "true" or nothing.
 
     A reference is sent as three items: `name` is the text in the field (a label, a key
-    or an exact name), `name__key` the key that was picked, `name__for` the text that it
-    was picked for. The key counts only where `name__for` equals `name`: without
+    or an exact name), `name:key` the key that was picked, `name:for` the text that it
+    was picked for. The key counts only where `name:for` equals `name`: without
     JavaScript the text may have been changed and the key not. `candidates` are offered
-    when several records fit; they are radio buttons called `name__key`. `lookup_url`
+    when several records fit; they are radio buttons called `name:key`. `lookup_url`
     with `?term=` answers `{"choices": [{"key": "17", "label": "…", "hint": "…"}],
     "more": false}`. `reference` is the link to the record, under the field.
     """
@@ -524,7 +526,7 @@ class Submit(NamedTuple):
     label: str
     value: str = ""
     is_primary: bool = False
-    name: str = "then"
+    name: str = THEN
 
 
 class Change(NamedTuple):
@@ -598,7 +600,7 @@ class ConflictChoice:
     """A field that both have changed.
 
     The radio buttons are sent as `name` with "theirs", "mine" or "written", the text
-    field as `name` + "__written"; without `can_write` there is no third choice.
+    field as `written_name`; without `can_write` there is no third choice.
     """
 
     name: str
@@ -607,6 +609,7 @@ class ConflictChoice:
     theirs: tuple[Piece, ...]
     mine: tuple[Piece, ...]
     written: str = ""
+    written_name: str = ""
     can_write: bool = True
     is_long: bool = False
     chosen: str = ""

@@ -19,6 +19,7 @@ from jinja2 import (
 )
 from markupsafe import Markup
 
+from backoffice.admin import own_names
 from backoffice.admin.assets import FOLDER, asset_url
 from backoffice.admin.cell_html import row_html
 from backoffice.admin.presentation import Frame
@@ -48,7 +49,11 @@ def environment(assets: str, project: Path | None = None) -> Environment:
         return asset_url(name, assets)
 
     made.globals.update(
-        asset=asset, icon=icons(asset("icons.svg")), row_html=row_html, zip=zip
+        asset=asset,
+        icon=icons(asset("icons.svg")),
+        own=own_names,
+        row_html=row_html,
+        zip=zip,
     )
     return made
 

@@ -10,8 +10,6 @@ import secrets
 
 from itsdangerous import Signer
 
-FIELD = "csrf_token"
-HEADER = "X-CSRF-Token"
 _RANDOM_BYTES = 12
 
 

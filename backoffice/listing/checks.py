@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from backoffice.checks import CheckMessage, Level
-from backoffice.listing.params import WORDS
+from backoffice.listing.params import SUFFIXES, WORDS
 from backoffice.listing.paths import PathKind, Place
 from backoffice.listing.search import has_word_index
 from backoffice.listing.spec import FilterField, FilterKind, ListSpec, SearchMode
@@ -112,7 +112,18 @@ def _check_filters(spec: ListSpec) -> Iterator[CheckMessage]:
                 spec,
                 7,
                 f"a filter on {declared.path} has the name of another parameter.",
-                f"A list's address means something else by {', '.join(WORDS)}.",
+                f"A list's address means something else by {', '.join(WORDS)}: "
+                f"map the column under another name, as in "
+                f'{declared.path}_ = mapped_column("{declared.path}", …).',
+            )
+        whole, _, end = declared.path.rpartition("__")
+        if end in SUFFIXES and any(other.path == whole for other in spec.filters):
+            yield _error(
+                spec,
+                7,
+                f"a filter on {declared.path} has the name of an end of the "
+                f"filter on {whole}.",
+                "Leave one of them out, or map the column under another name.",
             )
         reason = _filter_problem(spec.paths.place(declared.path), declared)
         if reason:

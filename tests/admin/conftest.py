@@ -2,6 +2,7 @@
 
 from tests.chromium import browser  # noqa: F401 - a fixture
 from tests.office import (  # noqa: F401 - fixtures
+    lab,
     nobody_has_failed,
     office_url,
     quick_passwords,

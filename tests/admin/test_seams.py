@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from backoffice.admin.description import describe
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.own_names import TOKEN
 from backoffice.admin.site import (
     SQLADMIN_ROUTES,
     RoleAuthorization,
@@ -191,7 +192,7 @@ def test_a_custom_page_is_guarded(site: Office) -> None:
         browser = own.browser("editor")
         assert browser.get("/admin/lab-report").response.text == "GET by Emil Editor"
         assert browser.post("/admin/lab-report", {}).status == 403
-        sent = {"csrf": browser.token()}
+        sent = {TOKEN: browser.token()}
         elsewhere = {"sec-fetch-site": "cross-site"}
         assert browser.post("/admin/lab-report", sent, headers=elsewhere).status == 403
         seen = browser.post("/admin/lab-report", sent)

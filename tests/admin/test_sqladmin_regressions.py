@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,25 +16,16 @@ import anyio
 import httpx
 import pytest
 from sqladmin import action
-from sqlalchemy import URL, event
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from backoffice.admin.call import quoted_part
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.own_names import STATE, TOKEN
 from backoffice.errors import SettingsError
 from tests.browser import Browser, Seen
-from tests.lab import LabBase, Level, Parcel, Slot, Team, Worker
-from tests.office import PASSWORD, Office, counted, log_in, opened
-
-
-@pytest.fixture(scope="module")
-def lab(office_url: URL, quick_passwords: None) -> Iterator[Office]:
-    """A site of models that are hard to administer, and few words about them."""
-    del quick_passwords
-    names = {"models": "tests.lab", "admin": "tests.lab"}
-    with opened(office_url, app=names) as office:
-        LabBase.metadata.create_all(office.engine)
-        yield office
+from tests.lab import Level, Parcel, Slot, Team, Worker
+from tests.office import PASSWORD, Office, counted, log_in
 
 
 def add(lab: Office, **values: Any) -> Worker:
@@ -83,7 +73,7 @@ def test_s2_a_page_elsewhere_changes_nothing(site: Office) -> None:
     """Create, edit, delete, login: refused without our token, and from elsewhere."""
     browser = site.browser("admin")
     before = site.value("SELECT count(*) FROM schools")
-    sent = {"name": "Forged", "csrf": browser.token()}
+    sent = {"name": "Forged", TOKEN: browser.token()}
     elsewhere = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
     for headers, data in ((elsewhere, sent), ({}, {"name": "Forged"})):
         seen = browser.post("/admin/school/create", data, headers=headers)
@@ -127,7 +117,7 @@ def test_s5_nobody_gives_themselves_rights(site: Office) -> None:
     editor = site.browser("editor")
     find = "SELECT id FROM backoffice_users WHERE email = :e"
     own = site.value(find, e="editor@example.org")
-    forged = {"csrf": editor.token(), "role": "admin", "is_superuser": "y"}
+    forged = {TOKEN: editor.token(), "role": "admin", "is_superuser": "y"}
     assert editor.post(f"/admin/account/edit/{own}", forged).status == 403
     admin = site.browser("admin")
     me = site.value(find, e="admin@example.org")
@@ -165,7 +155,7 @@ def test_s6_a_scope_holds_everywhere(lab: Office) -> None:
     assert "HIDDEN" not in browser.get(f"{base}/list?search=hidden").html
     for page in ("details", "edit", "delete", "history"):
         assert browser.get(f"{base}/{page}/{hidden.id}").status == 404, page
-    sent = {"csrf": browser.token(), "state": "", "expected": ""}
+    sent = {TOKEN: browser.token(), STATE: "", "expected": ""}
     for page in ("edit", "delete"):
         assert browser.post(f"{base}/{page}/{hidden.id}", sent).status == 404
     file = browser.get(f"{base}/export/csv").response.text
@@ -185,7 +175,7 @@ def test_s7_what_a_lookup_hides_a_post_does_not_take(lab: Office) -> None:
     browser = lab.browser("editor")
     form = browser.get(f"/admin/lab-worker/edit/{worker.id}")
     for key in (str(hidden.id), "987654321"):
-        changes = {"manager": "x", "manager__key": key, "manager__for": "x"}
+        changes = {"manager": "x", "manager:key": key, "manager:for": "x"}
         seen = browser.submit(form, changes)
         assert (seen.status, list(seen.errors)) == (400, ["manager"])
     assert lab.read(Worker, worker.id).manager_id is None
@@ -303,7 +293,7 @@ def test_s14_what_a_view_cannot_do_is_refused_by_address(lab: Office) -> None:
     for path in ("/create", "/edit/1", "/delete/1", "/export/csv"):
         assert browser.get(base + path).status == 403, path
     for path in ("/create", "/edit/1", "/delete/1"):
-        assert browser.post(base + path, {"csrf": token}).status == 403, path
+        assert browser.post(base + path, {TOKEN: token}).status == 403, path
     assert browser.get(f"{base}/list").status == 200
 
 
@@ -363,7 +353,7 @@ def test_d3_a_field_that_is_not_sent_is_left_alone(lab: Office) -> None:
     worker = add(
         lab, name="Whole", balance=Decimal(110), manager_id=boss.id, numbers=[1]
     )
-    left_out = dict.fromkeys(("balance", "manager", "manager__key", "numbers"))
+    left_out = dict.fromkeys(("balance", "manager", "manager:key", "numbers"))
     assert edit(lab, worker.id, rank="moved", **left_out).status == 303
     now = raw(lab, worker.id)
     assert (now["balance"], now["manager_id"], now["numbers"]) == (110, boss.id, [1])
@@ -539,7 +529,7 @@ def test_d12_a_reference_to_nothing_is_refused(lab: Office) -> None:
     """Unknown and malformed keys are a sentence, not a silence."""
     worker = add(lab, name="Pointing")
     for text in ("987654321", "no such", "1e3", "٣"):
-        seen = edit(lab, worker.id, manager=text, manager__key="")
+        seen = edit(lab, worker.id, **{"manager": text, "manager:key": ""})
         assert (seen.status, list(seen.errors)) == (400, ["manager"])
         assert "int()" not in seen.text
 
@@ -561,7 +551,7 @@ def test_d14_import_is_off(site: Office) -> None:
         assert getattr(view, "can_import", False) is False
     for path in ("import", "import/csv"):
         assert browser.get(f"/admin/student/{path}").status == 404
-        seen = browser.post(f"/admin/student/{path}", {"csrf": browser.token()})
+        seen = browser.post(f"/admin/student/{path}", {TOKEN: browser.token()})
         assert seen.status in {404, 405}
     assert "mport" not in browser.get("/admin/student/list").text
 

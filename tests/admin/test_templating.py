@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backoffice.admin.own_names import TOKEN
 from backoffice.admin.presentation import (
     Frame,
     MenuGroup,
@@ -121,7 +122,8 @@ def test_every_post_carries_the_token(name: str) -> None:
     html = render(*PAGES[name])
     posts = html.split('method="post"')[1:]
     assert all(
-        'name="csrf" value="token"' in post.partition("</form>")[0] for post in posts
+        f'name="{TOKEN}" value="token"' in post.partition("</form>")[0]
+        for post in posts
     )
 
 

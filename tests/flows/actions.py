@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from backoffice.admin.own_names import TOKEN
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk import batches
 from models.shop import Product
@@ -25,7 +26,7 @@ def choose(
 ) -> Seen:
     """Tick rows of a list, or take all that match, and ask what would change."""
     sent: dict[str, Any] = {
-        "csrf": browser.token(),
+        TOKEN: browser.token(),
         "action": action,
         "query": query,
         "which": "all" if keys is None else "ticked",

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
+from backoffice.admin.own_names import SET, TOKEN
 from backoffice.bulk.models import Run, RunRow
 from backoffice.observability.health import Pulse
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
@@ -182,7 +183,7 @@ def test_a_viewer_is_offered_no_action_and_refused_one(site: Office) -> None:
     """There is no bar above the list, and the address itself says no."""
     browser = site.browser("viewer")
     assert "Choose an action" not in browser.get("/admin/product/list").text
-    sent = {"csrf": browser.token(), "action": "raise-prices", "id": "1"}
+    sent = {TOKEN: browser.token(), "action": "raise-prices", "id": "1"}
     assert browser.post("/admin/product/actions", sent).status == 403
 
 
@@ -201,7 +202,7 @@ def test_fields_of_many_records_are_edited_at_once(site: Office) -> None:
     browser = site.browser("editor")
     form = choose(browser, "student", "edit-selected", keys)
     told = browser.submit(
-        form, {"set": ["class_name"], "class_name": "9Z", "guardian": "Nobody"}
+        form, {SET: ["class_name"], "class_name": "9Z", "guardian": "Nobody"}
     )
     page = browser.follow(told)
     assert "2 students will change." in page.text
@@ -336,7 +337,7 @@ def test_an_action_that_changes_the_filtered_column_meets_every_row(
     keys = products(site, *["10.00"] * 7, category="Before")
     browser = site.browser("editor")
     form = choose(browser, "product", "edit-selected", None, "category=Before")
-    told = browser.submit(form, {"set": ["category"], "category": "After"})
+    told = browser.submit(form, {SET: ["category"], "category": "After"})
     page = browser.follow(told)
     browser.submit(page, button="Change 7 products")
     site.site.worker.run_all()

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from backoffice.admin.own_names import DO, TOKEN
 from backoffice.bulk import preflight, target
 from backoffice.bulk.target import Digest, Target
 from tests.flows.actions import (
@@ -69,7 +70,7 @@ def test_what_was_never_shown_is_not_run(
     browser = site.browser("editor")
     asked = choose(browser, "product", "raise-prices", None, f"category={category}")
     told = browser.submit(asked, {"percent": "10"})
-    sent = {"csrf": browser.token(), "do": "run"}
+    sent = {TOKEN: browser.token(), DO: "run"}
     if expected is not None:
         sent["expected"] = expected
     refused = browser.post(told.location, sent)
@@ -101,7 +102,7 @@ def test_rows_that_could_not_be_counted_are_counted_before_they_are_run(
     with bulk_settings(site, at_once=3, tried_rows=3, tried_seconds=0.3):
         page = raised(browser, None, "category=Countless")
         assert "Count them first" in page.text
-        sent = {**page.form().data({}), "do": "run"}
+        sent = {**page.form().data({}), DO: "run"}
         assert browser.post(str(page.response.url), sent).status == 409
         assert queued(site) == before
         again = browser.submit(page, button="Count them")
@@ -134,7 +135,7 @@ def test_another_process_compares_with_what_was_shown(site: Office) -> None:
     with opened(site.engine.url) as restarted:
         other = restarted.stranger()
         log_in(other, "editor@example.org")
-        sent = {**form.data({}, "Change 2 products"), "csrf": [other.token()]}
+        sent = {**form.data({}, "Change 2 products"), TOKEN: [other.token()]}
         site.run("UPDATE products SET stock = stock + 1 WHERE id = :id", id=keys[0])
         assert other.post(path, sent).status == 409
         shown = other.get(path)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backoffice.admin.own_names import TOKEN
 from backoffice.observability.fingerprints import fingerprint
 from tests.browser import Browser, Seen
 from tests.factories import make_student
@@ -101,7 +102,7 @@ def test_others_see_no_button_and_may_not_ask(site: Office, role: str) -> None:
     assert browser.get("/admin/explain").status == 403
     assert browser.get(url).status == 403
     before = reports(site)
-    sent = {"csrf": browser.token(), "view": "student"}
+    sent = {TOKEN: browser.token(), "view": "student"}
     refused = browser.post("/admin/explain", sent)
     assert refused.status == 403
     assert "admin and ops" in refused.text
@@ -131,7 +132,7 @@ def test_ops_may_not_run_what_they_explain(site: Office) -> None:
     page = explained(browser)
     assert "Run and measure" not in page.text
     number = str(page.response.url).rpartition("/")[2]
-    sent = {"csrf": browser.token(), "report": number, "how": "measure"}
+    sent = {TOKEN: browser.token(), "report": number, "how": "measure"}
     assert browser.post("/admin/explain", sent).status == 403
 
 
@@ -149,7 +150,7 @@ def test_measuring_is_rationed(site: Office) -> None:
     browser = site.fresh("admin")
     page = explained(browser)
     number = str(page.response.url).rpartition("/")[2]
-    sent = {"csrf": browser.token(), "report": number, "how": "measure"}
+    sent = {TOKEN: browser.token(), "report": number, "how": "measure"}
     for _ in range(6):
         assert browser.post("/admin/explain", sent).status == 303
     refused = browser.post("/admin/explain", sent)
@@ -190,7 +191,7 @@ def test_values_are_nowhere_but_in_memory(site: Office) -> None:
     assert CANARY not in later.html
     assert "no longer kept" in later.text
     assert "Explain again" not in later.text
-    sent = {"csrf": site.browser("admin").token(), "report": str(number)}
+    sent = {TOKEN: site.browser("admin").token(), "report": str(number)}
     refused = site.browser("admin").post("/admin/explain", sent)
     assert "are not kept any more" in refused.text
 
@@ -215,7 +216,7 @@ def test_a_remembered_statement_is_explained_for_any_values(site: Office) -> Non
         remember(site, "SELECT id FROM courses WHERE capacity > ? AND id IN (?, ?)"),
     ]
     browser = site.browser("ops")
-    sent: dict[str, Any] = {"csrf": browser.token(), "fingerprint": names}
+    sent: dict[str, Any] = {TOKEN: browser.token(), "fingerprint": names}
     page = browser.follow(browser.post("/admin/explain", sent))
     assert page.heading == "2 statements"
     assert "expected for any values, not run" in page.text
@@ -236,11 +237,11 @@ def test_what_is_not_known_is_not_explained(site: Office) -> None:
         {"report": "9999999999999999999999"},
         {"sql": "SELECT 1", "text": "SELECT 1"},
     ):
-        assert browser.post("/admin/explain", {"csrf": token, **sent}).status == 404
+        assert browser.post("/admin/explain", {TOKEN: token, **sent}).status == 404
     assert browser.get("/admin/explain/999999").status == 404
     assert browser.get("/admin/explain/1'--").status == 404
     bad = browser.post(
-        "/admin/explain", {"csrf": token, "view": "student", "query": "nonsense=1"}
+        "/admin/explain", {TOKEN: token, "view": "student", "query": "nonsense=1"}
     )
     assert "is not a filter of this list" in bad.text
 
@@ -248,7 +249,7 @@ def test_what_is_not_known_is_not_explained(site: Office) -> None:
 def test_a_view_that_one_may_not_see_is_not_explained(site: Office) -> None:
     """Accounts are for administrators."""
     browser = site.browser("ops")
-    sent = {"csrf": browser.token(), "view": "account"}
+    sent = {TOKEN: browser.token(), "view": "account"}
     assert browser.post("/admin/explain", sent).status == 403
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from backoffice.admin.own_names import TOKEN
 from backoffice.auth.clock import utc_now
 from models.school import Course
 from tests.browser import read
@@ -241,9 +242,9 @@ def test_sessions_are_listed_and_ended(site: Office) -> None:
     page = one.get("/admin/account")
     assert page.text.count("this one") == 1
     other = page.form("/admin/account/close").buttons[0]
-    seen = one.post("/admin/account/close", {"csrf": one.token(), "session": other[1]})
+    seen = one.post("/admin/account/close", {TOKEN: one.token(), "session": other[1]})
     assert "The session has ended." in one.follow(seen).notes
-    one.post("/admin/account/close-others", {"csrf": one.token()})
+    one.post("/admin/account/close-others", {TOKEN: one.token()})
     assert one.get("/admin/").status == 200
     assert [b.get("/admin/").status for b in (two, three)] == [303, 303]
     told = site.value(
@@ -259,7 +260,7 @@ def test_nobody_ends_somebody_elses_session(site: Office) -> None:
         "SELECT s.id FROM backoffice_sessions s JOIN backoffice_users u "
         "ON u.id = s.user_id WHERE u.role = 'editor' ORDER BY s.created_at DESC LIMIT 1"
     )
-    thief.post("/admin/account/close", {"csrf": thief.token(), "session": stolen})
+    thief.post("/admin/account/close", {TOKEN: thief.token(), "session": stolen})
     assert victim.get("/admin/").status == 200
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.own_names import TOKEN
 from backoffice.audit.models import AuditEntry
 from backoffice.database.session import Actor, Place, unit_of_work
 from backoffice.errors import SettingsError
@@ -321,7 +322,7 @@ def test_ops_may_cancel_and_not_end(site: Office) -> None:
     with own.connect() as link:
         pid = link.scalar(text("SELECT pg_backend_pid()"))
         page = ops.get(f"/admin/metrics/connection/{pid}")
-        data = {"csrf": ops.token(), "signal": "terminate", "started": "x"}
+        data = {TOKEN: ops.token(), "signal": "terminate", "started": "x"}
         seen = ops.post(f"/admin/metrics/connection/{pid}", data)
     own.dispose()
     assert "needs the role admin" in page.text
@@ -440,7 +441,7 @@ def test_counting_begins_anew_and_that_is_written(site: Office) -> None:
     site.browser("viewer").get("/admin/course/list")
     before = exposed(site)
     ops = site.browser("ops")
-    assert ops.post("/admin/metrics/reset", {"csrf": ops.token()}).status == 403
+    assert ops.post("/admin/metrics/reset", {TOKEN: ops.token()}).status == 403
     admin = site.browser("admin")
     page = admin.get("/admin/metrics")
     seen = admin.follow(admin.submit(page, action="/admin/metrics/reset"))

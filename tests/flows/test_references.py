@@ -83,12 +83,12 @@ def test_a_name_that_several_have_offers_a_choice(site: Office) -> None:
     course = site.add(make_course)
     seen = enrolled(site, student="Same Name", course=str(course.id))
     assert (seen.status, list(seen.errors)) == (400, ["student"])
-    offered = seen.form().choices["student__key"]
+    offered = seen.form().choices["student:key"]
     assert offered == [str(one.id), str(two.id)]
     assert "SN-1" in seen.text
     assert "SN-2" in seen.text
     browser = site.browser("editor")
-    saved = browser.submit(seen, {"student__key": str(two.id)})
+    saved = browser.submit(seen, {"student:key": str(two.id)})
     assert saved.status == 303, saved.errors
     found = "SELECT student_id FROM enrollments WHERE course_id = :c"
     assert site.value(found, c=course.id) == two.id
@@ -129,7 +129,7 @@ def test_a_text_typed_over_a_picked_record_counts(site: Office) -> None:
     student = site.add(make_student, school_id=old.id)
     browser = site.browser("editor")
     page = browser.get(f"/admin/student/edit/{student.id}")
-    assert page.form().value("school__key") == str(old.id)
+    assert page.form().value("school:key") == str(old.id)
     assert browser.submit(page, {"school": "The New School"}).status == 303
     assert site.read(Student, student.id).school_id == new.id
 
@@ -140,9 +140,8 @@ def test_a_reference_to_nothing_is_refused(site: Office) -> None:
     seen = enrolled(
         site,
         student="Nobody",
-        student__key="987654321",
-        student__for="Nobody",
         course=str(course.id),
+        **{"student:key": "987654321", "student:for": "Nobody"},
     )
     assert (seen.status, list(seen.errors)) == (400, ["student"])
     count = "SELECT count(*) FROM enrollments WHERE course_id = :c"

@@ -8,6 +8,7 @@ import pytest
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
+from backoffice.admin.own_names import TOKEN
 from backoffice.auth.permissions import Role
 from models.school import Course
 from tests.browser import Browser
@@ -153,7 +154,7 @@ def test_nothing_changes_from_another_site(
     for path, methods in addresses(site):
         for method in UNSAFE:
             seen = browser.client.request(
-                method, path, data={"csrf": token}, headers=headers
+                method, path, data={TOKEN: token}, headers=headers
             )
             assert seen.status_code == 403, (method, path)
         del methods
@@ -167,7 +168,7 @@ def test_every_post_asks_for_the_token(site: Office) -> None:
     assert len(posts) > 8
     for path in posts:
         for token in ("", "made.up", other.token()):
-            seen = browser.post(path, {"csrf": token})
+            seen = browser.post(path, {TOKEN: token})
             assert seen.status == 403, path
             assert "too old" in seen.heading
 
@@ -178,7 +179,7 @@ def test_the_token_may_come_as_a_header(site: Office) -> None:
     course = site.add(make_course)
     form = browser.get(f"/admin/course/edit/{course.id}").form()
     sent = form.data({"title": "By script"})
-    token = sent.pop("csrf")[0]
+    token = sent.pop(TOKEN)[0]
     assert browser.post(form.action, sent).status == 403
     seen = browser.post(form.action, sent, headers={"x-csrf-token": token})
     assert seen.status == 303
@@ -236,7 +237,7 @@ def test_roles_hold_on_addresses(site: Office, role: str) -> None:
     assert tuple(browser.get(path).status for path in paths) == EXPECTED[role]
     token = browser.token()
     for path, status in zip(paths[1:4], EXPECTED[role][1:4], strict=True):
-        sent = browser.post(path, {"csrf": token})
+        sent = browser.post(path, {TOKEN: token})
         assert (sent.status == 403) == (status == 403), path
 
 
@@ -357,7 +358,7 @@ def test_nobody_lifts_themselves(site: Office) -> None:
     for role in ("ops", "editor", "viewer"):
         browser = site.browser(role)
         key = account(site, f"{role}@example.org")
-        sent = {"csrf": browser.token(), "role": "admin"}
+        sent = {TOKEN: browser.token(), "role": "admin"}
         for path in (
             f"/admin/account/edit/{key}",
             "/admin/account/create",

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from starlette.testclient import TestClient
 
+from backoffice.admin.own_names import SET, TOKEN
 from backoffice.database.engine import make_engine
 from backoffice.database.migrations import upgrade
 from backoffice.seeding.plan import load_project
@@ -360,13 +361,13 @@ def test_an_update_is_explained_on_sqlite(site: Office) -> None:
     admin = site.browser("admin")
     before = site.values("SELECT id, stock FROM products ORDER BY id LIMIT 2")
     sent = {
-        "csrf": admin.token(),
+        TOKEN: admin.token(),
         "action": "edit-selected",
         "which": "ticked",
         "id": [str(one[0]) for one in before],
     }
     asked = admin.follow(admin.post("/admin/product/actions", sent))
-    page = admin.follow(admin.submit(asked, {"set": ["stock"], "stock": "77"}))
+    page = admin.follow(admin.submit(asked, {SET: ["stock"], "stock": "77"}))
     report = admin.follow(admin.submit(page, button="Explain this update"))
     assert "The update" in report.text
     assert "SEARCH" in report.text

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from backoffice.admin.own_names import THEN, TOKEN
 from models.publishing import Comment, Post
 from models.school import Course, ReportCard, Student
 from models.shop import Product
@@ -232,7 +233,7 @@ def test_enter_in_a_field_saves_as_the_primary_button_does(site: Office) -> None
     course = site.add(make_course)
     browser = site.browser("editor")
     for url in (f"/admin/course/edit/{course.id}", "/admin/course/create"):
-        assert browser.get(url).form(url).buttons[0] == ("then", "", "Save")
+        assert browser.get(url).form(url).buttons[0] == (THEN, "", "Save")
 
 
 def test_saving_without_a_change_writes_nothing_and_says_so(site: Office) -> None:
@@ -346,7 +347,7 @@ def test_deleting_needs_the_preview(site: Office) -> None:
     """A POST that has not seen what goes deletes nothing."""
     post = site.add(make_post)
     browser = site.browser("editor")
-    sent = {"csrf": browser.token()}
+    sent = {TOKEN: browser.token()}
     seen = browser.post(f"/admin/post/delete/{post.id}", sent)
     assert seen.status == 409
     assert site.read(Post, post.id) is not None
@@ -434,7 +435,7 @@ def test_a_new_child_belongs_to_its_parent(site: Office) -> None:
     browser = site.browser("editor")
     details = browser.get(f"/admin/post/details/{post.id}")
     page = browser.get(details.link("New comment"))
-    assert page.form().value("post__key") == str(post.id)
+    assert page.form().value("post:key") == str(post.id)
     saved = browser.submit(page, {"name": "Reader", "body": "I see."})
     assert saved.status == 303, saved.text
     assert browser.follow(saved).status == 200

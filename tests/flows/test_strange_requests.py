@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from backoffice.admin.own_names import STATE, TOKEN
 from tests.factories import make_course, make_student
 from tests.office import Office, opened
 
@@ -52,7 +53,7 @@ def test_a_record_that_is_not_there_is_not_found(site: Office) -> None:
     """Also where something is sent to it."""
     browser = site.browser("editor")
     assert browser.get("/admin/student/details/123456789").status == 404
-    sent = {"csrf": browser.token(), "state": "x"}
+    sent = {TOKEN: browser.token(), STATE: "x"}
     assert browser.post("/admin/student/edit/123456789", sent).status == 404
     assert browser.post("/admin/student/delete/123456789", sent).status == 404
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from backoffice.admin.own_names import STATE
 from models.publishing import Author
 from models.school import Course, Student
 from models.shop import Product
@@ -65,7 +66,7 @@ def test_a_stale_form_leads_to_a_merge_and_is_saved(site: Office) -> None:
         conflict,
         {
             "choose:guardian": "written",
-            "choose:guardian__written": "Father and aunt",
+            "written:guardian": "Father and aunt",
         },
     )
     assert saved.status == 303, saved.text
@@ -199,9 +200,9 @@ def test_the_state_of_one_record_does_not_fit_another(site: Office) -> None:
     """What a form had shown is signed for its record."""
     one, two = site.add(make_course), site.add(make_course)
     browser = site.browser("editor")
-    state = browser.get(f"/admin/course/edit/{one.id}").form().value("state")
+    state = browser.get(f"/admin/course/edit/{one.id}").form().value(STATE)
     page = browser.get(f"/admin/course/edit/{two.id}")
-    seen = browser.submit(page, {"state": state, "title": "Smuggled"})
+    seen = browser.submit(page, {STATE: state, "title": "Smuggled"})
     assert seen.status == 400
     assert seen.form().value("title") == "Smuggled"
     assert site.read(Course, two.id).title != "Smuggled"

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from backoffice.admin.actions import Selected, action
 from backoffice.admin.call import Call, Data, Reply
+from backoffice.admin.own_names import DO, SET, TOKEN
 from backoffice.errors import SettingsError
 from backoffice.observability.fingerprints import fingerprint
 from backoffice.observability.recorder import Recorder
@@ -82,7 +83,7 @@ def places(office: Office, name: str, request: str) -> list[str]:
 
 def explained(browser: Browser, **fields: str) -> Seen:
     """Ask for a report on a statement, and read it."""
-    sent = {"csrf": browser.token(), **fields}
+    sent = {TOKEN: browser.token(), **fields}
     return browser.follow(browser.post("/admin/explain", sent))
 
 
@@ -326,7 +327,7 @@ def test_others_have_no_such_button(site: Office, role: str) -> None:
     page = site.browser(role).get(LIST)
     assert not [f for f in page.page.forms if f.action == "/admin/explain"]
     name = next(key for key, _ in recorder(site).statements)
-    sent = {"csrf": site.browser(role).token(), "fingerprint": name}
+    sent = {TOKEN: site.browser(role).token(), "fingerprint": name}
     assert site.browser(role).post("/admin/explain", sent).status == 403
 
 
@@ -354,7 +355,7 @@ def test_an_update_is_explained_before_it_runs(site: Office) -> None:
     before = site.values(versions)
     admin = site.browser("admin")
     page = chosen(admin, "product", "edit-selected", keys)
-    page = admin.follow(admin.submit(page, {"set": ["stock"], "stock": "77"}))
+    page = admin.follow(admin.submit(page, {SET: ["stock"], "stock": "77"}))
     asked = admin.submit(page, button="Explain this update")
     report = admin.follow(asked)
     assert report.heading == "Edit fields of the selected, before it runs"
@@ -365,7 +366,7 @@ def test_an_update_is_explained_before_it_runs(site: Office) -> None:
     assert site.values(versions) == before
     assert stored(site)["how"] == "planned"
     number = urlsplit(str(report.response.url)).path.rpartition("/")[2]
-    sent = {"csrf": admin.token(), "report": number, "how": "measure"}
+    sent = {TOKEN: admin.token(), "report": number, "how": "measure"}
     measured = admin.follow(admin.post("/admin/explain", sent))
     assert site.values(versions) == before
     update = stored(site)["statements"][1]
@@ -389,7 +390,7 @@ def test_who_may_not_explain_has_no_such_button(site: Office) -> None:
     editor = site.browser("editor")
     page = chosen(editor, "product", "delete-selected", [key])
     assert "Explain" not in page.text
-    sent = {"csrf": editor.token(), "do": "explain"}
+    sent = {TOKEN: editor.token(), DO: "explain"}
     assert editor.post(str(page.response.url), sent).status == 403
 
 
@@ -428,7 +429,7 @@ def test_one_line_of_the_slow_log_is_explained_from_its_page(slow: Office) -> No
 def test_the_slow_log_is_explained_by_ops_alone(slow: Office, role: str) -> None:
     """As it is read by them alone."""
     browser = slow.browser(role)
-    sent = {"csrf": browser.token(), "action": "explain", "id": "1"}
+    sent = {TOKEN: browser.token(), "action": "explain", "id": "1"}
     assert browser.post("/admin/slow-log/actions", sent).status == 403
 
 
@@ -536,7 +537,7 @@ def test_what_starts_something_is_never_started_by_an_address(
     editor.submit(page, button="Show")
     assert len(begun) == 2
     viewer = site.browser("viewer")
-    sent = {"csrf": viewer.token(), "action": "begin", "id": str(key)}
+    sent = {TOKEN: viewer.token(), "action": "begin", "id": str(key)}
     assert viewer.post("/admin/course/actions", sent).status == 403
     assert len(begun) == 2
 
@@ -555,7 +556,7 @@ def chosen(
 ) -> Seen:
     """Tick rows of a list, and choose an action."""
     sent: dict[str, Any] = {
-        "csrf": browser.token(),
+        TOKEN: browser.token(),
         "action": name,
         "query": query,
         "which": "all" if keys is None else "ticked",

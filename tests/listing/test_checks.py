@@ -24,6 +24,8 @@ class Page(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     page: Mapped[int]
+    page_number: Mapped[int | None]
+    page_number__from: Mapped[int | None]
 
 
 def said(**declared: object) -> list[str]:
@@ -146,3 +148,15 @@ def test_a_filter_with_the_name_of_a_parameter_is_an_error() -> None:
     )
 
     assert [m.id for m in check_list(spec)] == ["listing.E007"]
+
+
+def test_a_filter_called_as_the_end_of_another_is_an_error() -> None:
+    """`page__from=3` cannot mean the column and where the range of another begins."""
+    paths = ("page_number", "page_number__from")
+    numbers = tuple(FilterField(path, FilterKind.NUMBER) for path in paths)
+
+    found = check_list(ListSpec(Page, "page", columns=("id",), filters=numbers))
+
+    assert [(m.id, "page_number__from" in m.text) for m in found] == [
+        ("listing.E007", True)
+    ]

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from starlette.testclient import TestClient
 
 import backoffice
+from backoffice.admin.own_names import TOKEN
 from backoffice.bootstrap import open_backoffice
 from backoffice.web.app import create_app
 
@@ -27,7 +28,7 @@ def main() -> None:
         login = client.get("/admin/login")
         answer = client.post(
             "/admin/login",
-            data={"csrf": token(login.text), "email": email, "password": password},
+            data={TOKEN: token(login.text), "email": email, "password": password},
         )
         assert answer.status_code == 303, answer.text
         visit(client)
@@ -79,7 +80,7 @@ def edit(client: TestClient) -> None:
 
 def token(page: str) -> str:
     """The token of a page's form."""
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    found = re.search(rf'name="{TOKEN}" value="([^"]+)"', page)
     assert found is not None
     return found.group(1)
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import URL, create_engine, text
 
+from backoffice.admin.own_names import TOKEN
 from tests.office import PASSWORD, office_url  # noqa: F401 - a fixture
 from tests.projects import ROOT
 
@@ -90,10 +91,10 @@ def logged_in(address: str, role: str = "viewer") -> httpx.Cookies:
     here = {"Origin": address}
     with httpx.Client(base_url=address, timeout=10, headers=here) as client:
         found = re.search(
-            r'name="csrf" value="([^"]+)"', client.get("/admin/login").text
+            rf'name="{TOKEN}" value="([^"]+)"', client.get("/admin/login").text
         )
         assert found is not None
-        given = {"csrf": found[1], "email": f"{role}@example.org", "password": PASSWORD}
+        given = {TOKEN: found[1], "email": f"{role}@example.org", "password": PASSWORD}
         assert client.post("/admin/login", data=given).status_code == 303
         return client.cookies
 
@@ -125,10 +126,10 @@ def test_all_of_them_count_anew(served: str) -> None:
     ) as client:
         page = client.get("/admin/metrics").text
         token = re.search(
-            r'/reset"><input type="hidden" name="csrf" value="(.+?)"', page
+            rf'/reset"><input type="hidden" name="{TOKEN}" value="(.+?)"', page
         )
         assert token is not None
-        client.post("/admin/metrics/reset", data={"csrf": token[1]})
+        client.post("/admin/metrics/reset", data={TOKEN: token[1]})
         assert "began the counting anew at" in client.get("/admin/metrics").text
     assert counted(served, cookies) == {0}
     assert total(served) >= before

@@ -14,6 +14,7 @@ from backoffice.admin.fields import (
 )
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.own_names import DO, SET
 from backoffice.admin.pages.chosen import (
     UNDO,
     action_of,
@@ -153,7 +154,7 @@ def submit(call: Call) -> Reply:
             run_url(call, selection.run_id),
             Message("", "This had been run already; it was not run again."),
         )
-    do = call.posted("do")
+    do = call.posted(DO)
     if do == "tell" and spec is not None:
         return tell(call, view, selection, spec)
     if spec is not None and spec.is_answer:
@@ -242,7 +243,7 @@ def ask(
         ticked=tuple(TickedField(one, one.name in texts) for one in drawn)
         if is_edit
         else (),
-        hidden=(Hidden("do", "tell"),),
+        hidden=(Hidden(DO, "tell"),),
         summary="Nothing was tried yet." if problems else "",
         problems=tuple(problems),
     )
@@ -266,7 +267,7 @@ def tell(call: Call, view: ModelView, selection: Selection, spec: ActionSpec) ->
     shown = {one.key: "" for one in fields}
     typed = typed_fields(call, fields, shown)
     if spec.does is Does.EDIT:
-        sent = call.form.getlist("set") if call.form is not None else []
+        sent = call.form.getlist(SET) if call.form is not None else []
         typed = {key: one for key, one in typed.items() if key in sent}
     texts = submitted_texts(typed)
     selection.parameters = texts

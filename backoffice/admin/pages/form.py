@@ -20,6 +20,7 @@ from backoffice.admin.fields import (
 from backoffice.admin.frame import frame
 from backoffice.admin.lock_watch import told_who_is_in_the_way
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.own_names import STATE, THEN
 from backoffice.admin.pages.details import (
     back_query,
     crumbs,
@@ -47,8 +48,10 @@ from backoffice.editing.references import Ambiguous, resolve
 from backoffice.editing.stale import Stale, compare
 from backoffice.editing.texts import same_text, shown_texts
 from backoffice.errors import LockNotAvailable, RecordNotFound, Refused
+from backoffice.listing.params import WORDS
 
 HISTORY = 3
+LIST_WORDS = {*WORDS, "next"}
 # Where to go after saving; anything else is the list.
 CONTINUE, ANOTHER = "continue", "another"
 SHOWN_WAS = 40
@@ -319,7 +322,8 @@ def _read_only(one: FormField) -> FormField:
 
 def blank(call: Call, view: ModelView, fields: tuple[FormField, ...]) -> Filled:
     """A form without values but those that the address presets, and defaults."""
-    asked = dict(call.query_items)
+    # What the list is asked by comes along, and is no value of a column called so.
+    asked = {k: v for k, v in call.query_items if k not in LIST_WORDS}
     texts = {one.key: asked.get(one.key, default_of(view, one)) for one in fields}
     filled = Filled(fields, texts, shown={one.key: "" for one in fields})
     for one in fields:
@@ -636,7 +640,7 @@ def after(call: Call, view: ModelView, key: str) -> str:
     """Where to go: the list as it was, the same record, or an empty form."""
     base = call.site.base_url
     query = back_query(call)
-    match call.posted("then"):
+    match call.posted(THEN):
         case "continue":
             return address(base, view.identity, "edit", key) + query
         case "another":
@@ -674,7 +678,7 @@ def sign_state(call: Call, shown: Mapping[str, str], key: str | None = None) -> 
 def read_state(call: Call) -> dict[str, str] | None:
     """What the form had shown; None where that was not signed here."""
     try:
-        found = _serializer(call).loads(call.posted("state") or "")
+        found = _serializer(call).loads(call.posted(STATE) or "")
     except BadData:
         return None
     return found if isinstance(found, dict) else None

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cookies import SESSION_COOKIE
 from backoffice.admin.frame import build_frame, frame
+from backoffice.admin.own_names import TOKEN
 from backoffice.admin.pages.theme import local_path
 from backoffice.admin.presentation import (
     ConfirmView,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from backoffice.admin.site import Site
 
 RESUME_SECONDS = 3600
-TOKEN_FIELD = "csrf"  # noqa: S105 - the name of a field
 PASSWORDS = frozenset({"password", "old", "new", "again"})
 LOGGED_OUT = "You were logged out meanwhile. Log in again; nothing was changed."
 TIMED_OUT = (
@@ -79,7 +79,7 @@ def log_in(call: Call) -> Reply:
         text="You are logged in again. What you typed was kept and is not saved yet.",
         button="Send it now",
         cancel=Link("Do not send it", site.base_url + "/"),
-        hidden=tuple(Hidden(k, v) for k, v in items if k != TOKEN_FIELD),
+        hidden=tuple(Hidden(k, v) for k, v in items if k != TOKEN),
     )
     page_frame = build_frame(
         site,
@@ -156,7 +156,7 @@ def resume_page(site: "Site", request: Request, items: list[tuple[str, str]]) ->
     """The login form that carries the form which came too late, without passwords."""
     if request.url.path.startswith(address(site.base_url, "account")):
         items = [item for item in items if item[0] not in PASSWORDS]
-    if all(name == TOKEN_FIELD for name, _ in items):
+    if all(name == TOKEN for name, _ in items):
         return login_page(site, request, notice=LOGGED_OUT, status=401)
     query = f"?{request.url.query}" if request.url.query else ""
     kept = serializer(site).dumps(json.dumps([request.url.path + query, items]))

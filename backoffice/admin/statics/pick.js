@@ -47,6 +47,6 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
 
 for (const row of document.querySelectorAll(".settable")) {
   row.addEventListener("input", ({ target }) => {
-    if (target.name !== "set") row.querySelector("input[name=set]").checked = true;
+    if (!("set" in target.dataset)) row.querySelector("input[data-set]").checked = true;
   });
 }

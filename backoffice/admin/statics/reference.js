@@ -8,9 +8,8 @@ class Reference {
   constructor(input) {
     this.input = input;
     this.box = input.closest(".combo");
-    const name = CSS.escape(input.name);
-    this.key = this.box.querySelector(`[name="${name}__key"]`);
-    this.keyFor = this.box.querySelector(`[name="${name}__for"]`);
+    this.key = this.box.querySelector("[data-picked-key]");
+    this.keyFor = this.box.querySelector("[data-picked-for]");
     this.isMany = "many" in input.dataset;
     this.choices = [];
     this.active = -1;

@@ -14,6 +14,8 @@ run: install ## start everything: database, demo, accounts, site
 
 install: .venv/installed ## make .venv from constraints.txt
 
+# Side by side, each process with a PostgreSQL of its own; ARGS takes their place.
+test: ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
 test: install ## run all tests; nothing has to be prepared
 	@./manage.py test $(ARGS)
 

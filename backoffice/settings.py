@@ -131,6 +131,10 @@ class ListingSettings(Section):
     exports_at_once: int = Field(
         2, ge=1, le=16, description="Exports that one server process runs at a time."
     )
+    csv_byte_order_mark: bool = Field(
+        default=True,
+        description="Begin CSV files with the mark by which Excel knows UTF-8.",
+    )
 
 
 class ObservabilitySettings(Section):

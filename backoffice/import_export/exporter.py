@@ -1,12 +1,12 @@
 """Rows of a select as a CSV file, byte by byte as they come.
 
-No cell is a formula: a text that a spreadsheet would compute has a `'` before it.
-Numbers stay numbers. Null is nothing, an empty text is `""`. Times are ISO, in UTC.
-PostgreSQL writes the file itself, by COPY; elsewhere rows are written one by one.
+No cell is a formula (`formulas.py`), and numbers stay numbers. Null is nothing, an
+empty text is `""`. Times are ISO, in UTC. PostgreSQL writes the file
+itself, by COPY; elsewhere rows are written one by one.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -19,20 +19,21 @@ from sqlalchemy import (
     Enum,
     Select,
     Text,
-    case,
     cast,
     func,
-    literal_column,
     select,
 )
 from sqlalchemy import types as sql
+from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.exc import DBAPIError
 
-from backoffice.database.copy import copy_out
+from backoffice.database.cancelling import cancel_statement
+from backoffice.database.copy import copy_out, driver_connection
 from backoffice.database.values import format_value
+from backoffice.import_export.formulas import harmless, harmless_postgresql
 
-# What a spreadsheet takes for the beginning of a formula, or skips before one.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Without it Excel reads UTF-8 as the machine's old code page.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK = 64 * 1024
 ROWS = 500
 
@@ -46,10 +47,35 @@ _HARMLESS = (
     sql.DateTime,
     sql.Time,
     sql.Uuid,
-    sql.JSON,
     sql.ARRAY,
     sql.LargeBinary,
 )
+
+
+class Export(Iterator[bytes]):
+    """A file in chunks, its beginning first, on a connection of its own.
+
+    The beginning is there before the first row is looked for. Memory stays bounded
+    however many rows there are. Who stops early closes it.
+    """
+
+    def __init__(self, connection: Connection, chunks: Generator[bytes]) -> None:
+        self.connection, self._chunks = connection, chunks
+
+    def __next__(self) -> bytes:
+        """The next chunk, as soon as the database has sent so much."""
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Stop the statement if it still runs, and give the connection back."""
+        try:
+            self._chunks.close()
+        finally:
+            self.connection.close()
+
+    def cancel(self) -> None:
+        """Stop the statement from another thread than the one that waits for it."""
+        cancel_statement(self.connection)
 
 
 def export_csv(
@@ -58,18 +84,20 @@ def export_csv(
     heads: Sequence[str],
     *,
     timeout: float | None = None,
-) -> Iterator[bytes]:
-    """The rows of a select under `heads`, in chunks, on a connection of its own.
+    byte_order_mark: bool = False,
+) -> Export:
+    """The rows of a select under `heads`; `timeout` in seconds is for all of it."""
 
-    The heads come before the first row is looked for. Memory stays bounded however
-    many rows there are. `timeout` in seconds is for the whole statement. Closing the
-    iterator early stops the statement and gives the connection back.
-    """
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            yield from _copied_postgresql(connection, rows, heads, timeout)
-        else:
-            yield from _written(connection, rows, heads)
+    def chunks(connection: Connection) -> Generator[bytes]:
+        with connection:
+            yield (BYTE_ORDER_MARK if byte_order_mark else b"") + _line(heads)
+            if connection.dialect.name == "postgresql":
+                yield from _copied_postgresql(connection, rows, timeout)
+            else:
+                yield from _written(connection, rows)
+
+    connection = engine.connect()
+    return Export(connection, chunks(connection))
 
 
 def export_json(
@@ -78,33 +106,34 @@ def export_json(
     names: Sequence[str],
     *,
     timeout: float | None = None,
-) -> Iterator[bytes]:
-    """The rows of a select as a JSON array of objects, in chunks, as `export_csv`.
+) -> Export:
+    """The rows of a select as a JSON array of objects.
 
     Null is null, numbers are numbers; what JSON has no word for is a text, times ISO.
     """
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execution_options(postgresql_readonly=True)
-            limit = "0" if timeout is None else str(int(timeout * 1000))
-            connection.execute(
-                select(func.set_config("statement_timeout", limit, True))  # noqa: FBT003 - for this transaction
-            )
-        yield b"["
-        between = b""
-        found = connection.execution_options(yield_per=ROWS).execute(rows)
-        for part in found.partitions():
-            lines = (
-                json.dumps(
-                    dict(zip(names, row, strict=True)),
-                    ensure_ascii=False,
-                    default=_json_value,
+
+    def chunks(connection: Connection) -> Generator[bytes]:
+        with connection:
+            yield b"["
+            if connection.dialect.name == "postgresql":
+                _begin_postgresql(connection, timeout)
+            between = b""
+            found = connection.execution_options(yield_per=ROWS).execute(rows)
+            for part in found.partitions():
+                lines = (
+                    json.dumps(
+                        dict(zip(names, row, strict=True)),
+                        ensure_ascii=False,
+                        default=_json_value,
+                    )
+                    for row in part
                 )
-                for row in part
-            )
-            yield between + b"\n" + ",\n".join(lines).encode("utf-8", "replace")
-            between = b","
-        yield b"\n]\n"
+                yield between + b"\n" + ",\n".join(lines).encode("utf-8", "replace")
+                between = b","
+            yield b"\n]\n"
+
+    connection = engine.connect()
+    return Export(connection, chunks(connection))
 
 
 def _json_value(value: Any) -> Any:
@@ -120,13 +149,9 @@ def _json_value(value: Any) -> Any:
 # PostgreSQL
 
 
-def _copied_postgresql(
-    connection: Connection,
-    rows: Select[Any],
-    heads: Sequence[str],
-    timeout: float | None,
-) -> Iterator[bytes]:
-    connection = connection.execution_options(postgresql_readonly=True)
+def _begin_postgresql(connection: Connection, timeout: float | None) -> None:
+    """Begin a transaction that only reads, and in which every value has one text."""
+    connection.execution_options(postgresql_readonly=True)
     settings = {
         # What the text of a time looks like is not left to the server's settings.
         "DateStyle": "ISO, YMD",
@@ -139,13 +164,21 @@ def _copied_postgresql(
     connection.execute(
         select(*(func.set_config(name, to, True) for name, to in settings.items()))  # noqa: FBT003 - for this transaction
     )
-    yield _line(heads)
+
+
+def _copied_postgresql(
+    connection: Connection, rows: Select[Any], timeout: float | None
+) -> Iterator[bytes]:
+    _begin_postgresql(connection, timeout)
+    encoding = driver_connection(connection).info.parameter_status("server_encoding")
     # Around the rows, not among their joins: a scan of an ordered subquery keeps its
     # order, and no join has to be told anew where it begins.
     inner = rows.subquery()
-    safe = select(*(_cell_postgresql(column) for column in inner.c))
+    safe = select(
+        *(_cell_postgresql(c, is_unicode=encoding == "UTF8") for c in inner.c)
+    )
     try:
-        yield from copy_out(connection, safe, "FORMAT csv")
+        yield from copy_out(connection, safe, "FORMAT csv, ENCODING 'UTF8'")
     except psycopg.Error as error:
         # A COPY passes SQLAlchemy by; its errors shall look like all others.
         raise DBAPIError.instance(
@@ -153,33 +186,24 @@ def _copied_postgresql(
         ) from error
 
 
-def _cell_postgresql(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    kind = column.type
+def _cell_postgresql(
+    column: ColumnElement[Any], *, is_unicode: bool
+) -> ColumnElement[Any]:
+    kind = _stored(column.type)
     if isinstance(kind, sql.Boolean):
         return cast(column, Text)
-    if _is_harmless(kind):
+    if isinstance(kind, _HARMLESS):
         return column
     is_text = isinstance(kind, sql.String) and not isinstance(kind, Enum)
     text = column if is_text else cast(column, Text)
-    # Numbers compare at a third of the cost of texts, and most texts begin with a
-    # letter, behind all of FORMULA.
-    first = func.ascii(text, type_=sql.Integer)
-    codes: list[ColumnElement[int]] = [
-        literal_column(str(ord(character))) for character in FORMULA
-    ]
-    quoted = literal_column("''''", Text) + text
-    is_behind = first > literal_column(str(max(map(ord, FORMULA))))
-    return case((is_behind, text), (first.in_(codes), quoted), else_=text)
+    return harmless_postgresql(text, is_unicode=is_unicode)
 
 
 # Other databases
 
 
-def _written(
-    connection: Connection, rows: Select[Any], heads: Sequence[str]
-) -> Iterator[bytes]:
+def _written(connection: Connection, rows: Select[Any]) -> Iterator[bytes]:
     writers = [_writer(column) for column in rows.selected_columns]
-    yield _line(heads)
     found = connection.execution_options(yield_per=ROWS).execute(rows)
     gathered: list[str] = []
     size = 0
@@ -204,7 +228,7 @@ def _encoded(lines: Iterable[str]) -> bytes:
 
 def _writer(column: ColumnElement[Any]) -> Callable[[Any], str]:
     """How a value is written so that it reads as PostgreSQL would have written it."""
-    kind = column.type
+    kind = _stored(column.type)
     if isinstance(kind, sql.Boolean):
         return lambda value: "true" if value else "false"
     if isinstance(kind, sql.DateTime):
@@ -213,10 +237,12 @@ def _writer(column: ColumnElement[Any]) -> Callable[[Any], str]:
     if isinstance(kind, sql.Float):
         return lambda value: repr(float(value)).removesuffix(".0")
     if isinstance(kind, sql.JSON):
-        return lambda value: _quoted(json.dumps(value, ensure_ascii=False, default=str))
+        return lambda value: _quoted(
+            harmless(json.dumps(value, ensure_ascii=False, default=str))
+        )
     if isinstance(kind, sql.LargeBinary):
         return lambda value: f"\\x{bytes(value).hex()}"
-    if _is_harmless(kind):
+    if isinstance(kind, _HARMLESS):
         return lambda value: _quoted(format_value(column, value))
     return lambda value: _quoted(harmless(format_value(column, value)))
 
@@ -231,16 +257,14 @@ def _time_text(value: datetime | time, *, has_zone: bool) -> str:
     return f"{text}+00" if has_zone else text
 
 
-def harmless(text: str) -> str:
-    """The text with a `'` before what a spreadsheet would compute."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
 # Both
 
 
-def _is_harmless(kind: sql.TypeEngine[Any]) -> bool:
-    return isinstance(kind, _HARMLESS)
+def _stored(kind: sql.TypeEngine[Any]) -> sql.TypeEngine[Any]:
+    """The type as the database knows it, under a project's own."""
+    if isinstance(kind, sql.TypeDecorator):
+        return _stored(kind.impl_instance)
+    return _stored(kind.data_type) if isinstance(kind, pg.DOMAIN) else kind
 
 
 def _line(heads: Sequence[str]) -> bytes:

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import (
     JSON,
+    URL,
     Column,
     Date,
     DateTime,
@@ -26,7 +27,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     Uuid,
+    cast,
     func,
     insert,
     literal,
@@ -73,6 +76,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]
     METADATA.create_all(engine)
     yield engine
     engine.dispose()
+
+
+class Cents(TypeDecorator[int]):
+    """A type of a project's own."""
+
+    impl = Integer
+    cache_ok = True
 
 
 def add(engine: Engine, *rows: dict[str, Any]) -> None:
@@ -125,14 +135,68 @@ def test_null_and_an_empty_text_differ(database: Engine) -> None:
     assert exported(database, "id", "name") == 'id,name\n1,\n2,""\n'
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
-def test_no_cell_is_a_formula(database: Engine, start: str) -> None:
-    """What a spreadsheet would compute has an apostrophe before it."""
-    add(database, {"name": f"{start}cmd"})
+EVIL = [
+    *("=cmd", "+cmd", "-cmd", "@cmd", "\tcmd", "\rcmd", "\ncmd"),
+    *(" =cmd", "\xa0\u3000+cmd", '"=cmd"', "''=cmd", " \"' \t@cmd", "\ufeff-cmd"),
+    *("\uff1dcmd", "\uff0bcmd", " \uff0dcmd", "\uff20cmd", "="),
+]
 
-    lines = list(csv.reader(io.StringIO(exported(database, "name"), newline="")))
 
-    assert lines[1] == [f"'{start}cmd"]
+def test_no_cell_is_a_formula(database: Engine) -> None:
+    """What a spreadsheet would compute has an apostrophe before it, blanks or not."""
+    add(database, *({"name": name} for name in EVIL))
+
+    _, *lines = csv.reader(io.StringIO(exported(database, "name"), newline=""))
+
+    assert [line[0] for line in lines] == [f"'{name}" for name in EVIL]
+
+
+def test_what_is_no_formula_is_left_alone(database: Engine) -> None:
+    """Signs within a text, blanks and quotes before a word, letters of any language."""
+    names = ["a=1", " Ann", '"Ann"', "'n =1", "5-1", "\u3000王", "é+", "😀=", "  ", "'"]
+    add(database, *({"name": name} for name in names))
+
+    _, *lines = csv.reader(io.StringIO(exported(database, "name"), newline=""))
+
+    assert [line[0] for line in lines] == names
+
+
+def test_a_text_in_json_is_no_formula(database: Engine) -> None:
+    """Its quotes are dropped by some programs."""
+    add(database, {"extra": "=1+1"}, {"extra": -5}, {"extra": [-5]})
+
+    _, *lines = csv.reader(io.StringIO(exported(database, "extra")))
+
+    assert lines == [['\'"=1+1"'], ["'-5"], ["[-5]"]]
+
+
+def test_a_database_without_unicode_is_read_too(
+    server: Engine, empty_database: URL
+) -> None:
+    """The file is UTF-8; signs that the database cannot hold are not looked for."""
+    name = f"{empty_database.database}_latin"
+    with server.connect() as connection:
+        has_providers = (connection.dialect.server_version_info or (0,)) >= (15,)
+        connection.execute(
+            text(
+                f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING LATIN1 '
+                "LC_COLLATE 'C' LC_CTYPE 'C'"
+                + (" LOCALE_PROVIDER libc" if has_providers else "")
+            )
+        )
+    engine = make_engine(
+        empty_database.set(database=name),
+        DatabaseSettings(pool="null"),
+        application_name="tests",
+    )
+    try:
+        METADATA.create_all(engine)
+        add(engine, {"name": "José"}, {"name": " =1"})
+
+        assert exported(engine, "name") == "name\nJosé\n' =1\n"
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 def test_a_choice_is_no_formula_either(database: Engine) -> None:
@@ -147,6 +211,21 @@ def test_numbers_stay_numbers(database: Engine) -> None:
     add(database, {"amount": Decimal(-3), "ratio": -0.5})
 
     assert exported(database, "amount", "ratio") == "amount,ratio\n-3.00,-0.5\n"
+
+
+def test_a_number_of_a_type_of_ones_own_stays_a_number(database: Engine) -> None:
+    """A project's type is what it is stored as."""
+    rows = select(cast(literal(-3), Cents))
+
+    assert b"".join(export_csv(database, rows, ["n"])) == b"n\n-3\n"
+
+
+def test_a_file_may_begin_with_the_mark_of_utf_8(database: Engine) -> None:
+    """By which Excel knows how to read it."""
+    chunks = export_csv(database, select(THINGS.c.id), ["é"], byte_order_mark=True)
+
+    assert b"".join(chunks).decode("utf-8-sig") == "é\n"
+    assert b"".join(export_csv(database, select(THINGS.c.id), ["é"]))[:1] != b"\xef"
 
 
 def test_a_head_is_no_formula(database: Engine) -> None:
@@ -183,6 +262,7 @@ def test_heads_come_before_the_first_row(database: Engine) -> None:
     chunks = export_csv(database, select(THINGS.c.name), ["Name"])
 
     assert next(chunks) == b"Name\n"
+    chunks.close()
 
 
 def test_a_file_that_nobody_reads_on_is_let_go(database: Engine) -> None:
@@ -193,7 +273,7 @@ def test_a_file_that_nobody_reads_on_is_let_go(database: Engine) -> None:
     chunks = export_csv(database, rows, ["n"])
     next(chunks)
     next(chunks)
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
 
     assert exported(database, "name") == "name\nAnn\n"
 

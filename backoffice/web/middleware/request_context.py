@@ -13,6 +13,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backoffice.admin.call import route_template
+from backoffice.admin.failures import for_log
 from backoffice.observability.request_id import new_request_id
 from backoffice.observability.request_log import RequestLog, observe_request
 from backoffice.web.middleware.refusal import Refusal
@@ -35,6 +36,10 @@ FAULT = Refusal(
     "This did not work, and it is not your fault",
     "The server met something that it was not prepared for.",
 )
+
+
+class BrokenOff(Exception):
+    """An answer that has begun and cannot be ended: the server drops the connection."""
 
 
 class RequestContext:
@@ -76,10 +81,16 @@ class RequestContext:
         with observe_request(log):
             try:
                 await self.app(scope, receive, numbered)
-            except Exception:
-                logger.exception("request %s failed", log.request_id)
+            except Exception as error:  # noqa: BLE001 - the last one to meet it
+                logger.error(  # noqa: TRY400 - a driver's own words hold rows' values
+                    "request %s failed%s\n%s",
+                    log.request_id,
+                    " halfway through its answer" if status else "",
+                    for_log(error),
+                )
                 if status:
-                    raise  # half an answer is out: only the connection can be closed
+                    # Half an answer is out: only the connection can be closed.
+                    raise BrokenOff(f"request {log.request_id} broke off") from None
                 await FAULT.response(scope)(scope, receive, numbered)
             finally:
                 _log(scope, status, perf_counter() - started, log)

@@ -19,6 +19,7 @@ from backoffice.admin.site import Site
 from backoffice.auth import passwords
 from backoffice.auth.models import LoginAttempt, User
 from backoffice.bootstrap import Backoffice, assemble, close
+from backoffice.database.migrations import upgrade
 from backoffice.seeding.plan import load_project
 from backoffice.seeding.seeder import seed
 from backoffice.settings import Settings, load_settings
@@ -191,13 +192,26 @@ def seeded_office(server: Engine, demo_template: str) -> Iterator[str]:
     name = f"office_{os.getpid()}"
     with server.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{demo_template}"'))
-    engine = create_engine(server.url.set(database=name))
-    seed(engine, load_project("models.seeding").plan(SIZES, 7))
-    add_people(engine)
-    engine.dispose()
+    fill_office(server.url.set(database=name))
     yield name
     with server.connect() as connection:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+def fill_office(url: URL) -> None:
+    """A small demo and a person of each role, into tables that are there."""
+    engine = create_engine(url)
+    seed(engine, load_project("models.seeding").plan(SIZES, 7))
+    add_people(engine)
+    engine.dispose()
+
+
+def seed_office(url: URL) -> None:
+    """The demo's tables, a small demo and a person of each role, on any server."""
+    engine = create_engine(url)
+    upgrade(engine, demo_project(), report=lambda _line: None)
+    engine.dispose()
+    fill_office(url)
 
 
 def _copy(server: Engine, template: str) -> Iterator[URL]:

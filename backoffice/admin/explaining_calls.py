@@ -117,7 +117,8 @@ def _caught(call: Call, picked: Sequence[Picked]) -> tuple[Caught, str]:
     found = remembered(name, operation, table, text, f"Generic plan: {why}.")
     if first is not None and first.withheld != (ALL,):
         # The text that ran knows more than its fingerprint: numbers stand in it.
-        found = replace(found, text=numbered(first.text)[0])
+        text = numbered(first.text)[0]
+        found = replace(found, text=text, literals=frozenset())
     return found, picked[0].view or view
 
 
@@ -150,11 +151,11 @@ def remembered(
     name: str, operation: str, table: str, text: str, note: str = ""
 ) -> Caught:
     """A statement by what its fingerprint remembers, without values."""
-    text = from_fingerprint(text)
+    text, literals = from_fingerprint(text)
     kind_of(text)
     note = note or "Generic plan: its values are not known, so it is the plan for any."
     title = title_of(operation, table, name, text)
-    return Caught(title, text, fingerprint=name, note=note)
+    return Caught(title, text, fingerprint=name, note=note, literals=literals)
 
 
 def title_of(operation: str, table: str, name: str, text: str = "") -> str:

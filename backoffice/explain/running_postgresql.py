@@ -8,7 +8,7 @@ told by their code: their texts hold people's values.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,7 +19,14 @@ from sqlalchemy import Engine
 from backoffice.errors import DatabaseUnavailable
 from backoffice.explain.catalog_postgresql import Catalog, read_catalog
 from backoffice.explain.measuring_postgresql import CALL, PREPARED, why_not_measured
-from backoffice.explain.statement import Caught, Kind, kind_of, numbered, places
+from backoffice.explain.statement import (
+    Caught,
+    Kind,
+    kind_of,
+    numbered,
+    places,
+    with_numbers,
+)
 
 # One measurement at a time on a server: two would measure each other.
 LOCK = 0x6261636B_65787061 & 0x7FFFFFFF_FFFFFFFF
@@ -157,20 +164,29 @@ def _explained(
     if one.values is None:
         how = How.GENERIC
     begun = time.perf_counter()
-    plan, problem = None, ""
-    if driver.closed:
-        return Explained(one, kind, how, problem="The connection was lost before.")
-    try:
-        with _transaction(driver, limits.run if is_run else limits.plan, limits):
-            if how is How.MEASURED:
-                plan, problem = _measured(driver, one)
-            elif how is How.GENERIC:
-                plan = _generic(driver, one)
-            else:
-                plan = _planned(driver, one)
-    except psycopg.Error as error:
-        problem = in_words(error, limits.run if is_run else limits.plan)
+    plan, problem = _tried(driver, one, how, limits)
+    if problem == UNTYPED and one.literals:
+        numbers = replace(one, text=with_numbers(one.text, one.literals))
+        plan, problem = _tried(driver, numbers, how, limits)
     return Explained(one, kind, how, plan, problem, time.perf_counter() - begun)
+
+
+def _tried(
+    driver: psycopg.Connection, one: Caught, how: How, limits: Limits
+) -> tuple[Any, str]:
+    """The plan in a transaction of its own, or why there is none."""
+    seconds = limits.run if how is How.MEASURED else limits.plan
+    if driver.closed:
+        return None, "The connection was lost before."
+    try:
+        with _transaction(driver, seconds, limits):
+            if how is How.MEASURED:
+                return _measured(driver, one)
+            if how is How.GENERIC:
+                return _generic(driver, one), ""
+            return _planned(driver, one), ""
+    except psycopg.Error as error:
+        return None, in_words(error, seconds)
 
 
 def _planned(driver: psycopg.Connection, one: Caught) -> Any:

@@ -5,7 +5,7 @@ so on, for a plan that holds for any value.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,8 @@ class Caught:
     `values` is None where they are not known: then the text has `$1`, `$2`.
 
     `title` says what it is for: "Rows", "Count and choices". Of a statement that does
-    not run on every page `note` says when it does.
+    not run on every page `note` says when it does. `literals` are the numbers of those
+    places where the text itself had a word or a number.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Caught:
     values: Values | None = None
     fingerprint: str = ""
     note: str = ""
+    literals: frozenset[int] = frozenset()
 
 
 _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
@@ -122,14 +124,25 @@ def numbered(text: str) -> tuple[str, list[str]]:
 
 
 _FOLDED = re.compile(
-    r"(?P<list>\bIN\s*\(…\))|(?P<rows>, …)|(?P<named>%\([^)]*\)s)|(?P<unknown>\?|%s)"
-    r"|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")"
+    r"(?P<several>(?<!\w)\([\w.\", ]+,[\w.\", ]+\)\s+(?:NOT\s+)?IN\s*)\(…\)"
+    r"|(?P<without>\bNOT\s+IN\s*\(…\))|(?P<list>\bIN\s*\(…\))|(?P<rows>, …)"
+    # `NUMERIC(10, 2)`: how many digits is no value, and nothing can be bound there.
+    r"|(?P<digits>\b(?:NUMERIC|DECIMAL|VARCHAR|CHAR|CHARACTER(?:\s+VARYING)?|BPCHAR|BIT"
+    r"|FLOAT|TIMESTAMP|TIMESTAMPTZ|TIME|TIMETZ|INTERVAL)\s*\(\?(?:,\s*\?)*\))"
+    r"|(?P<typed>\b(?:DATE|TIMESTAMPTZ|TIMESTAMP|TIMETZ|TIME|INTERVAL)\s+\?)"
+    # jsonb has operators that begin with it.
+    r"|(?P<operator>\?[|&]|\?(?=\s+(?:%\(|\$|\?)))"
+    r"|(?P<named>%\([^)]*\)s)|(?P<driver>%s)|(?P<literal>\?)"
+    r"|(?P<string>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")",
+    re.IGNORECASE,
 )
 _CUT = re.compile(r" … \(\d+ more\)\Z")
 
 
-def from_fingerprint(text: str) -> str:
+def from_fingerprint(text: str) -> tuple[str, frozenset[int]]:
     """The text that a fingerprint remembers, as one that can be planned.
+
+    With it the numbers of the places that were literals.
 
     Raises:
         Refused: only the beginning of it was kept.
@@ -140,6 +153,7 @@ def from_fingerprint(text: str) -> str:
             "to be planned again. Explain it from the page that runs it."
         )
     names: dict[str, str] = {}
+    literals: set[int] = set()
     number = 0
 
     def place(match: re.Match[str]) -> str:
@@ -147,16 +161,49 @@ def from_fingerprint(text: str) -> str:
         found, kind = match.group(), match.lastgroup
         if kind == "rows":
             return ""
-        if kind in ("string", "name"):
+        if kind in ("string", "name", "operator"):
             return found
+        if kind == "digits":
+            return found[: found.index("(")]
+        if kind == "several":
+            first, number = number + 1, number + found.count(",") + 1
+            row = ", ".join(f"${at}" for at in range(first, number + 1))
+            return f"{match['several']}(({row}))"
         if kind == "named" and found in names:
             return names[found]
         number += 1
         if kind == "named":
             names[found] = f"${number}"
-        return f"= ANY (${number})" if kind == "list" else f"${number}"
+        if kind == "typed":
+            return f"${number}::{found[:-1].strip()}"
+        if kind == "literal":
+            literals.add(number)
+        lists = {"list": f"= ANY (${number})", "without": f"<> ALL (${number})"}
+        return lists.get(kind or "", f"${number}")
 
-    return _FOLDED.sub(place, text.replace("%%", "%"))
+    return _FOLDED.sub(place, text.replace("%%", "%")), frozenset(literals)
+
+
+_MADE_OF = re.compile(
+    r"(?P<before>generate_series\(|[-+*/]\s)?\$(?P<number>\d+)(?P<after>\s+AS\s+\w)?",
+    re.IGNORECASE,
+)
+
+
+def with_numbers(text: str, literals: Container[int]) -> str:
+    """The text with those literals as whole numbers whose kind nothing else tells.
+
+    A word is what the server takes them for: `0 AS step` is one that cannot be counted.
+    """
+
+    def typed(match: re.Match[str]) -> str:
+        is_one = match["before"] or match["after"]
+        if not is_one or int(match["number"]) not in literals:
+            return match.group()
+        before, after = match["before"] or "", match["after"] or ""
+        return f"{before}${match['number']}::integer{after}"
+
+    return _MADE_OF.sub(typed, text)
 
 
 def places(text: str) -> int:

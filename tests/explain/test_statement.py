@@ -8,7 +8,7 @@ from backoffice.explain.statement import (
     from_fingerprint,
     kind_of,
     numbered,
-    places,
+    with_numbers,
 )
 
 
@@ -45,18 +45,38 @@ def test_a_name_that_stands_twice_has_one_number() -> None:
     assert names == ["x", "y"]
 
 
-def test_a_fingerprint_can_be_planned_again() -> None:
-    """Folded lists, rows and literals become places."""
-    text = from_fingerprint(
-        "SELECT a FROM b WHERE c IN (…) AND d = ? AND e = %(e)s::INT AND f = %(e)s::INT"
+@pytest.mark.parametrize(
+    ("remembered", "text"),
+    [
+        (
+            "c IN (…) AND d = ? AND e = %(e)s::INT",
+            "c = ANY ($1) AND d = $2 AND e = $3::INT",
+        ),
+        ("e = %(e)s::INT OR f = %(e)s::INT", "e = $1::INT OR f = $1::INT"),
+        ("c NOT IN (…)", "c <> ALL ($1)"),
+        ("(a.b, a.c) IN (…) AND d = ?", "(a.b, a.c) IN (($1, $2)) AND d = $3"),
+        ("CAST(a AS NUMERIC(?, ?)) + ?", "CAST(a AS NUMERIC) + $1"),
+        ("a::VARCHAR(?) = ?::TIMESTAMP(?)", "a::VARCHAR = $1::TIMESTAMP"),
+        ("a > now() - INTERVAL ?", "a > now() - $1::INTERVAL"),
+        ("a ? %(key)s::TEXT AND b ?| ?", "a ? $1::TEXT AND b ?| $2"),
+        ("VALUES (?, %s), …", "VALUES ($1, $2)"),
+        ('a %% ? AND "?" = ?', 'a % $1 AND "?" = $2'),
+    ],
+)
+def test_a_fingerprint_can_be_planned_again(remembered: str, text: str) -> None:
+    """Folded lists, rows and literals become places; what is no value stays or goes."""
+    assert from_fingerprint(remembered)[0] == text
+
+
+def test_literals_that_could_be_counts_are_tried_as_numbers() -> None:
+    """Only those, and only where nothing beside them tells what they are."""
+    text, literals = from_fingerprint(
+        "SELECT ? AS step, %(a)s AS word, generate_series(?, b), coalesce(c, ?)"
     )
-    assert text == (
-        "SELECT a FROM b WHERE c = ANY ($1) AND d = $2 AND e = $3::INT AND f = $3::INT"
-    )
-    assert places(text) == 3
-    assert (
-        from_fingerprint("INSERT INTO a VALUES (?, %s), …")
-        == "INSERT INTO a VALUES ($1, $2)"
+    assert literals == {1, 3, 4}
+    assert with_numbers(text, literals) == (
+        "SELECT $1::integer AS step, $2 AS word, generate_series($3::integer, b), "
+        "coalesce(c, $4)"
     )
 
 

@@ -1,29 +1,16 @@
 """What goes with a record, what is kept without it, what forbids it; and its deletion.
 
-The foreign keys of the metadata say it, the database does it: SQLAlchemy loads and
+The database's own foreign keys say it, and the database does it: SQLAlchemy loads and
 touches no child. Counts stop at a limit, so that the question costs the same for a
 record with ten children and for one with a million.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    ForeignKeyConstraint,
-    FromClause,
-    Table,
-    and_,
-    func,
-    literal,
-    not_,
-    select,
-    tuple_,
-)
+from sqlalchemy import Column, FromClause, Table, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Mapper, Session, aliased
 
@@ -46,20 +33,19 @@ from backoffice.database.words import (
     table_word,
     words,
 )
+from backoffice.editing.dependents import (
+    Branch,
+    Fate,
+    Reference,
+    attribute_of,
+    branches_of,
+    is_row,
+)
 from backoffice.editing.save import Lock, Scope, explained, read_record, settle
 from backoffice.errors import Refused
 
 LIMIT = 1000
-DEPTH = 5
 EXAMPLES = 3
-
-
-class Fate(StrEnum):
-    """What a deletion does to a record that refers to the deleted one."""
-
-    DELETED = "deleted"
-    KEPT = "kept"
-    FORBIDS = "forbids"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +67,23 @@ class Dependent:
     fields: tuple[str, ...]
     # 1 for records that refer to the record itself, 2 for those that refer to them.
     depth: int
+    # The database lets nobody here count them: there may be some, or none.
+    is_unread: bool = False
+    # Each gets an entry of its own in the history.
+    is_recorded: bool = True
 
     @property
     def number(self) -> str:
         """The count as people read it."""
+        if self.is_unread:
+            return "unknown"
         return f"more than {self.count:,}" if self.is_capped else f"{self.count:,}"
 
     @property
     def phrase(self) -> str:
         """The count with its noun: `1 order`, `more than 1,000 orders`."""
+        if self.is_unread:
+            return f"perhaps {self.words}"
         is_one = self.count == 1 and not self.is_capped
         return f"{self.number} {self.word if is_one else self.words}"
 
@@ -107,7 +101,16 @@ class DeletePreview:
     @property
     def is_forbidden(self) -> bool:
         """Whether something that refers to the record does not let it go."""
-        return any(found.what is Fate.FORBIDS for found in self.records)
+        return bool(self.forbidding)
+
+    @property
+    def forbidding(self) -> tuple[Dependent, ...]:
+        """What stands in the way, as far as it can be counted here."""
+        return tuple(
+            one
+            for one in self.records
+            if one.what is Fate.FORBIDS and not one.is_unread
+        )
 
     @property
     def is_capped(self) -> bool:
@@ -148,7 +151,7 @@ def preview_delete(
     """
     mapper: Mapper[Any] = model.__mapper__
     record = read_record(session, model, key, scope=scope, lock=None)
-    branches = list(_branches(session, mapper, record, limit))
+    branches = list(branches_of(session, mapper, record, limit))
     return _preview(session, mapper, record, branches)
 
 
@@ -176,7 +179,7 @@ def delete(
     """
     mapper: Mapper[Any] = model.__mapper__
     record = read_record(session, model, key, scope=scope, lock=Lock.DELETE)
-    branches = list(_branches(session, mapper, record, limit))
+    branches = list(branches_of(session, mapper, record, limit))
     preview = _preview(session, mapper, record, branches)
     if expected is not None and preview.digest != expected:
         raise PreviewChanged(preview)
@@ -211,7 +214,7 @@ def delete(
 
 
 def _forbidden(preview: DeletePreview) -> str:
-    holding = [f.phrase for f in preview.records if f.what is Fate.FORBIDS]
+    holding = [found.phrase for found in preview.forbidding]
     return f"Still used by {' and '.join(holding)}."
 
 
@@ -219,141 +222,18 @@ def _delete_rows(session: Session, mapper: Mapper[Any], identity: Any) -> None:
     """The record's row, of an inheriting class in each of its tables."""
     for table in reversed(mapper.tables):
         if isinstance(table, Table):
-            where = _is_row(table, mapper, identity)
+            where = is_row(table, mapper, identity)
             session.execute(delete_rows(table).where(where))
 
 
-def _is_row(table: Table, mapper: Mapper[Any], identity: Any) -> ColumnElement[bool]:
-    columns: list[Any] = list(mapper.primary_key)
-    if columns[0].table is not table:
-        columns = list(table.primary_key.columns)
-    keys = zip(columns, identity, strict=True)
-    return and_(*(column == value for column, value in keys))
-
-
-# What hangs on a record
-
-
-@dataclass(frozen=True, slots=True)
-class _Branch:
-    """The rows of one table that refer, by one foreign key, to what is deleted."""
-
-    constraint: ForeignKeyConstraint
-    rows: FromClause
-    condition: ColumnElement[bool]
-    fate: Fate
-    depth: int
-    count: int
-    is_capped: bool
-
-    @property
-    def table(self) -> Table:
-        return self.constraint.table
-
-
-def _branches(
-    session: Session, mapper: Mapper[Any], record: Any, limit: int
-) -> Iterator[_Branch]:
-    """Everything that hangs on the record, level by level, where there is any."""
-    tables = [t for t in mapper.tables if isinstance(t, Table)]
-    level: list[_Branch] = []
-    for constraint in _referring(tables):
-        rows = constraint.table.alias()
-        condition = _refers_to_record(mapper, record, constraint, rows)
-        if condition is not None:
-            level += _counted(session, constraint, rows, condition, 1, limit)
-    for depth in range(2, DEPTH + 2):
-        yield from level
-        parents = [b for b in level if b.fate is Fate.DELETED and depth <= DEPTH]
-        level = []
-        for parent in parents:
-            for constraint in _referring([parent.table]):
-                rows = constraint.table.alias()
-                condition = _refers_to_rows(parent, constraint, rows)
-                level += _counted(session, constraint, rows, condition, depth, limit)
-
-
-def _referring(tables: list[Table]) -> list[ForeignKeyConstraint]:
-    """The foreign keys that refer to these tables, in a stable order."""
-    return sorted(
-        (
-            constraint
-            for table in tables[0].metadata.tables.values()
-            for constraint in table.foreign_key_constraints
-            # A class's own tables are one record.
-            if constraint.referred_table in tables
-            and not (table in tables and _is_inheritance(constraint))
-        ),
-        key=lambda c: (c.table.fullname, [column.name for column in c.columns]),
-    )
-
-
-def _is_inheritance(constraint: ForeignKeyConstraint) -> bool:
-    own = {column.name for column in constraint.table.primary_key.columns}
-    return {column.name for column in constraint.columns} == own
-
-
-def _refers_to_record(
-    mapper: Mapper[Any], record: Any, constraint: ForeignKeyConstraint, rows: FromClause
-) -> ColumnElement[bool] | None:
-    conditions: list[ColumnElement[bool]] = []
-    for element in constraint.elements:
-        attribute = mapper.get_property_by_column(element.column).key
-        value = getattr(record, attribute)
-        if value is None:
-            return None
-        conditions.append(rows.c[element.parent.key] == value)
-    if constraint.table is mapper.local_table:
-        # A record that refers to itself does not hold itself back.
-        identity = mapper.primary_key_from_instance(record)
-        keys = zip(mapper.primary_key, identity, strict=True)
-        conditions.append(
-            not_(and_(*(rows.c[str(c.key)] == value for c, value in keys)))
-        )
-    return and_(*conditions)
-
-
-def _refers_to_rows(
-    parent: _Branch, constraint: ForeignKeyConstraint, rows: FromClause
-) -> ColumnElement[bool]:
-    own = [rows.c[element.parent.key] for element in constraint.elements]
-    referred = [parent.rows.c[element.column.key] for element in constraint.elements]
-    chosen = select(*referred).where(parent.condition)
-    return own[0].in_(chosen) if len(own) == 1 else tuple_(*own).in_(chosen)
-
-
-def _counted(
-    session: Session,
-    constraint: ForeignKeyConstraint,
-    rows: FromClause,
-    condition: ColumnElement[bool],
-    depth: int,
-    limit: int,
-) -> list[_Branch]:
-    """The branch with its count, or nothing where there are no rows."""
-    capped = select(literal(1)).select_from(rows).where(condition).limit(limit + 1)
-    count = session.scalar(select(func.count()).select_from(capped.subquery())) or 0
-    if not count:
-        return []
-    action = (constraint.ondelete or "").upper()
-    fate = Fate.FORBIDS
-    if action == "CASCADE":
-        fate = Fate.DELETED
-    elif action.startswith("SET "):
-        fate = Fate.KEPT
-    is_capped = count > limit
-    count = min(count, limit)
-    return [_Branch(constraint, rows, condition, fate, depth, count, is_capped)]
-
-
 def _preview(
-    session: Session, mapper: Mapper[Any], record: Any, branches: list[_Branch]
+    session: Session, mapper: Mapper[Any], record: Any, branches: list[Branch]
 ) -> DeletePreview:
     digest = sha256()
     for branch in branches:
-        columns = ",".join(column.name for column in branch.constraint.columns)
+        columns = ",".join(column.name for column in branch.reference.columns)
         count = f"{branch.count}{'+' * branch.is_capped}"
-        name = f"{branch.table.fullname}({columns})"
+        name = f"{branch.name}({columns})"
         digest.update(f"{name} {branch.depth} {branch.fate} {count};".encode())
     return DeletePreview(
         label=label_of(mapper, record, format_key(mapper, record)),
@@ -363,24 +243,32 @@ def _preview(
     )
 
 
-def _dependent(session: Session, mapper: Mapper[Any], branch: _Branch) -> Dependent:
+def _dependent(session: Session, mapper: Mapper[Any], branch: Branch) -> Dependent:
     own = _mapper_of(mapper, branch.table)
-    word = table_word(branch.table) if own is None else record_word(own)
+    if own is not None:
+        word, several = record_word(own), records_word(own)
+    elif isinstance(branch.table, Table):
+        word = table_word(branch.table)
+        several = plural(word)
+    else:
+        word, several = f"row of {branch.name}", f"rows of {branch.name}"
     return Dependent(
-        table_name=branch.table.fullname,
+        table_name=branch.name,
         model=None if own is None else own.class_,
         word=word,
-        words=plural(word) if own is None else records_word(own),
+        words=several,
         count=branch.count,
         is_capped=branch.is_capped,
         what=branch.fate,
         examples=_examples(session, own, branch),
-        fields=tuple(_field_words(own, branch.constraint)),
+        fields=tuple(_field_words(own, branch.reference)),
         depth=branch.depth,
+        is_unread=branch.is_unread,
+        is_recorded=_is_recorded(own, branch),
     )
 
 
-def _mapper_of(mapper: Mapper[Any], table: Table) -> Mapper[Any] | None:
+def _mapper_of(mapper: Mapper[Any], table: FromClause) -> Mapper[Any] | None:
     """The class whose rows a table holds."""
     for own in mapper.registry.mappers:
         if own.local_table is table and own.inherits is None:
@@ -388,21 +276,20 @@ def _mapper_of(mapper: Mapper[Any], table: Table) -> Mapper[Any] | None:
     return None
 
 
-def _field_words(
-    own: Mapper[Any] | None, constraint: ForeignKeyConstraint
-) -> Iterator[str]:
-    for column in constraint.columns:
-        if own is None:
+def _field_words(own: Mapper[Any] | None, reference: Reference) -> Iterator[str]:
+    for column in reference.columns:
+        key = None if own is None else attribute_of(own, column)
+        if own is None or key is None:
             yield words(column.name).removesuffix(" id")
         else:
-            yield field_word(own, own.get_property_by_column(column).key)
+            yield field_word(own, key)
 
 
 def _examples(
-    session: Session, own: Mapper[Any] | None, branch: _Branch
+    session: Session, own: Mapper[Any] | None, branch: Branch
 ) -> tuple[str, ...]:
     """What a few of the records call themselves; only of the nearest ones."""
-    if own is None or branch.depth > 1:
+    if own is None or branch.depth > 1 or branch.is_unread:
         return ()
     entity = aliased(own.class_, branch.rows)
     query = (
@@ -419,13 +306,13 @@ def _examples(
 
 
 def _record_dependents(
-    session: Session, mapper: Mapper[Any], branches: list[_Branch]
+    session: Session, mapper: Mapper[Any], branches: list[Branch]
 ) -> None:
     """An entry for each record that goes along or is emptied, as far as counted."""
     seen: set[tuple[str, str]] = set()
     for branch in branches:
         own = _mapper_of(mapper, branch.table)
-        if own is None or branch.is_capped or not _is_audited(branch.table):
+        if own is None or not _is_recorded(own, branch):
             continue
         columns = dict(audited_columns(own))
         asked = [branch.rows.c[str(column.key)] for column in columns.values()]
@@ -439,9 +326,16 @@ def _record_dependents(
         add_entries(session, entries)
 
 
+def _is_recorded(own: Mapper[Any] | None, branch: Branch) -> bool:
+    """Whether what happens to the rows is written to the history, row by row."""
+    if branch.fate is Fate.FORBIDS or branch.fate is Fate.LEFT:
+        return False
+    return own is not None and not branch.is_capped and _is_audited(branch.table)
+
+
 def _dependent_entry(
     own: Mapper[Any],
-    branch: _Branch,
+    branch: Branch,
     columns: dict[str, Column[Any]],
     values: dict[str, Any],
 ) -> dict[str, Any]:
@@ -451,7 +345,7 @@ def _dependent_entry(
     key = format_key_values(own, identity)
     gone = [k for k, value in values.items() if value is not None]
     if branch.fate is Fate.KEPT:
-        emptied = set(branch.constraint.columns)
+        emptied = set(branch.reference.columns)
         gone = [k for k in gone if columns[k] in emptied]
     return {
         "action": "delete" if branch.fate is Fate.DELETED else "update",

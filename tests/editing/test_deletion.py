@@ -7,10 +7,23 @@ from sqlalchemy import Engine, event, func, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.audit.history import history_of
-from backoffice.editing.deletion import Fate, PreviewChanged, delete, preview_delete
+from backoffice.editing.deletion import PreviewChanged, delete, preview_delete
+from backoffice.editing.dependents import Fate
 from backoffice.errors import LockNotAvailable, RecordNotFound, Refused
 from tests.editing.conftest import add, recorded_session
 from tests.editing.office import Branch, Invoice, Step, Task, Worker
+
+# Tables that no model knows: one goes with its worker, and one with that; one forbids.
+STRANGERS = (
+    (
+        'CREATE TABLE "OldLog" (id INTEGER PRIMARY KEY,'
+        " code VARCHAR(10) REFERENCES workers (code) ON DELETE CASCADE)"
+    ),
+    'CREATE TABLE old_lines (log INTEGER REFERENCES "OldLog" ON DELETE CASCADE)',
+    "CREATE TABLE old_loans (worker INTEGER REFERENCES workers ON DELETE RESTRICT)",
+    "INSERT INTO \"OldLog\" VALUES (1, 'W1'), (2, 'W1')",
+    "INSERT INTO old_lines VALUES (1), (1), (2)",
+)
 
 
 def worker_with_children(session: Session, number: int = 2) -> None:
@@ -97,6 +110,37 @@ def test_user_forbids(desk: Session) -> None:
 
     assert refusal.value.fields == {"": "Still used by 2 invoices."}
     assert desk.scalar(select(Worker.name)) == "Ann"
+
+
+def test_tables_that_no_model_knows_are_asked_as_well(desk: Session) -> None:
+    """The database's catalogue says what goes and what forbids, by the table's name."""
+    for statement in STRANGERS:
+        desk.execute(text(statement))
+
+    assert summary(desk, limit=2) == [
+        ("2 rows of OldLog", Fate.DELETED, 1),
+        ("more than 2 rows of old_lines", Fate.DELETED, 2),
+    ]
+    desk.execute(text("INSERT INTO old_loans VALUES (1)"))
+    with pytest.raises(Refused, match=r"^Still used by 1 row of old_loans\.$"):
+        delete(desk, Worker, "1")
+
+
+def test_a_key_does_what_the_database_does(desk: Session) -> None:
+    """What a model says of a foreign key is nothing where the database differs."""
+    if desk.get_bind().dialect.name == "sqlite":
+        pytest.skip("SQLite drops no constraint.")
+    worker_with_children(desk)
+    drop = "ALTER TABLE {0} DROP CONSTRAINT fk_{0}_{1}_{2}"
+    desk.execute(text(drop.format("workers", "manager_id", "workers")))
+    desk.execute(text(drop.format("tasks", "worker_id", "workers")))
+    add_key = "ALTER TABLE tasks ADD FOREIGN KEY (worker_id) REFERENCES workers"
+    desk.execute(text(add_key))
+
+    assert summary(desk) == [
+        ("2 tasks", Fate.FORBIDS, 1),
+        ("1 worker", Fate.LEFT, 1),
+    ]
 
 
 def test_deletion_takes_what_was_said(desk: Session) -> None:

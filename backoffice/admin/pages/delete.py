@@ -21,7 +21,8 @@ from backoffice.admin.record import load_record
 from backoffice.admin.words import plural
 from backoffice.audit.recorder import record_changes
 from backoffice.editing import deletion, save
-from backoffice.editing.deletion import DeletePreview, Dependent, Fate, PreviewChanged
+from backoffice.editing.deletion import DeletePreview, Dependent, PreviewChanged
+from backoffice.editing.dependents import Fate
 from backoffice.errors import LockNotAvailable, Refused
 
 EXPECTED = "expected"
@@ -29,6 +30,12 @@ FATES = {
     Fate.DELETED: ("deleted", "Deleted"),
     Fate.KEPT: ("kept", "Kept"),
     Fate.FORBIDS: ("forbids", "Forbids it"),
+    Fate.LEFT: ("kept", "Kept, refers to nothing then"),
+}
+UNREAD = {
+    Fate.DELETED: ("deleted", "Deleted, if there are any"),
+    Fate.KEPT: ("kept", "Kept, if there are any"),
+    Fate.FORBIDS: ("forbids", "Forbids it, if there are any"),
 }
 
 
@@ -113,7 +120,7 @@ def page(
         text=(
             "Change or delete these first."
             if found.is_forbidden
-            else "This cannot be undone. The old values stay readable in the history."
+            else f"This cannot be undone. {kept_words(found)}"
         ),
         rows=(
             DependentRow(
@@ -157,17 +164,30 @@ def page(
 
 def verdict_of(found: DeletePreview, records: str) -> str:
     """One sentence: how many go, how many stay, or what stands in the way."""
-    in_the_way = [one.phrase for one in found.records if one.what is Fate.FORBIDS]
+    in_the_way = [one.phrase for one in found.forbidding]
     if in_the_way:
         return f"It is still used by {' and '.join(in_the_way)}."
     kept = f", {found.kept:,} would be kept without it" if found.kept else ""
     return f"{records[:1].upper()}{records[1:]} would be deleted{kept}."
 
 
+def kept_words(found: DeletePreview) -> str:
+    """What of the old values can be read afterwards."""
+    lost = [
+        one.words
+        for one in found.records
+        if one.what is Fate.DELETED and not one.is_recorded
+    ]
+    if not lost:
+        return "The old values stay readable in the history."
+    listed = " and ".join(dict.fromkeys(lost))
+    return f"The old values stay readable in the history, but not those of {listed}."
+
+
 def row_of(call: Call, one: Dependent) -> DependentRow:
     """The records of one table, with the way to their list where there is one."""
-    fate, words = FATES[one.what]
-    if one.what is Fate.KEPT and one.fields:
+    fate, words = (UNREAD if one.is_unread else FATES)[one.what]
+    if one.what is Fate.KEPT and one.fields and not one.is_unread:
         words = f"Kept, {' and '.join(one.fields)} emptied"
     view = call.site.view_of(one.model) if one.model is not None else None
     url = ""

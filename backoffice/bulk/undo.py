@@ -15,14 +15,17 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    any_,
     case,
     cast,
     exists,
+    false,
     func,
     literal,
     literal_column,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapper, Session
@@ -51,57 +54,70 @@ def undo_of(
     if not is_postgresql(session):
         return _undo_each(session, run, whole)
     entry = _Entries(run, whole)
-    touched = whole.rows.where(entry.is_changed_row())
-    is_since = entry.is_changed_since()
+    touched = whole.rows.where(entry.is_touched())
     back = {name: entry.old_value(name) for name in run.attributes}
     return (
-        replace(whole, rows=touched.where(~is_since)),
-        replace(whole, rows=touched.where(is_since)),
+        replace(whole, rows=touched.where(entry.has_one(~entry.is_outdated()))),
+        replace(whole, rows=touched.where(entry.has_one(entry.is_outdated()))),
         SetValues(mapper, back),
     )
 
 
 class _Entries:
-    """The run's entries in the audit, as SQL beside a row."""
+    """The run's entries in the audit, as SQL beside a row.
+
+    An entry is looked up by its row's key, and only then by its run: behind `OFFSET 0`
+    PostgreSQL has no other way. Free to choose it reads all entries of the run for
+    every row where it believes them to be few: until a first large run has been
+    analyzed that is what the statistics say.
+    """
 
     def __init__(self, run: Run, target: Target) -> None:
         self.run, self.target = run, target
-        self.changes = cast(AuditEntry.changes, JSONB)
+        entries = (
+            select(AuditEntry.run_id, AuditEntry.changes)
+            .where(
+                AuditEntry.table_name == run.table_name,
+                AuditEntry.key == key_text_postgresql(target.keys),
+            )
+            .offset(literal_column("0"))
+            .correlate(target.table)
+        )
+        self.entry = entries.subquery("entry")
+        self.changes = cast(self.entry.c.changes, JSONB)
 
-    def _own(self) -> ColumnElement[bool]:
-        return and_(
+    def is_touched(self) -> ColumnElement[bool]:
+        """Whether the run has an entry of a row, as far as it is quickly told."""
+        keys = self.target.keys
+        if len(keys) > 1:
+            return true()
+        # As an array, whose size is no matter of statistics either.
+        found = select(cast(AuditEntry.key, keys[0].type)).where(
             AuditEntry.run_id == self.run.id,
             AuditEntry.table_name == self.run.table_name,
         )
+        return keys[0] == any_(func.array(found.scalar_subquery()))
 
-    def _of_row(self) -> ColumnElement[bool]:
-        return and_(
-            self._own(), AuditEntry.key == key_text_postgresql(self.target.keys)
-        )
-
-    def is_changed_row(self) -> ColumnElement[bool]:
-        """Whether the run has changed a row."""
-        keys = self.target.keys
-        if len(keys) == 1:
-            return keys[0].in_(
-                select(cast(AuditEntry.key, keys[0].type)).where(self._own())
-            )
-        return key_text_postgresql(keys).in_(select(AuditEntry.key).where(self._own()))
-
-    def is_changed_since(self) -> ColumnElement[bool]:
-        """Whether a row does not have any more what the run gave it."""
-        differ = [
-            and_(
-                self._has(name),
-                self._present(name).is_distinct_from(self._pair(name, 1)),
-            )
-            for name in self.run.attributes
-        ]
+    def has_one(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether the run has such an entry of a row."""
         return exists(
             select(literal(1))
-            .select_from(AuditEntry)
-            .where(self._of_row(), or_(*differ))
+            .select_from(self.entry)
+            .where(self.entry.c.run_id == self.run.id, condition)
             .correlate(self.target.table)
+        )
+
+    def is_outdated(self) -> ColumnElement[bool]:
+        """Whether the row does not have any more what the run gave it."""
+        return or_(
+            false(),
+            *(
+                and_(
+                    self._has(name),
+                    self._present(name).is_distinct_from(self._pair(name, 1)),
+                )
+                for name in self.run.attributes
+            ),
         )
 
     def _present(self, name: str) -> ColumnElement[Any]:
@@ -116,7 +132,8 @@ class _Entries:
         value = case((self._has(name), given_back(own, self._pair(name, 0))), else_=own)
         return (
             select(value)
-            .where(self._of_row())
+            .select_from(self.entry)
+            .where(self.entry.c.run_id == self.run.id)
             .correlate(self.target.table)
             .scalar_subquery()
         )

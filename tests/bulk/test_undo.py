@@ -6,15 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select, text, update
 
 from backoffice.audit.models import AuditEntry
+from backoffice.bulk.change import SetValues
+from backoffice.bulk.plan_postgresql import plan_postgresql
 from backoffice.bulk.undo import undo_of
 from tests.bulk.rooms import (
     Kind,
     Pair,
     Shade,
     all_of,
+    prepare,
     run,
     session_on,
     setting,
@@ -111,3 +114,36 @@ def test_old_and_new_stand_in_the_audit(kinds: Engine) -> None:
         ]
         assert {entry.run_id for entry in found} == {made.id}
         assert {entry.actor_label for entry in found} == {"Tess Tester"}
+
+
+def test_statistics_from_before_the_first_run_mislead_nobody(
+    demo_engine: Engine,
+) -> None:
+    """Entries are found by the key of their row: a run is not read for each of them.
+
+    The statistics say that no entry belongs to a run, as they do until the audit is
+    analyzed after the first one.
+    """
+    prepare(demo_engine)
+    with session_on(demo_engine) as session:
+        session.execute(
+            text(
+                "INSERT INTO backoffice_audit (actor_label, action, table_name, key)"
+                " SELECT 'x', 'update', 'kinds', CAST(i % 200 + 1 AS text)"
+                " FROM generate_series(1, 5000) i"
+            )
+        )
+        session.add_all(Kind(number=number) for number in range(200))
+        session.commit()
+        session.execute(text("ANALYZE backoffice_audit"))
+        made = run(session, all_of(Kind), setting(Kind, number=500), token="t")
+        back, since, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
+        assert isinstance(change, SetValues)
+        for plan in (
+            plan_postgresql(session, back, change),
+            plan_postgresql(session, since, change),
+        ):
+            # Once, for the keys of all its rows; never beside a row.
+            assert plan.count("ix_backoffice_audit_run_id") <= 1
+            assert "ix_backoffice_audit_table_name_key_id" in plan
+        assert run(session, back, change, token="u", undone=made.id).changed == 200

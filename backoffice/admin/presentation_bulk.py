@@ -10,6 +10,7 @@ from backoffice.admin.presentation import (
     FieldProblem,
     FieldView,
     Hidden,
+    HistoryEntry,
     Link,
     Message,
     Moment,
@@ -95,6 +96,17 @@ class SampleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftedRow:
+    """A row that is another than the one that was shown; `what` has become of it."""
+
+    label: str
+    url: str
+    what: str
+    who: str
+    when: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
 class PreflightView:
     """What an action would do, before the click that does it.
 
@@ -124,6 +136,8 @@ class PreflightView:
     confirm: str = ""
     explain: str = ""
     count: str = ""
+    drift: tuple[DriftedRow, ...] = ()
+    drift_more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +174,8 @@ class RunView:
     left: tuple[LeftRow, ...]
     left_count: str
     left_more: str
+    changed: tuple[HistoryEntry, ...]
+    changed_more: str
     happenings: tuple[Happening, ...]
     statement: str
     parameters: tuple[Fact, ...]

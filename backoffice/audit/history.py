@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from backoffice.audit.models import AuditEntry
@@ -76,6 +76,25 @@ def last_changes(
     return found
 
 
+def last_entries(
+    session: Session, table_name: str, keys: Iterable[str]
+) -> dict[str, HistoryEntry]:
+    """The newest entry of each of these records, by key, where there is one."""
+    newest = (
+        select(func.max(AuditEntry.id))
+        .where(AuditEntry.table_name == table_name, AuditEntry.key.in_(list(keys)))
+        .group_by(AuditEntry.key)
+    )
+    query = select(AuditEntry).where(AuditEntry.id.in_(newest))
+    return {one.key: one for one in _read(session, query, None, None)}
+
+
+def of_run(session: Session, run_id: int, limit: int) -> list[HistoryEntry]:
+    """The first entries that a run has written."""
+    query = select(AuditEntry).where(AuditEntry.run_id == run_id)
+    return _read(session, query, limit, None, is_newest_first=False)
+
+
 def last_deletion(session: Session, table_name: str, key: str) -> HistoryEntry | None:
     """The entry of the record's deletion, if that is the last that happened to it."""
     entries = history_of(session, table_name, key, 1)
@@ -83,14 +102,19 @@ def last_deletion(session: Session, table_name: str, key: str) -> HistoryEntry |
 
 
 def _read(
-    session: Session, query: Select[AuditEntry], limit: int, before: int | None
+    session: Session,
+    query: Select[AuditEntry],
+    limit: int | None,
+    before: int | None,
+    *,
+    is_newest_first: bool = True,
 ) -> list[HistoryEntry]:
     if before is not None:
         query = query.where(AuditEntry.id < before)
     # Plain rows: entries are read, never changed, and need no place in the session.
     rows = session.execute(
         query.with_only_columns(*AuditEntry.__table__.columns)
-        .order_by(AuditEntry.id.desc())
+        .order_by(AuditEntry.id.desc() if is_newest_first else AuditEntry.id)
         .limit(limit)
     )
     return [_entry(row) for row in rows.mappings()]

@@ -31,6 +31,11 @@ class Drift:
     before: int = 0
     now: int = 0
 
+    @property
+    def most(self) -> int:
+        """How many rows there are of the kind that has most."""
+        return max(len(self.changed), len(self.added), len(self.removed))
+
     def sentence(self) -> str:
         """As in: Since then 3 rows were changed, 1 was added and 2 are gone."""
         parts = [

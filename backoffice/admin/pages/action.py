@@ -1,6 +1,7 @@
 """An action on chosen records: what it is told, what it would do, and its run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from sqlalchemy import text
@@ -28,6 +29,7 @@ from backoffice.admin.pages.chosen import (
     task_of,
 )
 from backoffice.admin.pages.confirming import NotRun, confirm, keep_shown, limits
+from backoffice.admin.pages.drifting import NAMED, drifted_rows
 from backoffice.admin.pages.explain import answer
 from backoffice.admin.pages.explain_action import action_question
 from backoffice.admin.pages.preflight import preflight_view
@@ -36,6 +38,7 @@ from backoffice.admin.presentation_bulk import AskView, TickedField
 from backoffice.admin.words import plural
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.preflight import look
+from backoffice.bulk.run import Drift
 from backoffice.bulk.selection import find_selection, keep_selection
 from backoffice.bulk.shown import shown_of
 from backoffice.bulk.target import read_chosen
@@ -297,6 +300,7 @@ def preflight(
     error: str = "",
     status: int = 200,
     is_patient: bool = False,
+    drift: Drift | None = None,
 ) -> Page:
     """The page that shows what would happen; nothing happens."""
     token, words = selection.token, selection.words
@@ -307,7 +311,7 @@ def preflight(
         read_chosen(call.session, task.since, 1_000) if task.since is not None else []
     )
     cancel = back_link(call, view, selection)
-    expires = selection.expires_at
+    expires, chosen_at = selection.expires_at, selection.created_at
     found = look(
         call.session, task.target, task.change, limits(call, is_patient=is_patient)
     )
@@ -335,6 +339,12 @@ def preflight(
         error=error,
         mark=kept_shown.mark,
     )
+    if drift is not None:
+        shown = replace(
+            shown,
+            drift=drifted_rows(call, view, drift, chosen_at),
+            drift_more=f"{NAMED} of each kind are named." if drift.most > NAMED else "",
+        )
     return Page(
         "preflight",
         shown,
@@ -377,15 +387,22 @@ def run(
             call, view, selection, spec, expected=expected, taken_out=unticked(call)
         )
     except NotRun as refused:
-        return again(call, view, spec, f"{refused} This is what would happen now.")
+        text = f"{refused} This is what would happen now."
+        return again(call, view, spec, text, refused.drift)
     return Redirect(run_url(call, made.id))
 
 
-def again(call: Call, view: ModelView, spec: ActionSpec | None, text: str) -> Reply:
+def again(
+    call: Call,
+    view: ModelView,
+    spec: ActionSpec | None,
+    text: str,
+    drift: Drift | None = None,
+) -> Reply:
     """The preflight once more, with why nothing was run."""
     call.session.rollback()
     selection = selected(call)
-    return preflight(call, view, selection, spec, error=text, status=409)
+    return preflight(call, view, selection, spec, error=text, status=409, drift=drift)
 
 
 # Ways back

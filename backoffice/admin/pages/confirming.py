@@ -16,7 +16,7 @@ from backoffice.bulk.batches import enqueue
 from backoffice.bulk.models import RowState, Run, Selection
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.preflight import Limits
-from backoffice.bulk.run import Order, drift_of, run_at_once
+from backoffice.bulk.run import Drift, Order, drift_of, run_at_once
 from backoffice.bulk.shown import Shown, last_shown
 from backoffice.bulk.target import Chosen, read_chosen, take_digest
 from backoffice.errors import (
@@ -32,7 +32,14 @@ COUNT_SECONDS = 60.0
 
 
 class NotRun(BackofficeError):
-    """What was shown was not run; the text says why. Nothing may be committed."""
+    """What was shown was not run; the text says why. Nothing may be committed.
+
+    `drift` are the rows that are others than those that were shown, where it is that.
+    """
+
+    def __init__(self, message: str, drift: Drift | None = None) -> None:
+        super().__init__(message)
+        self.drift = drift
 
 
 def limits(call: Call, *, is_patient: bool = False) -> Limits:
@@ -123,7 +130,7 @@ def _at_once(
     if take_digest(call.session, task.target, rows) != shown.rows:
         now = {row.key: row.version for row in rows}
         drift = drift_of(shown.versions, now)
-        raise NotRun(f"{drift.sentence()} Nothing was run.")
+        raise NotRun(f"{drift.sentence()} Nothing was run.", drift)
     refused = shown.refused
     left_out = [
         Left(row, RowState.REFUSED, refused[row.key])

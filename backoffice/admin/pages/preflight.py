@@ -5,12 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import Numeric, String
+
 from backoffice.admin import words
 from backoffice.admin.call import Call, address
 from backoffice.admin.cells import value_drawer
-from backoffice.admin.chronicle import text_of
 from backoffice.admin.description import ListColumn, choices_of, column_at, is_numeric
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.naming import Names, names_of, text_of
 from backoffice.admin.pages.chosen import Task
 from backoffice.admin.presentation import Cell, Fact, Hidden, Link
 from backoffice.admin.presentation_bulk import (
@@ -23,6 +25,7 @@ from backoffice.admin.presentation_bulk import (
 from backoffice.auth.permissions import may
 from backoffice.bulk.change import EachRecord, SetValues
 from backoffice.bulk.models import RowState
+from backoffice.bulk.outcome import Left
 from backoffice.bulk.preflight import (
     Preflight,
     Sample,
@@ -70,22 +73,20 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     if not found.is_whole:
         noun = f"up to {records(view, found.count)}"
     is_deletion = isinstance(task.change, EachRecord) and task.change.is_deletion
-    labels = {
-        name: view.description.labels.get(name, name) for name in found.attributes
-    }
+    names = names_of(call, view, named_keys(found, since))
+    values = Names(call, [(view, sampled(found))])
     return PreflightView(
         url=url,
         tone=tone,
         verdict=verdict,
         text=text,
         tiles=tuple(tiles(found, task, is_large=is_large)) if found.count else (),
-        columns=tuple(
-            SampleColumn(labels[name], is_numeric(column_at(task.target.mapper, name)))
-            for name in found.attributes
+        columns=tuple(sample_column(values, view, name) for name in found.attributes),
+        rows=tuple(
+            sample_row(call, view, found, one, names, values) for one in found.samples
         ),
-        rows=tuple(sample_row(call, view, found, one) for one in found.samples),
         sample_words=sample_words(found),
-        facts=tuple(facts(call, found, task, since)),
+        facts=tuple(facts(call, found, task, since, names)),
         statement=found.statement,
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
@@ -220,7 +221,41 @@ def sample_words(found: Preflight) -> str:
     return f"{shown:,} of {found.count:,}{first}"
 
 
-def sample_row(call: Call, view: ModelView, found: Preflight, one: Sample) -> SampleRow:
+def named_keys(found: Preflight, since: Sequence[Chosen]) -> dict[str, None]:
+    """The keys of the rows that the page names."""
+    left = [*found.refused[:EXAMPLES], *found.locked[:EXAMPLES]]
+    rows = [*(one.row for one in found.samples), *(one.row for one in left)]
+    return dict.fromkeys(row.key for row in (*rows, *since[:EXAMPLES]))
+
+
+def sampled(found: Preflight) -> dict[str, list[Any]]:
+    """Every value of the sample, by its column."""
+    return {
+        name: [
+            side[name]
+            for one in found.samples
+            for side in (one.before, one.after)
+            if name in side
+        ]
+        for name in found.attributes
+    }
+
+
+def sample_column(values: Names, view: ModelView, name: str) -> SampleColumn:
+    """The head of a column that is set; the key of a record is no amount."""
+    is_key = values.target_of(view, name) is not None
+    column = column_at(view.description.mapper, name)
+    return SampleColumn(values.label_of(view, name), is_numeric(column) and not is_key)
+
+
+def sample_row(
+    call: Call,
+    view: ModelView,
+    found: Preflight,
+    one: Sample,
+    names: Mapping[str, str],
+    values: Names,
+) -> SampleRow:
     """One row, now and then."""
     remark, tone, is_runnable = "", "", True
     match one.state:
@@ -240,36 +275,57 @@ def sample_row(call: Call, view: ModelView, found: Preflight, one: Sample) -> Sa
         url = address(base, view.identity, "details", one.row.key)
     return SampleRow(
         one.row.key,
-        one.row.label or one.row.key,
+        name_of(one.row, names),
         url,
-        tuple(cells(view, found.attributes, one)),
+        tuple(cells(view, found.attributes, one, values)),
         remark,
         tone,
         is_runnable,
     )
 
 
+def name_of(row: Chosen, names: Mapping[str, str]) -> str:
+    """What a row is called: in the view's own words if they are known."""
+    return names.get(row.key) or row.label or row.key
+
+
 def cells(
-    view: ModelView, attributes: Sequence[str], one: Sample
+    view: ModelView, attributes: Sequence[str], one: Sample, values: Names
 ) -> Iterator[BeforeAfter]:
     """Each column that is set, before and after."""
     for name in attributes:
-        before, after = one.before.get(name), one.after.get(name)
+        column = column_at(view.description.mapper, name)
+        before = live(column, one.before.get(name))
+        after = live(column, one.after.get(name))
         is_known = name in one.after
-        now = shown(view, name, before) if name in one.before else ""
-        then = shown(view, name, after) if is_known else ""
+        now = shown(view, name, before, values) if name in one.before else ""
+        then = shown(view, name, after, values) if is_known else ""
         is_changed = is_known and before != after
-        yield BeforeAfter(now, then, is_changed, difference(before, after))
+        is_amount = values.target_of(view, name) is None
+        yield BeforeAfter(
+            now, then, is_changed, difference(before, after) if is_amount else ""
+        )
 
 
-def shown(view: ModelView, name: str, value: Any) -> str:
-    """A value as lists draw it."""
+def live(column: Any, value: Any) -> Any:
+    """A value as the column has it, also one that stands in the audit."""
+    is_exact = column is not None and isinstance(column.type, Numeric)
+    if is_exact and isinstance(value, str):
+        return Decimal(value)
+    return value
+
+
+def shown(view: ModelView, name: str, value: Any, values: Names) -> str:
+    """A value as lists draw it: a record by its name, a long text cut."""
     mapper = view.description.mapper
     column = column_at(mapper, name)
     if column is None:
         return text_of(value)
     if column.info.get("secret"):
         return "…"
+    is_kept = isinstance(value, str) and not isinstance(column.type, String | Numeric)
+    if value is not None and (is_kept or values.target_of(view, name) is not None):
+        return values.text_of(view, name, value)
     for known in (*view.description.columns, *view.description.details):
         if known.path == name:
             return value_drawer(mapper, known)(value).text
@@ -293,15 +349,19 @@ def difference(before: Any, after: Any) -> str:
 
 
 def facts(
-    call: Call, found: Preflight, task: Task, since: Sequence[Chosen]
+    call: Call,
+    found: Preflight,
+    task: Task,
+    since: Sequence[Chosen],
+    names: Mapping[str, str],
 ) -> Iterator[Fact]:
     """What it touches, besides the rows themselves."""
     if found.refused:
-        yield Fact("Refused", Cell(_named([(r.row, r.words) for r in found.refused])))
+        yield Fact("Refused", Cell(_named(found.refused, names)))
     if found.locked:
-        yield Fact("Held now", Cell(_named([(r.row, r.words) for r in found.locked])))
+        yield Fact("Held now", Cell(_named(found.locked, names)))
     if since:
-        yield Fact("Changed since", Cell(_named([(row, "") for row in since])))
+        yield Fact("Changed since", Cell(_named(since, names)))
     if isinstance(task.change, SetValues):
         yield from _update_facts(call, found, task.change)
     for table_name, action, count in found.elsewhere:
@@ -311,10 +371,12 @@ def facts(
         yield Fact(name, Cell(f"{count:,} {did.get(action, action)}"))
 
 
-def _named(rows: Sequence[tuple[Chosen, str]]) -> str:
+def _named(rows: Sequence[Chosen | Left], names: Mapping[str, str]) -> str:
     texts = [
-        f"{row.label or row.key}{': ' + why if why else ''}"
-        for row, why in rows[:EXAMPLES]
+        f"{name_of(one.row, names)}{': ' + one.words if one.words else ''}"
+        if isinstance(one, Left)
+        else name_of(one, names)
+        for one in rows[:EXAMPLES]
     ]
     left = len(rows) - len(texts)
     if left > 0:

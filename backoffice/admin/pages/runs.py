@@ -1,6 +1,7 @@
 """Runs of actions: all of them, and one with what came of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,12 +9,22 @@ from sqlalchemy import select
 
 from backoffice.admin import words
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
+from backoffice.admin.chronicle import entries_of
 from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.naming import names_of
 from backoffice.admin.pages.action import run_url, undo_selection
 from backoffice.admin.pages.preflight import parameters_of, records
-from backoffice.admin.presentation import Action, Cell, Choice, Fact, Link, Message
+from backoffice.admin.presentation import (
+    Action,
+    Cell,
+    Choice,
+    Fact,
+    HistoryEntry,
+    Link,
+    Message,
+)
 from backoffice.admin.presentation_bulk import (
     Happening,
     LeftRow,
@@ -21,6 +32,7 @@ from backoffice.admin.presentation_bulk import (
     RunsView,
     RunView,
 )
+from backoffice.audit.history import of_run
 from backoffice.bulk.batches import is_walked, wish
 from backoffice.bulk.models import RowState, Run, RunRow, RunState
 from backoffice.database.session import limit_statements
@@ -36,7 +48,7 @@ from backoffice.jobs.attendance import (
 )
 
 PAGE = 50
-LEFT_SHOWN = 100
+LEFT_SHOWN, CHANGED_SHOWN = 100, 8
 STATES: dict[str, tuple[str, str]] = {
     RunState.WAITING: ("waits", "none"),
     RunState.RUNNING: ("running", "ok"),
@@ -172,6 +184,7 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
     undo: Action | None = None
     if may_undo(call, run, view):
         undo = Action("Undo", run_url(call, run.id), "undo", method="post")
+    changed = changed_rows(call, run, view)
     is_open = run.finished_at is None
     asked = dict(call.query_items).get("refresh", "")
     refresh = int(asked) if asked in {"1", "5", "10"} and is_open else 0
@@ -183,8 +196,12 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         verdict=verdict,
         text=text,
         numbers=tuple(numbers(call, run, undone)),
-        left=tuple(left_row(call, view, row) for row in left[:LEFT_SHOWN]),
+        left=tuple(left_rows(call, view, left[:LEFT_SHOWN])),
         left_count=f"{count:,}" if count else "",
+        changed=changed,
+        changed_more=f"{len(changed):,} of {run.changed:,}"
+        if len(changed) < run.changed
+        else "",
         left_more=f"{LEFT_SHOWN} of {count:,} are shown." if count > LEFT_SHOWN else "",
         happenings=tuple(happenings(run)),
         statement=run.statement,
@@ -344,9 +361,40 @@ def happenings(run: Run) -> Iterator[Happening]:
     )
 
 
-def left_row(call: Call, view: ModelView, row: RunRow) -> LeftRow:
-    """A row that was not changed."""
-    url = ""
-    if call.may("details", view) and row.state != RowState.GONE:
-        url = address(call.site.base_url, view.identity, "details", row.key)
-    return LeftRow(row.label or row.key, url, row.reason, row.state == RowState.REFUSED)
+def left_rows(call: Call, view: ModelView, rows: Sequence[RunRow]) -> Iterator[LeftRow]:
+    """The rows that were not changed, by the names that they have now."""
+    names = names_of(call, view, [row.key for row in rows])
+    may_see = call.may("details", view)
+    for row in rows:
+        url = ""
+        if may_see and row.state != RowState.GONE:
+            url = address(call.site.base_url, view.identity, "details", row.key)
+        label = names.get(row.key) or row.label or row.key
+        yield LeftRow(label, url, row.reason, row.state == RowState.REFUSED)
+
+
+def changed_rows(call: Call, run: Run, view: ModelView) -> tuple[HistoryEntry, ...]:
+    """The first rows that it has changed, with old and new of each field."""
+    if not run.changed or not call.may("details", view):
+        return ()
+    found = [
+        one
+        for one in of_run(call.session, run.id, CHANGED_SHOWN)
+        if one.table_name == run.table_name
+    ]
+    names = names_of(call, view, [one.key for one in found])
+    base = call.site.base_url
+    return tuple(
+        replace(
+            drawn,
+            record=Link(
+                names.get(one.key) or one.label or one.key,
+                address(base, view.identity, "details", one.key)
+                if one.key in names
+                else "",
+            ),
+        )
+        for one, drawn in zip(
+            found, entries_of(call, found, of=view, is_brief=True), strict=True
+        )
+    )

@@ -160,6 +160,11 @@ class ObservabilitySettings(Section):
         le=15,
         description="Minutes that values of statements stay in memory; 0 keeps none.",
     )
+    measure_writes: bool = Field(
+        default=False,
+        description="Administrators may run statements that write to measure them; "
+        "they are rolled back.",
+    )
     flush_seconds: float = Field(
         10, ge=0.1, le=600, description="Seconds between two writes of the slow log."
     )

@@ -26,6 +26,7 @@ WORDS = {
     "sessions_ended": "sessions ended",
     "explain": "explained",
     "explain_measured": "run and measured",
+    "explain_writes": "run and rolled back, to measure it",
     "values_seen": "values seen",
 }
 

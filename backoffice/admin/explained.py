@@ -33,6 +33,7 @@ from backoffice.explain.rules_planner import WRONG, misestimate_factor
 TONES = {Severity.INFO: "", Severity.WARN: "warn", Severity.BAD: "bad"}
 HOW = {
     "measured": ("measured", "ok"),
+    "undone": ("run and rolled back", "ok"),
     "planned": ("expected, not run", ""),
     "generic": ("expected for any values, not run", ""),
 }
@@ -112,6 +113,7 @@ def _postgresql(one: StatementReport, data: Any, number: int) -> PlanView:
         numbers=numbers,
         verdict=one.verdict,
         problem=one.problem,
+        left=one.not_undone,
         sql=one.text,
         text=plan_text(plan) if plan is not None else "",
         json=json.dumps([data], indent=2, ensure_ascii=False) if data else "",

@@ -52,7 +52,10 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """One statement with its plan, as a tree, as text and as JSON."""
+    """One statement with its plan, as a tree, as text and as JSON.
+
+    `left` says of a run that was rolled back what was not undone.
+    """
 
     id: str
     title: str
@@ -68,6 +71,7 @@ class PlanView:
     root: Step | None
     is_measured: bool
     has_rows: bool = True
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,15 @@ class ExplainView:
     notes: tuple[Message, ...] = ()
     install_sql: str = ""
     why_not_measured: str = ""
+    writing: "WritingOffer | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class WritingOffer:
+    """Running what writes: the button that does it, or why there is none."""
+
+    button: ExplainButton | None = None
+    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)

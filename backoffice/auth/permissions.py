@@ -24,7 +24,16 @@ WRITE = frozenset({"create", "edit", "delete", "import"})
 OPS = frozenset({"ops:view", "ops:cancel", "ops:explain"})
 # Values that people typed, running what is explained, the end of a session, and the
 # counters' own end.
-ADMIN_OPS = frozenset({"ops:see_values", "ops:terminate", "ops:reset", "ops:analyze"})
+ADMIN_OPS = frozenset(
+    {
+        "ops:see_values",
+        "ops:terminate",
+        "ops:reset",
+        "ops:analyze",
+        # Nobody has it where the setting observability.measure_writes is off.
+        "ops:analyze_writes",
+    }
+)
 # An action of a view is `action:<its name>`; `actions` is any of them.
 ACTIONS, ACTION_PREFIX = "actions", "action:"
 

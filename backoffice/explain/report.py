@@ -21,7 +21,12 @@ from backoffice.explain.judging import in_order, judge, verdict
 from backoffice.explain.masking import mask_plan, mask_text
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.plan import read_plan
-from backoffice.explain.running_postgresql import Explained, How, IsNeeded, Limits
+from backoffice.explain.running_postgresql import (
+    Explained,
+    How,
+    IsNeeded,
+    Limits,
+)
 from backoffice.explain.statement import Caught
 
 LONGEST_TEXT = 20_000
@@ -64,6 +69,7 @@ class StatementReport:
     milliseconds: float | None = None
     cost: float | None = None
     findings: tuple[Finding, ...] = ()
+    not_undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Report:
     limits: str
     why_not_measured: str = ""
     left_out: tuple[str, ...] = ()
+    why_not_written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +119,12 @@ def make_report(
     question: Question,
     *,
     measure: bool = False,
+    writes: bool = False,
     limits: Limits | None = None,
 ) -> Made:
     """Explain the statements of a question; with `measure`, run those that read.
+
+    With `writes` as well, run those that write, and undo it.
 
     Raises:
         Refused: a text is no statement that has a plan.
@@ -128,6 +138,7 @@ def make_report(
         engine,
         statements,
         measure=measure,
+        writes=writes,
         limits=limits,
         is_needed=question.is_needed,
     )
@@ -141,8 +152,6 @@ def make_report(
             settings.update(one.plan[0].get("Settings", {}))
     # Measuring sets it; of a list's tables it says nothing.
     settings.pop("search_path", None)
-    is_measured = any(one.how is How.MEASURED for one in answer.explained)
-    seconds = f"{limits.run if is_measured else limits.plan:g} s each"
     report = Report(
         title=question.title,
         identity=question.subject.identity,
@@ -154,15 +163,28 @@ def make_report(
         statements=reports,
         tables=_tables(answer.catalog, answer.explained),
         settings=settings,
-        limits=(
-            f"{seconds}, one at a time, by a role that only reads, rolled back"
-            if is_measured
-            else f"{seconds}, in a transaction that only reads; nothing was run"
-        ),
+        limits=_limits(answer.explained, limits),
         why_not_measured=answer.why_not_measured,
         left_out=question.left_out,
+        why_not_written=answer.why_not_written,
     )
     return Made(report, tuple(one.plan for one in answer.explained))
+
+
+def _limits(explained: Sequence[Explained], limits: Limits) -> str:
+    """How long each statement might take, and who ran it."""
+    hows = {one.how for one in explained}
+    if How.UNDONE in hows:
+        return (
+            f"{limits.run:g} s each, one at a time, what reads by a role that only "
+            "reads, what writes by the application's own, rolled back"
+        )
+    if How.MEASURED in hows:
+        return (
+            f"{limits.run:g} s each, one at a time, by a role that only reads, "
+            "rolled back"
+        )
+    return f"{limits.plan:g} s each, in a transaction that only reads; nothing was run"
 
 
 def _subject(question: Question, caught: Caught) -> Subject:
@@ -179,6 +201,7 @@ def _statement(one: Explained, catalog: Catalog, subject: Subject) -> StatementR
         note=one.caught.note,
         fingerprint=one.caught.fingerprint,
         problem=one.problem,
+        not_undone=one.not_undone,
     )
     if not one.plan:
         return bare
@@ -240,7 +263,7 @@ def _of_sqlite(
 def _how(reports: Sequence[StatementReport]) -> str:
     """How the most telling plan of a report was got."""
     found = {one.how for one in reports if one.plan}
-    for how in (How.MEASURED, How.PLANNED):
+    for how in (How.UNDONE, How.MEASURED, How.PLANNED):
         if how.value in found:
             return how.value
     return How.GENERIC.value
@@ -354,6 +377,7 @@ def from_data(data: Mapping[str, Any]) -> Report:
         StatementReport(
             **{
                 **one,
+                "not_undone": tuple(one.get("not_undone", ())),
                 "findings": tuple(
                     Finding(**{**f, "severity": Severity(f["severity"])})
                     for f in one["findings"]
@@ -374,7 +398,7 @@ def measured_since(session: Session, actor: Actor | None, since: datetime) -> in
         select(func.count())
         .select_from(ExplainReport)
         .where(ExplainReport.at >= since)
-        .where(ExplainReport.how == How.MEASURED.value)
+        .where(ExplainReport.how.in_([How.MEASURED.value, How.UNDONE.value]))
         .where(ExplainReport.actor_id == (actor.id if actor else None))
     )
     return session.scalar(statement) or 0

@@ -1,8 +1,9 @@
 """What would PostgreSQL do with this statement? Asked so that nothing can come of it.
 
-Every statement has a transaction of its own that only reads, is limited in time, and
-is rolled back. Several statements in one text are refused by the protocol. Errors are
-told by their code: their texts hold people's values.
+Every statement has a transaction of its own that is limited in time and rolled back,
+and only reads, unless what writes is to be measured as well. Several statements in one
+text are refused by the protocol. Errors are told by their code: their texts hold
+people's values.
 """
 
 import time
@@ -24,8 +25,14 @@ from backoffice.explain.statement import (
     Kind,
     kind_of,
     numbered,
+    only_reads,
     places,
     with_numbers,
+)
+from backoffice.explain.writing_postgresql import (
+    not_undone,
+    run_writing,
+    why_not_run,
 )
 
 # One measurement at a time on a server: two would measure each other.
@@ -39,6 +46,7 @@ class How(StrEnum):
     PLANNED = "planned"  # with its values, not run
     GENERIC = "generic"  # for any values, not run
     MEASURED = "measured"  # run
+    UNDONE = "undone"  # run, and it writes: rolled back
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,8 @@ class Limits:
 class Explained:
     """What came of one statement: its plan as the server gave it, or why there is none.
 
-    `plan` has everybody's values in it.
+    `plan` has everybody's values in it. Of what was run and writes `not_undone` says
+    what the rollback has left.
     """
 
     caught: Caught
@@ -63,6 +72,7 @@ class Explained:
     plan: Any = None
     problem: str = ""
     seconds: float = 0.0
+    not_undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,7 @@ class Answer:
     explained: tuple[Explained, ...]
     catalog: Catalog
     why_not_measured: str = ""
+    why_not_written: str = ""
 
 
 IsNeeded = Callable[[Caught, Any], bool]
@@ -82,14 +93,15 @@ def explain(
     statements: Sequence[Caught],
     *,
     measure: bool = False,
+    writes: bool = False,
     limits: Limits | None = None,
     is_needed: IsNeeded | None = None,
 ) -> Answer:
     """Plan each statement; with `measure`, run those that read.
 
-    `is_needed` tells of each but the first whether it is wanted, given the first's
-    plan. What writes is never run. Uses a connection of `engine` and leaves nothing
-    on it.
+    With `writes` as well, run those that write, and undo it. `is_needed` tells of each
+    but the first whether it is wanted, given the first's plan. Uses a connection of
+    `engine` and leaves nothing on it.
 
     Raises:
         DatabaseUnavailable: there is no connection to be had.
@@ -100,17 +112,22 @@ def explain(
     with _connection(engine) as driver:
         with _transaction(driver, limits.plan, limits):
             why_not = why_not_measured(driver)
+            why_not_write = why_not_run(driver)
         found: list[Explained] = []
         for one, kind in zip(statements, kinds, strict=True):
             if found and is_needed is not None and not is_needed(one, found[0].plan):
                 continue
-            is_run = measure and not why_not and kind is Kind.READS
-            is_run = is_run and one.values is not None
-            found.append(_explained(driver, one, kind, limits, is_run=is_run))
+            how = How.PLANNED if one.values is not None else How.GENERIC
+            if measure and how is How.PLANNED:
+                if writes and not only_reads(one.text):
+                    how = How.PLANNED if why_not_write else How.UNDONE
+                elif kind is Kind.READS and not why_not:
+                    how = How.MEASURED
+            found.append(_explained(driver, one, kind, limits, how))
         names = {name for one in found for name in _relations(one.plan)}
         with _transaction(driver, limits.plan, limits):
             catalog = read_catalog(driver, names)
-    return Answer(tuple(found), catalog, why_not)
+    return Answer(tuple(found), catalog, why_not, why_not_write)
 
 
 @contextmanager
@@ -131,14 +148,19 @@ def _connection(engine: Engine) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def _transaction(
-    driver: psycopg.Connection, seconds: float, limits: Limits
+    driver: psycopg.Connection,
+    seconds: float,
+    limits: Limits,
+    *,
+    may_write: bool = False,
 ) -> Iterator[None]:
-    """A transaction that only reads, is limited, and is undone."""
+    """A transaction that only reads, unless it is to write; limited, and undone."""
     settings = {"statement_timeout": seconds, "lock_timeout": limits.lock}
     if driver.info.server_version >= 170_000:  # noqa: PLR2004
         settings["transaction_timeout"] = seconds + 1
     try:
-        driver.execute("SET TRANSACTION READ ONLY", prepare=True)
+        way = "READ WRITE" if may_write else "READ ONLY"
+        driver.execute(f"SET TRANSACTION {way}".encode(), prepare=True)
         for name, limit in settings.items():
             driver.execute(
                 "SELECT set_config(%s, %s, true)",
@@ -156,32 +178,38 @@ def _explained(
     one: Caught,
     kind: Kind,
     limits: Limits,
-    *,
-    is_run: bool,
+    how: How,
 ) -> Explained:
     """One statement's plan, or the reason why there is none."""
-    how = How.MEASURED if is_run else How.PLANNED
-    if one.values is None:
-        how = How.GENERIC
     begun = time.perf_counter()
     plan, problem = _tried(driver, one, how, limits)
     if problem == UNTYPED and one.literals:
         numbers = replace(one, text=with_numbers(one.text, one.literals))
         plan, problem = _tried(driver, numbers, how, limits)
-    return Explained(one, kind, how, plan, problem, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    left: tuple[str, ...] = ()
+    if how is How.UNDONE and plan:
+        with _transaction(driver, limits.plan, limits):
+            left = not_undone(driver, plan)
+    return Explained(one, kind, how, plan, problem, seconds, left)
 
 
 def _tried(
     driver: psycopg.Connection, one: Caught, how: How, limits: Limits
 ) -> tuple[Any, str]:
     """The plan in a transaction of its own, or why there is none."""
-    seconds = limits.run if how is How.MEASURED else limits.plan
+    is_run = how in (How.MEASURED, How.UNDONE)
+    seconds = limits.run if is_run else limits.plan
     if driver.closed:
         return None, "The connection was lost before."
     try:
-        with _transaction(driver, seconds, limits):
+        with _transaction(driver, seconds, limits, may_write=how is How.UNDONE):
+            if is_run and not _is_alone(driver):
+                return None, "Another statement is being measured; one at a time."
             if how is How.MEASURED:
-                return _measured(driver, one)
+                return _measured(driver, one), ""
+            if how is How.UNDONE:
+                return _undone(driver, one), ""
             if how is How.GENERIC:
                 return _generic(driver, one), ""
             return _planned(driver, one), ""
@@ -219,24 +247,39 @@ def _generic(driver: psycopg.Connection, one: Caught) -> Any:
     return found[0] if found else None
 
 
-def _measured(driver: psycopg.Connection, one: Caught) -> tuple[Any, str]:
-    """The plan of a run by a role that can only read, or who is in the way."""
+def _is_alone(driver: psycopg.Connection) -> bool:
+    """Whether nothing else is measured now; nothing else is until the rollback."""
     lock = driver.execute(
         "SELECT pg_try_advisory_xact_lock(%s::bigint)", [LOCK], prepare=True
     ).fetchone()
-    if not lock or not lock[0]:
-        return None, "Another statement is being measured; one at a time."
+    return bool(lock and lock[0])
+
+
+def _measured(driver: psycopg.Connection, one: Caught) -> Any:
+    """The plan of a run by a role that can only read."""
     text, names = numbered(one.text)
-    options = ", ".join(["ANALYZE", "WAL", *_options(driver.info.server_version)])
-    if driver.info.server_version >= 170_000:  # noqa: PLR2004
-        options += ", SERIALIZE TEXT"
+    options = _run_options(driver)
     # This connection is new: planned once before, it knows the tables as others do.
     _planned(driver, one)
     _prepare(driver, text)
     given = _texts(driver, one.values, names)
     found = driver.execute(CALL, [given, options], prepare=True).fetchone()
     _forget(driver)
-    return (found[0] if found else None), ""
+    return found[0] if found else None
+
+
+def _undone(driver: psycopg.Connection, one: Caught) -> Any:
+    """The plan of a run by the application's own role, in a transaction that ends."""
+    _planned(driver, one)
+    explain = f"EXPLAIN ({_run_options(driver)}, FORMAT JSON) {one.text}"
+    return run_writing(driver, explain, one.values)
+
+
+def _run_options(driver: psycopg.Connection) -> str:
+    """What EXPLAIN tells of a run."""
+    version = driver.info.server_version
+    options = ", ".join(["ANALYZE", "WAL", *_options(version)])
+    return f"{options}, SERIALIZE TEXT" if version >= 170_000 else options  # noqa: PLR2004
 
 
 def _options(version: int) -> list[str]:
@@ -294,6 +337,7 @@ UNTYPED = (
     "explain it within 15 minutes, with its values."
 )
 _WORDS = {
+    "23505": "It would write a row that is there already, so it was stopped.",
     "25006": "It would write, so it was not run.",
     "25P04": "It was stopped: the time for it was over.",
     "42501": "The role that measures may not do what this statement does. It reads "

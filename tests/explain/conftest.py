@@ -33,3 +33,25 @@ def lab(server: Engine) -> Iterator[Engine]:
     engine.dispose()
     with server.connect() as connection:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+PLAIN = """
+CREATE ROLE {role} LOGIN PASSWORD 'plain';
+GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role};
+"""
+
+
+@pytest.fixture(scope="module")
+def plain(lab: Engine) -> Iterator[Engine]:
+    """The same database as a role that is no superuser has it."""
+    role = f"explain_plain_{os.getpid()}"
+    with lab.begin() as connection:
+        connection.execute(text(PLAIN.format(role=role)))
+    url = lab.url.set(username=role, password="plain")
+    engine = create_engine(url, poolclass=NullPool)
+    yield engine
+    engine.dispose()
+    with lab.begin() as connection:
+        connection.execute(text(f"DROP OWNED BY {role}"))
+        connection.execute(text(f"DROP ROLE {role}"))

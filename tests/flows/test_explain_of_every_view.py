@@ -16,6 +16,7 @@ from backoffice.admin.actions import Does
 from backoffice.admin.explaining import list_question
 from backoffice.admin.explaining_calls import remembered
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.own_names import DO, SET, TOKEN
 from backoffice.explain.running_postgresql import explain
 from backoffice.explain.statement import Caught, has_plan, numbered
 from backoffice.listing.page import read_page
@@ -55,7 +56,7 @@ FILTERED = {
 }
 # What an action is told, and one field of each view to set for many.
 TOLD = {"raise-prices": {"percent": "3"}}
-SET = {
+FIELDS = {
     "report-card": {"english": "71"},
     "product": {"price": "12.34"},
     "order": {"status": "paid"},
@@ -183,11 +184,11 @@ def test_every_statement_of_a_views_pages_is_explained(
 
 def asked(browser: Browser, identity: str, name: str, key: str) -> Seen:
     """The page that an action shows first, for one record."""
-    sent = {"csrf": browser.token(), "action": name, "which": "ticked", "id": key}
+    sent = {TOKEN: browser.token(), "action": name, "which": "ticked", "id": key}
     return browser.follow(browser.post(f"/admin/{identity}/actions", sent))
 
 
-@pytest.mark.parametrize("identity", SET)
+@pytest.mark.parametrize("identity", FIELDS)
 def test_every_statement_of_an_action_is_explained(
     office: Office, identity: str
 ) -> None:
@@ -202,17 +203,17 @@ def test_every_statement_of_an_action_is_explained(
             page = asked(browser, identity, name, str(row[0][0]))
             told: dict[str, Any] = dict(TOLD.get(name, {}))
             if spec.does is Does.EDIT:
-                told = {"set": list(SET[identity]), **SET[identity]}
+                told = {SET: list(FIELDS[identity]), **FIELDS[identity]}
             if told:
                 page = browser.follow(browser.submit(page, told))
-            (form,) = [f for f in page.page.forms if ("do", "explain") in pairs(f)]
+            (form,) = [f for f in page.page.forms if (DO, "explain") in pairs(f)]
             report = browser.follow(
-                browser.post(form.action, {**form.data({}), "do": "explain"})
+                browser.post(form.action, {**form.data({}), DO: "explain"})
             )
             assert report.status == 200
             assert stored_problems(office) == []
-            if ("do", "run") in pairs(form):
-                browser.post(form.action, {**form.data({}), "do": "run"})
+            if (DO, "run") in pairs(form):
+                browser.post(form.action, {**form.data({}), DO: "run"})
         assert all_explained(office, sent) > 1
 
 

@@ -26,6 +26,7 @@ from backoffice.admin.presentation_explain import (
     ExplainView,
     ReportRow,
     RunFact,
+    WritingOffer,
 )
 from backoffice.admin.words import moment
 from backoffice.audit.recorder import add_entry
@@ -53,30 +54,50 @@ MEASURED_A_MINUTE = 6
 LONGEST_NUMBER = 18
 LONGEST_NAME = 100
 FORMS = ("tree", "text", "json")
+# How a report says that its statements were run.
+RUN = ("measured", "undone")
 
 
 def ask(call: Call) -> Reply:
     """Explain what the form names, store the report, and lead to it."""
     _check_right(call, "ops:explain")
-    measure = call.posted("how") == "measure"
+    how = call.posted("how")
+    writes = how == "writes"
+    measure = writes or how == "measure"
     if measure:
         _check_right(call, "ops:analyze")
         _check_rate(call)
-    return answer(call, question_of(call), measure=measure)
+    if writes:
+        _check_writes(call)
+    return answer(call, question_of(call), measure=measure, writes=writes)
 
 
-def answer(call: Call, question: Question, *, measure: bool = False) -> Reply:
+def answer(
+    call: Call, question: Question, *, measure: bool = False, writes: bool = False
+) -> Reply:
     """Explain a question, store the report, and lead to it.
 
     Raises:
         NotPermitted: this person may not explain.
     """
     _check_right(call, "ops:explain")
+    if writes:
+        # Before it is run: whatever comes of that, it is known who began it.
+        add_entry(
+            call.session,
+            action="explain_writes",
+            table_name=ExplainReport.__tablename__,
+            key="",
+            label=question.title,
+            view=question.subject.identity,
+        )
     # No connection is held while the plans are asked for, over one of their own.
     call.session.commit()
-    made = make_report(call.site.backoffice.exports, question, measure=measure)
+    made = make_report(
+        call.site.backoffice.exports, question, measure=measure, writes=writes
+    )
     number = store(call.session, made.report)
-    is_measured = made.report.how == "measured"
+    is_measured = made.report.how in RUN
     recorder = call.site.backoffice.keeper.recorder
     recorder.count(EXPLAINS, made.report.how, "done")
     add_entry(
@@ -144,7 +165,7 @@ def show(call: Call) -> Reply:
     may_see = may_see_values(call, number, kept)
     shown = _view_of(call, row, report, kept, may_see=may_see)
     base = address(call.site.base_url, "explain")
-    how = "Measured" if report.how == "measured" else "Explained"
+    how = "Measured" if report.how in RUN else "Explained"
     when = moment(row.at, with_time=True)
     crumbs = [
         Link("Operations", ""),
@@ -236,6 +257,7 @@ def _view_of(
         buttons=tuple(_buttons(call, row, report, kept)),
         notes=tuple(Message("warn", one) for one in report.left_out),
         why_not_measured=report.why_not_measured if can_measure else "",
+        writing=_writing(call, row, report, kept),
         install_sql=(
             INSTALL.strip() + ";"
             if can_measure and report.why_not_measured and _is_postgresql(report)
@@ -277,10 +299,33 @@ def _buttons(
         and not report.why_not_measured
         and may(call.login.role, "ops:analyze")
     ):
-        label = "Measure again" if report.how == "measured" else "Run and measure"
+        label = "Measure again" if report.how in RUN else "Run and measure"
         hidden = (again, Hidden("how", "measure"))
         buttons.append(ExplainButton(label, url, hidden))
     return buttons
+
+
+def _writing(
+    call: Call, row: ExplainReport, report: Report, kept: Kept | None
+) -> WritingOffer | None:
+    """The offer to run what writes, for who may and where there is such a thing."""
+    if kept is None or not _is_postgresql(report):
+        return None
+    if not (may(call.login.role, "ops:analyze_writes") and _writes_are_measured(call)):
+        return None
+    if not any(
+        one.values is not None and not only_reads(one.text) for one in kept.statements
+    ):
+        return None
+    if report.why_not_written:
+        return WritingOffer(why_not=report.why_not_written)
+    hidden = (Hidden("report", str(row.id)), Hidden("how", "writes"))
+    url = address(call.site.base_url, "explain")
+    return WritingOffer(ExplainButton("Run it, measure, and roll back", url, hidden))
+
+
+def _writes_are_measured(call: Call) -> bool:
+    return call.site.backoffice.settings.observability.measure_writes
 
 
 def _run_facts(
@@ -349,9 +394,24 @@ def _check_right(call: Call, action: str) -> None:
         what = {
             "ops:explain": "EXPLAIN statements",
             "ops:analyze": "run statements to measure them",
+            "ops:analyze_writes": "run statements that write",
         }[action]
         roles = " and ".join(roles_that_may(action)) or "nobody"
         raise NotPermitted(f"You are {call.login.role}; to {what} is for {roles}.")
+
+
+def _check_writes(call: Call) -> None:
+    """Whether statements that write may be run here at all, and by this person.
+
+    Raises:
+        NotPermitted: they may not.
+    """
+    _check_right(call, "ops:analyze_writes")
+    if not _writes_are_measured(call):
+        raise NotPermitted(
+            "Statements that write are not run here, not even by administrators: the "
+            "setting observability.measure_writes is off."
+        )
 
 
 def _check_rate(call: Call) -> None:

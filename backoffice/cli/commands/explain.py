@@ -69,7 +69,7 @@ def run(
             add_entry(
                 session,
                 action="explain_measured"
-                if made.report.how == "measured"
+                if made.report.how in ("measured", "undone")
                 else "explain",
                 table_name=ExplainReport.__tablename__,
                 key=str(number),

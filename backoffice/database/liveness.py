@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from psycopg import OperationalError
 from sqlalchemy import Engine
 
 # So long a silent connection is believed without a ping, in seconds.
@@ -44,3 +45,16 @@ def is_silent(connection: Any) -> bool:
     waiting = select.poll()
     waiting.register(connection.pgconn.socket, select.POLLIN)
     return not waiting.poll(0)
+
+
+def is_ended(connection: Any) -> bool:
+    """Whether the server has hung up, which libpq says only at the next statement."""
+    try:
+        number = connection.pgconn.socket
+    except OperationalError:
+        return True
+    waiting = select.poll()
+    waiting.register(number, getattr(select, "POLLRDHUP", 0))
+    # These two are told unasked.
+    hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+    return any(told & hung_up for _, told in waiting.poll(0))

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, NullPool, Pool, QueuePool, event
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
+from backoffice.database.liveness import is_ended
 from backoffice.database.session import Work, current_work
 from backoffice.observability.histogram import Histogram
 from backoffice.observability.measurement import Measurement
@@ -36,6 +37,11 @@ P = TypeVar("P", bound=Pool)
 # How long this context has queued for its turn at a pool, in nanoseconds: counted with
 # the wait of its first connection, and then gone.
 queued_for: ContextVar[list[int] | None] = ContextVar("queued_for", default=None)
+
+
+# After the state of a connection that is held although the server has ended it, as it
+# does with a transaction that stands idle too long.
+ENDED = ", ended by the server"
 
 
 @dataclass(slots=True)
@@ -72,7 +78,12 @@ class Holding:
     @property
     def is_idle_in_transaction(self) -> bool:
         """Whether a transaction is open and nothing runs in it."""
-        return self.state == "idle in transaction"
+        return self.state.startswith("idle in transaction")
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is held on to although the server has ended it."""
+        return self.state.endswith(ENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,7 +564,8 @@ def _state(holder: Holder) -> tuple[str, int]:
         # libpq's own flags: reading them asks the server nothing.
         status = int(pgconn.transaction_status)
         names = {0: "idle", 1: "active", 2: "idle in transaction"}
-        return names.get(status, "in a failed transaction"), since
+        state = names.get(status, "in a failed transaction")
+        return state + ENDED if is_ended(holder.connection) else state, since
     if getattr(holder.connection, "in_transaction", False):
         return "idle in transaction", since
     return "idle", since

@@ -147,6 +147,8 @@ def _turned_away(status: PoolStatus, number: int) -> Verdict:
 def _idle(status: PoolStatus) -> Verdict:
     idle = [one for one in status.holders if one.is_idle_in_transaction]
     text = "longest idle in a transaction {:.0f} s"
+    if any(one.is_ended for one in idle):
+        text += "; the server has ended it, it was never given back"
     return _held("idle in transaction", text, idle, IDLE_WARN, IDLE_UNHEALTHY)
 
 

@@ -163,6 +163,22 @@ def test_the_holder_is_known(make_observed: Make) -> None:
     assert observation.status().holders == ()
 
 
+def test_a_leaked_connection_that_the_server_has_ended_says_so(
+    make_observed: Make,
+) -> None:
+    """Nobody gave it back, and the server's own list no longer has it."""
+    engine, observation = make_observed()
+    with engine.connect() as leaked:
+        pid = leaked.scalar(text("SELECT pg_backend_pid()"))
+        with engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            found = {one.backend_pid: one for one in observation.status().holders}
+        assert found[pid].state == "idle in transaction, ended by the server"
+        assert found[pid].is_idle_in_transaction
+        assert [one.is_ended for one in found.values()].count(True) == 1
+        leaked.invalidate()
+
+
 def test_a_running_statement_is_active(make_observed: Make) -> None:
     """While a statement runs, its connection is active and names the fingerprint."""
     engine, observation = make_observed()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
+from backoffice.auth.permissions import is_known
 from backoffice.checks import CheckMessage, Level
 from backoffice.listing.checks import check_list
 
@@ -14,6 +15,7 @@ def check_views(site: Site) -> Iterator[CheckMessage]:
         if isinstance(view, ModelView):
             yield from check_list(view.description.list_spec)
             yield from check_labels(view)
+            yield from check_permissions(view)
 
 
 def check_labels(view: ModelView) -> Iterator[CheckMessage]:
@@ -27,4 +29,17 @@ def check_labels(view: ModelView) -> Iterator[CheckMessage]:
                 f"{view.model.__name__} does not have.",
                 "Name mapped attributes.",
                 "views.E002",
+            )
+
+
+def check_permissions(view: ModelView) -> Iterator[CheckMessage]:
+    """Actions whose permission no role has: nobody would ever see them."""
+    for spec in view.actions.values():
+        if spec.permission and not is_known(spec.permission):
+            yield CheckMessage(
+                Level.ERROR,
+                f"{view.identity}: the action {spec.name} needs the permission "
+                f"{spec.permission!r}, which nobody has.",
+                "Name one of backoffice/auth/permissions.py, such as 'edit', or none.",
+                "views.E003",
             )

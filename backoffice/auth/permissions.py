@@ -49,10 +49,9 @@ def may(role: str, action: str, identity: str = "") -> bool:
     What is not known, a role as an action, is not allowed to anybody.
     """
     is_read, is_write = action in READ, action in WRITE or _is_action(action)
-    is_ops = action in OPS or action in ADMIN_OPS
-    if role not in set(Role) or not (is_read or is_write or is_ops):
+    if role not in set(Role) or not is_known(action):
         return False
-    if is_ops:
+    if action in OPS or action in ADMIN_OPS:
         return role == Role.ADMIN or (role == Role.OPS and action in OPS)
     if identity in AUDIT_VIEWS:
         return is_read and role in {Role.ADMIN, Role.OPS}
@@ -61,6 +60,11 @@ def may(role: str, action: str, identity: str = "") -> bool:
     if is_write:
         return role == Role.EDITOR
     return is_read
+
+
+def is_known(action: str) -> bool:
+    """Whether there is such a permission at all."""
+    return action in READ | WRITE | OPS | ADMIN_OPS or _is_action(action)
 
 
 def roles_that_may(action: str, identity: str = "") -> tuple[Role, ...]:

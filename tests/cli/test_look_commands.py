@@ -64,6 +64,32 @@ def test_check_finds_views_that_are_missing(manage: Manage, root: Path) -> None:
     assert "no_such_admin" in said.err
 
 
+def test_check_finds_an_action_for_nobody(manage: Manage, root: Path) -> None:
+    """A permission that no role has hides an action from everybody."""
+    (root / "tiny_admin.py").write_text(
+        """
+from tiny_models import Thing
+from backoffice.admin.actions import action
+from backoffice.admin.model_view import ModelView
+
+class ThingAdmin(ModelView, model=Thing):
+    column_list = [Thing.name]
+
+    @action("Rename", permission="thing:rename")
+    def rename(self):
+        return {Thing.name: "renamed"}
+
+views = [ThingAdmin]
+"""
+    )
+
+    said = manage("check", "--json")
+
+    found = json.loads(said.out)
+    assert (said.code, [one["id"] for one in found]) == (1, ["views.E003"])
+    assert "'thing:rename', which nobody has" in found[0]["text"]
+
+
 def test_check_before_deployment(manage: Manage) -> None:
     """`--deploy` counts warnings as mistakes."""
     said = manage("check", "--deploy", "--json")

@@ -92,6 +92,12 @@ def act(context: typer.Context, wanted: Wanted) -> int:
         site: Site = create_app(backoffice).state.site
         view = _view(site, wanted.view)
         spec = _action(view, wanted.action)
+        if spec.does is Does.ANSWER:
+            raise typer.BadParameter(
+                f"“{spec.label}” changes nothing: it answers with a page, which a "
+                "terminal cannot show. Choose the rows in a browser, at "
+                f"{site.base_url}/{view.identity}/list."
+            )
         if wanted.query is None:
             raise typer.BadParameter(f"say which rows: {WHICH}.")
         with transaction(context, backoffice) as session:

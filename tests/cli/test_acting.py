@@ -30,6 +30,10 @@ class ThingAdmin(ModelView, model=Thing):
     @action("Number", parameters=[Parameter("first", "First", "integer", default="1")])
     def number(self, first):
         return {Thing.name: str(first)}
+
+    @action("Print", answers=True)
+    def print_them(self, call, selected):
+        raise AssertionError("it was run")
 """
 NAMES = "SELECT name FROM things ORDER BY id"
 BEFORE = [("a",), ("a",), ("b",), ("b",), ("b",)]
@@ -74,6 +78,22 @@ def test_a_dry_run_shows_and_changes_nothing(
     assert "UPDATE things SET name" in said.out
     assert rows_in(empty_database, NAMES) == BEFORE
     assert rows_in(empty_database, "SELECT count(*) FROM backoffice_runs") == [(0,)]
+
+
+@pytest.mark.parametrize("more", [[], ["--query", ""], ["--query", "", "--dry-run"]])
+def test_an_action_that_answers_with_a_page_is_refused(
+    things: Manage, empty_database: URL, more: list[str]
+) -> None:
+    """A terminal shows no page: it says where one does, and nothing is run."""
+    said = things("run", "thing", "print-them", *more)
+
+    assert said.code == 2
+    words = " ".join(said.err.split())
+    assert "“Print” changes nothing: it answers with a page" in words
+    assert "/admin/thing/list" in words
+    assert rows_in(empty_database, "SELECT count(*) FROM backoffice_selections") == [
+        (0,)
+    ]
 
 
 def test_a_dry_run_of_what_is_refused_says_so(things: Manage) -> None:

@@ -142,7 +142,7 @@ class Answering:
         try:
             form: FormData | None = None
             if request.method == "POST":
-                form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+                form = await self.form_of(request)
             is_slow = target.is_slow and form is not None
             limiter = self.site.login_limiter if is_slow else None
             known = self.site.view_called(request.path_params.get("identity", ""))
@@ -157,6 +157,14 @@ class Answering:
             )
         except Exception as error:  # noqa: BLE001 - every failure becomes a page
             return await self.failure(request, error)
+
+    async def form_of(self, request: Request, max_files: float = 0) -> FormData:
+        """What a form sends; the request's own limit is the only one for a field."""
+        return await request.form(
+            max_files=max_files,
+            max_fields=MAX_FIELDS,
+            max_part_size=self.site.largest_request,
+        )
 
     async def in_thread(
         self,
@@ -443,7 +451,7 @@ class Answering:
         if request.method in SAFE_METHODS:
             return True
         try:
-            form = await request.form(max_fields=MAX_FIELDS)
+            form = await self.form_of(request, max_files=1_000)
             self.check_form_token(request, form, login)
         except Exception as error:  # noqa: BLE001 - every failure becomes a page
             return await self.failure(request, error)
@@ -508,7 +516,7 @@ class Answering:
             if request.url.query:
                 here += "?" + request.url.query
             return RedirectResponse(f"{page}?" + urlencode({"next": here}), 303)
-        form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+        form = await self.form_of(request)
         items = [(k, v) for k, v in form.multi_items() if isinstance(v, str)]
         response = self.drawn(self.resume(self.site, request, items))
         self.keep_visitor(request, response)

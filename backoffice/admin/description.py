@@ -117,6 +117,7 @@ def describe(
         reference_labels={c.name: c.path for c in columns if c.name == c.reference},
         exact_count_limit=settings.listing.exact_count_limit,
         partly_seen=frozenset(partly_seen),
+        is_formatted=bool(view.column_formatters),
     )
     return Description(
         mapper=mapper,

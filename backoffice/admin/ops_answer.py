@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from backoffice.admin.answer import MAX_FIELDS, SAFE_METHODS, LoginNeeded
+from backoffice.admin.answer import SAFE_METHODS, LoginNeeded
 from backoffice.admin.call import Call, Page, Reply
 from backoffice.admin.cookies import OPS_COOKIE
 from backoffice.admin.cost import TOTAL
@@ -115,7 +115,7 @@ class OpsAnswering:
         try:
             form: FormData | None = None
             if request.method == "POST":
-                form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+                form = await self.answering.form_of(request)
             handler = get if form is None else post
             assert handler is not None  # noqa: S101 - the route lets no other in
             return await anyio.to_thread.run_sync(

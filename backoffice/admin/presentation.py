@@ -586,6 +586,7 @@ class FormView:
     aside: tuple[FactGroup, ...] = ()
     has_history: bool = False
     changed: int = 0
+    largest: int = 0  # bytes that may be sent; 0 where nobody has said
 
 
 class Piece(NamedTuple):

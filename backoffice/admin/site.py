@@ -136,6 +136,9 @@ class Site(sqladmin.Admin):
         self.login_limiter = anyio.CapacityLimiter(2)
         # Whoever has a turn of one of these gets a thread at once.
         self.threads = anyio.CapacityLimiter(tokens + 2)
+        self.largest_request = int(
+            backoffice.settings.web.max_request_megabytes * 1_000_000
+        )
         self.exports = threading.BoundedSemaphore(
             backoffice.settings.listing.exports_at_once
         )

@@ -8,6 +8,7 @@ from sqlalchemy import Column
 from sqlalchemy.orm import Mapper, contains_eager, defer, raiseload, selectinload
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 
+from backoffice.listing.cutting import cut_paths
 from backoffice.listing.paths import PathKind, Paths, is_heavy, prefixes_of
 from backoffice.listing.spec import ListSpec
 
@@ -61,7 +62,9 @@ def _beneath(spec: ListSpec, prefix: str, shown: set[str]) -> Iterator[_Abstract
     for attribute in mapper.column_attrs:
         path = f"{prefix}.{attribute.key}" if prefix else attribute.key
         column = attribute.columns[0]
-        if path not in shown and isinstance(column, Column) and _is_left_out(column):
+        if path in cut_paths(spec) or (
+            path not in shown and isinstance(column, Column) and _is_left_out(column)
+        ):
             yield defer(getattr(entity, attribute.key), raiseload=True)
     for child in eager_prefixes(spec):
         parent, _, key = child.rpartition(".")

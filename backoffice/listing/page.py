@@ -46,6 +46,7 @@ from backoffice.listing.counting import (
     row_count,
 )
 from backoffice.listing.cursor import CursorCodec
+from backoffice.listing.cutting import put_beginnings
 from backoffice.listing.paths import Paths
 from backoffice.listing.query import Cursor, ListQuery
 from backoffice.listing.sorting import (
@@ -366,14 +367,19 @@ def _page(
     order = effective_order(spec, query)
     columns = [column.expression for column in sort_columns(spec, order)]
     name = order_name(spec, order)
+    behind = 1 + len(order)
+    for row in shown:
+        put_beginnings(spec, row[0], row[behind:])
     page, first = _number(query, has_previous=has_previous)
     return ListPage(
         rows=tuple(row[0] for row in shown),
         count=count,
         page=page,
         first=first,
-        next=codec.encode(name, columns, shown[-1][1:]) if has_next else None,
-        previous=codec.encode(name, columns, shown[0][1:]) if has_previous else None,
+        next=codec.encode(name, columns, shown[-1][1:behind]) if has_next else None,
+        previous=codec.encode(name, columns, shown[0][1:behind])
+        if has_previous
+        else None,
         has_next=has_next,
         has_previous=has_previous,
         last_page=_last_page(query, count),

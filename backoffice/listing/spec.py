@@ -88,7 +88,8 @@ class ListSpec:
     Without a `default_order` the highest key comes first. `scope` adds the conditions
     of what may be seen; joins in it must not multiply rows. `reference_scopes` does so
     for records that are referred to, by their model: who may not see one is shown none.
-    `partly_seen` are all models for which there can be such a scope.
+    `partly_seen` are all models for which there can be such a scope. Of a list that
+    `is_formatted` by functions of its own, long texts are read whole.
     """
 
     model: type[DeclarativeBase] | type[Any]
@@ -107,6 +108,7 @@ class ListSpec:
     exact_count_limit: int = 10_000
     reference_labels: Mapping[str, str] = field(default_factory=dict)
     partly_seen: frozenset[type[Any]] = frozenset()
+    is_formatted: bool = False
     reference_scopes: Mapping[type[Any], Scope] = field(default_factory=dict)
     paths: Paths = field(init=False, repr=False)
     by_path: Mapping[str, FilterField] = field(init=False, repr=False)

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.expression import FromClause
 
 from backoffice.database.keyset import SortColumn, after, order_by, ranges_after
+from backoffice.listing.cutting import cut_columns
 from backoffice.listing.filters import filter_condition
 from backoffice.listing.loading import eager_prefixes, loading_options
 from backoffice.listing.paths import prefixes_of
@@ -235,13 +236,18 @@ def _stretch(
 def _with_records(
     spec: ListSpec, order: Sequence[Order], page: FromClause
 ) -> Select[Any]:
-    """The records of the page's keys, with all that is shown of their relations."""
+    """The records of the page's keys, with all that is shown of their relations.
+
+    Behind each are its sort values, then the beginnings of its long texts.
+    """
     entity = spec.paths.model
     names = _sort_names(spec, order)
     columns = _on(page, sort_columns(spec, order), names)
     same = _same_keys(spec, page)
     values = [page.c[name] for name in names]
-    rows: Select[Any] = select(entity, *values).select_from(page).join(entity, same)
+    rows: Select[Any] = (
+        select(entity, *values, *cut_columns(spec)).select_from(page).join(entity, same)
+    )
     rows = spec.paths.join(rows, eager_prefixes(spec), scopes=spec.reference_scopes)
     return rows.options(*loading_options(spec)).order_by(*order_by(columns))
 

@@ -251,6 +251,15 @@ def test_control_s_saves(form: Page) -> None:
     assert "then=" in (sent.value.post_data or "")
 
 
+def test_a_form_that_is_too_large_is_not_sent(form: Page) -> None:
+    """The server would not read it, and what was typed would be gone."""
+    form.locator("form[data-record]").evaluate("form => form.dataset.largest = 3000")
+    form.get_by_label("Scores").fill("x" * 4000)
+    form.keyboard.press("Control+s")
+    expect(form.locator("[data-changes]")).to_contain_text("Not sent")
+    expect(form.get_by_label("Scores")).to_have_value("x" * 4000)
+
+
 def test_leaving_a_changed_form_asks_first(form: Page) -> None:
     """What was typed is not lost by a wrong click."""
     asked: list[str] = []

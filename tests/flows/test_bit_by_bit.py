@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
+from models.publishing import Comment, Post
 from tests.factories import (
     make_author,
     make_batch_analysis,
+    make_comment,
     make_course,
     make_post,
     make_product,
     make_text_analysis,
 )
-from tests.office import Office
+from tests.office import Office, counted
 
 DOCUMENTS = [
     None,
@@ -179,3 +181,39 @@ def test_the_hash_follows_the_text_and_a_second_one_is_refused(site: Office) -> 
     assert browser.submit(page, {"text": "Twice", "hash": "0" * 64}).status == 303
     found = "SELECT hash = encode(sha256(convert_to(text, 'UTF8')), 'hex') FROM "
     assert site.value(f"{found} text_analyses WHERE id = :k", k=row.id) is True
+
+
+def test_a_text_of_megabytes_comes_back_as_it_was(site: Office) -> None:
+    """The list and the author's page read its beginning, the form the whole of it."""
+    body = "Zażółć <b> 'gęślą'\n" * 100_000
+    post = site.add(make_post, body=body)
+    comment = site.add(make_comment, post_id=post.id, body=body)
+    browser = site.browser("editor")
+
+    with counted(site.engine) as statements:
+        listed = browser.get("/admin/comment/list")
+        author = browser.get(f"/admin/author/details/{post.author_id}")
+        browser.get(f"/admin/post/details/{post.id}")
+    assert listed.status == author.status == 200
+    assert len(listed.html) < 200_000
+    assert any("substr(comments.body" in statement for statement in statements)
+    assert not any("posts.body" in s for s in statements if "LIMIT" in s)
+
+    path = f"/admin/post/edit/{post.id}"
+    assert browser.submit(browser.get(path), {"title": "Other"}).status == 303
+    assert site.read(Post, post.id).body == body
+    path = f"/admin/comment/edit/{comment.id}"
+    assert browser.submit(browser.get(path), {"body": f"{body}x"}).status == 303
+    assert site.read(Comment, comment.id).body == f"{body}x"
+
+
+def test_what_is_too_much_is_said_in_words(site: Office) -> None:
+    """Beyond the request's limit nothing is read."""
+    post = site.add(make_post)
+    browser = site.browser("editor")
+    seen = browser.get(f"/admin/post/edit/{post.id}")
+    assert 'data-largest="10000000"' in seen.html
+    seen = browser.submit(seen, {"body": "x" * 10_000_001})
+    assert seen.status == 413
+    assert "10 MB" in seen.text
+    assert site.read(Post, post.id).body == post.body

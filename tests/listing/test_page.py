@@ -1,9 +1,10 @@
 """What a page of a list costs and holds: few statements, everything loaded."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Select, insert, text
+from sqlalchemy import Engine, Select, insert, text, update
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session
 
@@ -200,6 +201,45 @@ def test_a_long_column_that_is_shown_is_loaded(session: Session) -> None:
     spec = ListSpec(Customer, "customer", columns=("name", "notes", "extra"))
 
     assert read(session, spec=spec).rows[0].notes == "long"
+
+
+@pytest.mark.usefixtures("hundred")
+def test_of_a_text_of_megabytes_the_beginning_is_read(
+    session: Session, statements: list[str]
+) -> None:
+    """A row shows no more; who formats it, or has it loaded, gets the whole."""
+    long = "é" * 1_500_000
+    session.execute(update(Customer).where(Customer.id > 95).values(notes=long))
+    session.expunge_all()
+    shown = ListSpec(Customer, "customer", columns=("name", "notes"), page_size=3)
+    formatted = replace(shown, is_formatted=True)
+    loaded = replace(shown, loads=("notes",))
+
+    lengths = [len(row.notes or "") for row in read(session, spec=shown).rows]
+    session.expunge_all()
+    assert lengths == [1_000] * 3
+    assert any("substr" in statement for statement in statements)
+    for spec in (formatted, loaded):
+        assert len(read(session, spec=spec).rows[0].notes or "") == 1_500_000
+        session.expunge_all()
+
+
+@pytest.mark.usefixtures("hundred")
+def test_a_cut_text_does_not_come_between_the_keys_of_a_page(session: Session) -> None:
+    """The next page begins behind this one."""
+    spec = ListSpec(
+        Customer, "customer", ("name", "notes"), sortable=("name",), page_size=3
+    )
+    query = parse_list(spec, [("sortBy", "name")], CODEC)
+    first = read_page(session, spec, query, CODEC)
+    following = first.next_query(query)
+    assert following is not None
+    items = following.to_items()
+    second = read_page(session, spec, parse_list(spec, items, CODEC), CODEC)
+
+    names = [row.name for row in (*first.rows, *second.rows)]
+    assert names == sorted(names)
+    assert len(set(names)) == 6
 
 
 def own(select: Select[Any]) -> Select[Any]:

@@ -10,7 +10,7 @@ from backoffice.admin.actions import Where, offered
 from backoffice.admin.call import Call, Page, Reply, address
 from backoffice.admin.cells import cell_makers, full_cell, record_name
 from backoffice.admin.chronicle import entries_of
-from backoffice.admin.description import RELATED_LIMIT, ListColumn
+from backoffice.admin.description import RELATED_LIMIT, ListColumn, column_at
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
@@ -29,6 +29,7 @@ from backoffice.admin.words import row_count
 from backoffice.audit.history import history_of
 from backoffice.database.keys import format_key
 from backoffice.listing.counting import count_rows
+from backoffice.listing.cutting import RowCut
 from backoffice.listing.params import known_parameters
 
 HISTORY = 5
@@ -197,12 +198,17 @@ def related_list(
         for reference in sorted({c.reference for c in columns if c.reference})
         if "." not in reference
     ]
-    rows = call.session.scalars(
-        belonging.order_by(*(k.desc() for k in keys))
-        .limit(RELATED_LIMIT)
-        .options(*options)
-    ).unique()
-    records = list(rows)
+    rows = belonging.order_by(*(k.desc() for k in keys)).limit(RELATED_LIMIT)
+    has_more = any(
+        column_at(mapper, c.path) is None for c in columns if not c.reference
+    )
+    if target.column_formatters or has_more:
+        records = list(call.session.scalars(rows.options(*options)).unique())
+    else:
+        cut = RowCut(mapper, (column.path for column in columns))
+        rows = rows.add_columns(*cut.columns).options(*options, *cut.options)
+        found = call.session.execute(rows).unique()
+        records = [cut.put(record, values) for record, *values in found]
     hide_references(call, target, records)
     total = len(records)
     count = row_count(total)

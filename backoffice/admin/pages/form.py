@@ -428,6 +428,7 @@ def form_page(
         aside=times(call, view, record) if record is not None else (),
         has_history=record is not None,
         changed=sum(one.is_changed for one in drawn) if problems else 0,
+        largest=call.site.largest_request,
     )
     page_frame = frame(
         call,

@@ -57,8 +57,23 @@ form.addEventListener("input", (event) => {
   show();
 });
 form.addEventListener("change", show);
+// A form that the server would not read comes back empty: better not to send it.
+function tooLarge(event) {
+  const largest = Number(form.dataset.largest ?? 0);
+  if (!largest || !counter) return false;
+  const size = new URLSearchParams(new FormData(form, event.submitter)).toString().length;
+  if (size <= largest) return false;
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(1).replace(/\.0$/, "");
+  counter.textContent = `Not sent: this form has ${megabytes(size)} MB, `
+    + `${megabytes(largest)} MB is the most. Shorten a text.`;
+  return true;
+}
+
 form.addEventListener("submit", (event) => {
-  if (isSent) event.preventDefault();
+  if (isSent || tooLarge(event)) {
+    event.preventDefault();
+    return;
+  }
   isSent = true;
   setTimeout(() => { isSent = false; }, 10_000); // nothing came back: let it be tried again
 });

@@ -30,7 +30,8 @@ class RequestShape:
         self.too_large = Refusal(
             413,
             "Too much at once",
-            f"A request may carry {max_bytes / MEGABYTE:g} MB; this one has more.",
+            f"A request may carry {max_bytes / MEGABYTE:g} MB; this one has more. "
+            "Shorten a text, or ask an operator to raise web.max_request_megabytes.",
             kept="Nothing was changed.",
         )
 

@@ -107,6 +107,24 @@ class DriftedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftRow:
+    """A row that a run has not changed or would not, and why."""
+
+    label: str
+    url: str
+    reason: str
+    is_bad: bool = False
+
+
+class LeftGroup(NamedTuple):
+    """Rows that are left out for one reason, and how many more there are."""
+
+    title: str
+    rows: tuple[LeftRow, ...]
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PreflightView:
     """What an action would do, before the click that does it.
 
@@ -136,18 +154,9 @@ class PreflightView:
     confirm: str = ""
     explain: str = ""
     count: str = ""
+    left_out: tuple[LeftGroup, ...] = ()
     drift: tuple[DriftedRow, ...] = ()
     drift_more: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LeftRow:
-    """A row that a run has not changed, and why."""
-
-    label: str
-    url: str
-    reason: str
-    is_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +195,8 @@ class RunView:
     undo: Action | None = None
     notes: tuple[Message, ...] = ()
     refresh: int = 0
+    left_next: str = ""
+    left_first: str = ""
 
 
 @dataclass(frozen=True, slots=True)

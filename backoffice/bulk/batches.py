@@ -13,12 +13,7 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Numeric,
-    cast,
     func,
-    insert,
-    literal,
     select,
     update,
 )
@@ -28,18 +23,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from backoffice.bulk.careful import apply_at_once, apply_carefully
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
-from backoffice.bulk.outcome import WORDS, Left, Outcome
+from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.run import Order, start_run
+from backoffice.bulk.run_rows import mark_left_out, write_rows
 from backoffice.bulk.target import (
     Chosen,
     Digest,
     Target,
-    digest_of,
-    has_plain_keys,
-    is_postgresql,
-    key_text_postgresql,
-    read_chosen,
-    version_postgresql,
 )
 from backoffice.bulk.walk_postgresql import is_walked_postgresql, walk_postgresql
 from backoffice.database.keys import parse_key
@@ -84,10 +74,11 @@ def enqueue(
     *,
     expected: Digest | None,
     left_out: Sequence[tuple[str, RowState, str]] = (),
+    since: Target | None = None,
 ) -> Run:
     """Write a run with all its keys and versions; who calls it queues it for a worker.
 
-    `left_out` are keys with why they are.
+    `left_out` are keys with why they are; `since` rows that were changed since.
 
     Raises:
         Refused: the rows are not those of the `expected` digest any more.
@@ -97,66 +88,19 @@ def enqueue(
     session.info.pop(RUN_ID, None)
     run.state = RunState.WAITING
     run.started_at = None
-    if is_postgresql(session) and has_plain_keys(target.keys):
-        found = _write_rows_postgresql(session, run, target)
-    else:
-        found = _write_rows(session, run, target)
+    if since is not None:
+        run.left = write_rows(session, run, since, state=RowState.DRIFTED).count
+    found = write_rows(session, run, target, after=run.left)
     if expected is not None and found != expected:
         raise Refused(
             message=f"The rows are not those that were shown: {expected.count:,} then, "
             f"{found.count:,} now, or some were changed."
         )
-    run.total = found.count
+    run.total = run.left + found.count
     run.batch_size = 100 if isinstance(change, EachRecord) else FIRST_SIZE
-    for key, state, reason in left_out:
-        marked: Any = session.execute(
-            update(RunRow)
-            .where(
-                RunRow.run_id == run.id,
-                RunRow.key == key,
-                RunRow.state == RowState.WAITING,
-            )
-            .values(state=state, reason=reason or WORDS.get(state, ""))
-        )
-        if state is RowState.REFUSED:
-            run.refused += marked.rowcount
-        else:
-            run.left += marked.rowcount
+    mark_left_out(session, run, left_out)
     session.flush()
     return run
-
-
-def _write_rows_postgresql(session: Session, run: Run, target: Target) -> Digest:
-    keys = target.keys
-    position = func.row_number().over(order_by=list(keys))
-    rows = target.only(
-        [
-            literal(run.id, BigInteger),
-            position,
-            key_text_postgresql(keys),
-            version_postgresql(target.table),
-        ]
-    )
-    own = ["run_id", "position", "key", "version"]
-    session.execute(insert(RunRow.__table__).from_select(own, rows))  # type: ignore[arg-type]
-    hashed = func.hashtextextended(RunRow.key + literal(":") + RunRow.version, 0)
-    count, total = session.execute(
-        select(func.count(), func.coalesce(func.sum(cast(hashed, Numeric)), 0)).where(
-            RunRow.run_id == run.id
-        )
-    ).one()
-    return Digest(int(count), str(total))
-
-
-def _write_rows(session: Session, run: Run, target: Target) -> Digest:
-    chosen = read_chosen(session, target)
-    rows = [
-        {"run_id": run.id, "position": at, "key": one.key, "version": one.version}
-        for at, one in enumerate(chosen, 1)
-    ]
-    for start in range(0, len(rows), 5_000):
-        session.execute(insert(RunRow), rows[start : start + 5_000])
-    return digest_of(chosen)
 
 
 # Walking

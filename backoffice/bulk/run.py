@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from backoffice.audit.recorder import audited_table
 from backoffice.bulk.batch import apply_batch
+from backoffice.bulk.careful import apply_carefully
 from backoffice.bulk.change import Change, SetValues
 from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
 from backoffice.bulk.outcome import Left, Outcome
+from backoffice.bulk.run_rows import write_rows
 from backoffice.bulk.target import Chosen, Target
 from backoffice.database.constraints import explain_refusal
 from backoffice.database.session import ACTOR, REQUEST_ID, RUN_ID
@@ -129,10 +131,14 @@ def run_at_once(
     rows: Sequence[Chosen],
     order: Order,
     left_out: Sequence[Left] = (),
+    *,
+    since: Target | None = None,
+    is_careful: bool = False,
 ) -> Run:
     """Change all rows in the caller's transaction, and keep what came of each.
 
-    `left_out` are rows that were shown as refused or were taken out by hand.
+    `left_out` are rows that were shown as refused or were taken out by hand, `since`
+    those that were changed since. Who is careful leaves out what is refused besides.
 
     Raises:
         Refused: the database refuses it after all; nothing may be committed.
@@ -140,15 +146,21 @@ def run_at_once(
     """
     run = start_run(session, target, change, order, len(rows) + len(left_out))
     began = time.monotonic()
+    before = 0
+    if since is not None:
+        # Afterwards the rows that were given back would be among them.
+        before = write_rows(session, run, since, state=RowState.DRIFTED).count
+    apply = apply_carefully if is_careful else apply_batch
     try:
-        outcome = apply_batch(session, target, change, rows)
+        outcome = apply(session, target, change, rows)
     except DBAPIError as error:
         raise explain_refusal(error, target.mapper, session) from error
     finally:
         session.info.pop(RUN_ID, None)
     if any(one.state in (RowState.DRIFTED, RowState.GONE) for one in outcome.left):
         raise Refused(message="Rows were changed at this very moment; look once more.")
-    finish(session, run, outcome, left_out)
+    finish(session, run, outcome, left_out, after=before)
+    run.total += before
     run.met = run.total
     run.batches = 1
     run.batch_size = len(rows)
@@ -158,13 +170,21 @@ def run_at_once(
 
 
 def finish(
-    session: Session, run: Run, outcome: Outcome, left_out: Iterable[Left]
+    session: Session,
+    run: Run,
+    outcome: Outcome,
+    left_out: Iterable[Left],
+    *,
+    after: int = 0,
 ) -> None:
-    """Keep the counts, and each row that was not changed with its reason."""
+    """Keep the counts, and each row that was not changed with its reason.
+
+    `after` so many rows that were left alone and stand there already.
+    """
     left = [*outcome.left, *left_out]
     run.changed, run.same = len(outcome.changed), outcome.same
     run.refused = sum(one.state is RowState.REFUSED for one in left)
-    run.left = len(left) - run.refused
+    run.left = after + len(left) - run.refused
     run.state = RunState.DONE
     run.finished_at = datetime.now(UTC)
     rows: list[dict[str, Any]] = [
@@ -177,7 +197,7 @@ def finish(
             "reason": one.words,
             "label": one.row.label[:LABEL_LENGTH],
         }
-        for position, one in enumerate(left, 1)
+        for position, one in enumerate(left, after + 1)
     ]
     if rows:
         session.execute(insert(RunRow), rows)

@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from backoffice.bulk.models import Selection
-from backoffice.bulk.preflight import Preflight
 from backoffice.bulk.target import Digest
+from backoffice.bulk.trial import Preflight
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Shown:
     """Which rows were shown, what the action was told, and what would be left out.
 
     `digest` is empty where the rows could not be counted; `versions` are kept of few.
+    `is_capped` where more may be refused than is known.
     """
 
     digest: str = ""
@@ -24,6 +25,7 @@ class Shown:
     refused: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] | None = None
     statement: str = ""
+    is_capped: bool = False
 
     @property
     def mark(self) -> str:
@@ -36,6 +38,7 @@ class Shown:
             dict(self.parameters),
             sorted(self.excluded),
             dict(self.refused),
+            self.is_capped,
         ]
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return sha256(text.encode(errors="surrogatepass")).hexdigest()
@@ -68,6 +71,7 @@ def shown_of(
         if found.versions is not None and found.count <= most
         else None,
         statement=found.statement,
+        is_capped=found.is_refused_capped,
     )
 
 

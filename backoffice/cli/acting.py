@@ -34,9 +34,10 @@ from backoffice.admin.presentation_bulk import PreflightView
 from backoffice.admin.site import Site
 from backoffice.bootstrap import Backoffice
 from backoffice.bulk.models import Run, Selection
-from backoffice.bulk.preflight import Preflight, look
+from backoffice.bulk.preflight import look
 from backoffice.bulk.selection import find_selection, keep_selection
 from backoffice.bulk.shown import shown_of
+from backoffice.bulk.trial import Preflight, Since
 from backoffice.cli import prompts
 from backoffice.cli.following import WentAway, follow
 from backoffice.cli.main import INTERRUPTED
@@ -201,7 +202,7 @@ def _try(call: Call, view: ModelView, spec: ActionSpec, wanted: Wanted) -> Tried
         url="",
         cancel=Link("", ""),
         excluded=0,
-        since=(),
+        since=Since(),
         expires=expires,
         ask_url="",
         error="",

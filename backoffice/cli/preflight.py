@@ -4,9 +4,10 @@ from typing import Any
 
 from backoffice.admin.presentation_bulk import BeforeAfter, PreflightView, SampleRow
 from backoffice.bulk.outcome import Left
-from backoffice.bulk.preflight import Preflight
+from backoffice.bulk.trial import Preflight
 from backoffice.cli.terminal import BOLD, GREEN, RED, YELLOW, print_columns, styled
 
+LISTED = 20
 COLOURS = {"ok": GREEN, "warn": YELLOW, "bad": RED}
 
 
@@ -34,6 +35,12 @@ def print_preflight(
     if shown.facts:
         print()
         print_columns([(f"  {one.label}", one.value.text) for one in shown.facts])
+    for group in shown.left_out:
+        print(f"\n  {group.title}:")
+        for one in group.rows[:LISTED]:
+            print(f"    {one.label}{': ' + one.reason if one.reason else ''}")
+        if len(group.rows) > LISTED:
+            print(f"    and {len(group.rows) - LISTED:,} more; --json tells them all.")
     if found.statement:
         print("\n  " + found.statement.strip().replace("\n", "\n  "))
 

@@ -4,7 +4,8 @@ from sqlalchemy import Engine, func, select, text
 
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk.models import RowState
-from backoffice.bulk.preflight import Limits, look
+from backoffice.bulk.preflight import look
+from backoffice.bulk.trial import Limits
 from tests.bulk.rooms import Kind, all_of, session_on, setting, whole
 
 

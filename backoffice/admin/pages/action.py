@@ -37,11 +37,11 @@ from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
 from backoffice.admin.words import plural
 from backoffice.bulk.models import Run, Selection
-from backoffice.bulk.preflight import look
+from backoffice.bulk.preflight import look, look_since
 from backoffice.bulk.run import Drift
 from backoffice.bulk.selection import find_selection, keep_selection
 from backoffice.bulk.shown import shown_of
-from backoffice.bulk.target import read_chosen
+from backoffice.bulk.trial import Since
 from backoffice.editing.fields import FormField
 from backoffice.errors import Refused
 
@@ -307,14 +307,17 @@ def preflight(
     crumb_links = crumbs(call, view, selection)
     parameters, excluded = selection.parameters, list(selection.excluded)
     task = task_of(call, view, selection, spec)
-    since = (
-        read_chosen(call.session, task.since, 1_000) if task.since is not None else []
-    )
     cancel = back_link(call, view, selection)
     expires, chosen_at = selection.expires_at, selection.created_at
-    found = look(
-        call.session, task.target, task.change, limits(call, is_patient=is_patient)
-    )
+    limited = limits(call, is_patient=is_patient)
+    found = look(call.session, task.target, task.change, limited)
+    since = Since()
+    if task.since is not None:
+        # Who could not be counted in time is not told from the others in time either.
+        is_late = found.digest is None
+        since = (
+            Since(None) if is_late else look_since(call.session, task.since, limited)
+        )
     kept_shown = shown_of(
         found,
         parameters=parameters,

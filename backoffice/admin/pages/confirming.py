@@ -15,10 +15,11 @@ from backoffice.admin.pages.chosen import Task, is_for_job, task_of
 from backoffice.bulk.batches import enqueue
 from backoffice.bulk.models import RowState, Run, Selection
 from backoffice.bulk.outcome import Left
-from backoffice.bulk.preflight import Limits
 from backoffice.bulk.run import Drift, Order, drift_of, run_at_once
 from backoffice.bulk.shown import Shown, last_shown
 from backoffice.bulk.target import Chosen, read_chosen, take_digest
+from backoffice.bulk.trial import Limits
+from backoffice.database.session import limit_statements
 from backoffice.errors import (
     BackofficeError,
     LockNotAvailable,
@@ -29,6 +30,8 @@ from backoffice.errors import (
 FAILURES = (Refused, LockNotAvailable, StatementTimedOut)
 # Seconds that counting the rows may take where somebody has asked for it.
 COUNT_SECONDS = 60.0
+# Rows that would be left out are named one by one up to so many.
+LISTED = 1_000
 
 
 class NotRun(BackofficeError):
@@ -49,6 +52,7 @@ def limits(call: Call, *, is_patient: bool = False) -> Limits:
         rows=max(settings.tried_rows, settings.at_once),
         records=settings.at_once,
         seconds=settings.tried_seconds,
+        listed=LISTED,
         count_seconds=COUNT_SECONDS if is_patient else settings.tried_seconds,
     )
 
@@ -83,6 +87,7 @@ def confirm(
     shown = _shown(selection, expected)
     task = task_of(call, view, selection, spec)
     most = call.site.backoffice.settings.bulk.at_once
+    limit_statements(call.session, statement=COUNT_SECONDS, lock=3)
     rows = read_chosen(call.session, task.target, most)
     if len(rows) > most:
         if not is_for_job(view, spec):
@@ -140,9 +145,6 @@ def _at_once(
         if row.key in refused or row.key in taken_out
     ]
     out = {one.row.key for one in left_out}
-    if task.since is not None:
-        since = read_chosen(call.session, task.since, 1_000)
-        left_out += [Left(row, RowState.DRIFTED) for row in since]
     try:
         return run_at_once(
             call.session,
@@ -151,6 +153,8 @@ def _at_once(
             [row for row in rows if row.key not in out],
             _order(view, selection, task, shown),
             left_out,
+            since=task.since,
+            is_careful=shown.is_capped,
         )
     except FAILURES as failure:
         raise NotRun(f"{failure} Nothing was changed.") from failure
@@ -175,6 +179,7 @@ def _later(
             _order(view, selection, task, shown),
             expected=shown.rows,
             left_out=left_out,
+            since=task.since,
         )
     except FAILURES as failure:
         raise NotRun(f"{failure} Nothing was run.") from failure

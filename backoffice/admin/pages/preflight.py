@@ -14,6 +14,7 @@ from backoffice.admin.description import ListColumn, choices_of, column_at, is_n
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.naming import Names, names_of, text_of
 from backoffice.admin.pages.chosen import Task
+from backoffice.admin.pages.left_out import left_out, left_out_keys
 from backoffice.admin.presentation import Cell, Fact, Hidden, Link
 from backoffice.admin.presentation_bulk import (
     BeforeAfter,
@@ -25,18 +26,15 @@ from backoffice.admin.presentation_bulk import (
 from backoffice.auth.permissions import may
 from backoffice.bulk.change import EachRecord, SetValues
 from backoffice.bulk.models import RowState
-from backoffice.bulk.outcome import Left
-from backoffice.bulk.preflight import (
-    Preflight,
-    Sample,
+from backoffice.bulk.run import undoable_attributes
+from backoffice.bulk.target import Chosen, is_postgresql
+from backoffice.bulk.touched import (
     touched_checks,
     touched_indexes,
     touched_references,
 )
-from backoffice.bulk.run import undoable_attributes
-from backoffice.bulk.target import Chosen, is_postgresql
+from backoffice.bulk.trial import Preflight, Sample, Since
 
-EXAMPLES = 5
 NUMBERS = (int, float, Decimal)
 
 
@@ -50,7 +48,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     url: str,
     cancel: Link,
     excluded: int,
-    since: Sequence[Chosen],
+    since: Since,
     expires: datetime,
     ask_url: str,
     error: str,
@@ -59,7 +57,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     """What the page draws."""
     most = call.site.backoffice.settings.bulk.at_once
     is_large = found.count > most
-    tone, verdict, text, can_run = verdict_of(view, found, task, len(since))
+    tone, verdict, text, can_run = verdict_of(view, found, task, since.count)
     if is_large and can_run and not is_for_job:
         verdict = f"{found.count:,} records are more than {most:,}, the most at once."
         tone, can_run = "warn", False
@@ -73,7 +71,8 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     if not found.is_whole:
         noun = f"up to {records(view, found.count)}"
     is_deletion = isinstance(task.change, EachRecord) and task.change.is_deletion
-    names = names_of(call, view, named_keys(found, since))
+    sample = [one.row.key for one in found.samples]
+    names = names_of(call, view, [*sample, *left_out_keys(found, since)])
     values = Names(call, [(view, sampled(found))])
     return PreflightView(
         url=url,
@@ -86,7 +85,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
             sample_row(call, view, found, one, names, values) for one in found.samples
         ),
         sample_words=sample_words(found),
-        facts=tuple(facts(call, found, task, since, names)),
+        facts=tuple(facts(call, found, task)),
         statement=found.statement,
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
@@ -99,6 +98,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         error=error,
         confirm=f"Yes, delete {noun}" if is_deletion and can_run else "",
         count="Count them" if is_uncounted else "",
+        left_out=tuple(left_out(call, view, found, since, names)),
         explain=explain_words(task)
         if found.count and may(call.login.role, "ops:explain")
         else "",
@@ -117,7 +117,7 @@ def records(view: ModelView, count: int) -> str:
 
 
 def verdict_of(
-    view: ModelView, found: Preflight, task: Task, since: int
+    view: ModelView, found: Preflight, task: Task, since: int | None
 ) -> tuple[str, str, str, bool]:
     """Tone, sentence, what proves it, and whether it can be run."""
     many = view.name_plural.lower()
@@ -150,7 +150,7 @@ def verdict_of(
         parts.append(f"{found.same:,} {stay}")
     if found.refused:
         is_one = len(found.refused) == 1
-        more = "more than " if found.is_refused_capped else ""
+        more = "at least " if found.is_refused_capped else ""
         parts.append(
             f"{more}{len(found.refused):,} {'is' if is_one else 'are'} refused and "
             "will be left out"
@@ -158,14 +158,16 @@ def verdict_of(
     if found.locked:
         held = len(found.locked)
         parts.append(f"{held:,} {'is' if held == 1 else 'are'} held by somebody else")
-    if since:
+    if since is None:
+        parts.append("what was changed since will be left alone")
+    elif since:
         were = "was" if since == 1 else "were"
         parts.append(f"{since:,} {were} changed since and will be left alone")
     sentence = words.series(parts) + "."
     sentence = sentence[:1].upper() + sentence[1:]
     how = tried_words(found)
-    if found.is_refused_capped and found.is_whole:
-        return "bad", f"Too many {many} are refused.", f"{sentence} {how}", False
+    if found.is_refused_capped:
+        how += " What is refused besides will be left out and listed as well."
     if not found.changed and found.is_whole:
         return "warn", f"Nothing would change. {sentence}", how, False
     return "warn" if found.refused or found.locked else "ok", sentence, how, True
@@ -219,13 +221,6 @@ def sample_words(found: Preflight) -> str:
         return "all of them" if shown > 1 else ""
     first = "; the refused come first" if found.refused else ""
     return f"{shown:,} of {found.count:,}{first}"
-
-
-def named_keys(found: Preflight, since: Sequence[Chosen]) -> dict[str, None]:
-    """The keys of the rows that the page names."""
-    left = [*found.refused[:EXAMPLES], *found.locked[:EXAMPLES]]
-    rows = [*(one.row for one in found.samples), *(one.row for one in left)]
-    return dict.fromkeys(row.key for row in (*rows, *since[:EXAMPLES]))
 
 
 def sampled(found: Preflight) -> dict[str, list[Any]]:
@@ -348,20 +343,8 @@ def difference(before: Any, after: Any) -> str:
     return f"{sign}{words.number(abs(change))}" if change else "none"
 
 
-def facts(
-    call: Call,
-    found: Preflight,
-    task: Task,
-    since: Sequence[Chosen],
-    names: Mapping[str, str],
-) -> Iterator[Fact]:
+def facts(call: Call, found: Preflight, task: Task) -> Iterator[Fact]:
     """What it touches, besides the rows themselves."""
-    if found.refused:
-        yield Fact("Refused", Cell(_named(found.refused, names)))
-    if found.locked:
-        yield Fact("Held now", Cell(_named(found.locked, names)))
-    if since:
-        yield Fact("Changed since", Cell(_named(since, names)))
     if isinstance(task.change, SetValues):
         yield from _update_facts(call, found, task.change)
     for table_name, action, count in found.elsewhere:
@@ -369,19 +352,6 @@ def facts(
         name = view.name_plural if view is not None else table_name
         did = {"update": "changed", "delete": "deleted", "create": "added"}
         yield Fact(name, Cell(f"{count:,} {did.get(action, action)}"))
-
-
-def _named(rows: Sequence[Chosen | Left], names: Mapping[str, str]) -> str:
-    texts = [
-        f"{name_of(one.row, names)}{': ' + one.words if one.words else ''}"
-        if isinstance(one, Left)
-        else name_of(one, names)
-        for one in rows[:EXAMPLES]
-    ]
-    left = len(rows) - len(texts)
-    if left > 0:
-        texts.append(f"and {left:,} more")
-    return " · ".join(texts)
 
 
 def _update_facts(call: Call, found: Preflight, change: SetValues) -> Iterator[Fact]:

@@ -169,14 +169,9 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
     """What came of a run."""
     workers = attendance_of(call, [run])
     tone, icon, verdict, text = verdict_of(view, run, workers)
-    left = list(
-        call.session.scalars(
-            select(RunRow)
-            .where(RunRow.run_id == run.id, RunRow.state != "")
-            .order_by(RunRow.position)
-            .limit(LEFT_SHOWN + 1)
-        )
-    )
+    given = dict(call.query_items)
+    after = position_of(given.get("after", ""))
+    left = left_of(call, run, after)
     undone = call.session.scalars(
         select(Run).where(Run.undone_run_id == run.id).order_by(Run.id)
     ).all()
@@ -186,7 +181,7 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         undo = Action("Undo", run_url(call, run.id), "undo", method="post")
     changed = changed_rows(call, run, view)
     is_open = run.finished_at is None
-    asked = dict(call.query_items).get("refresh", "")
+    asked = given.get("refresh", "")
     refresh = int(asked) if asked in {"1", "5", "10"} and is_open else 0
     here = run_url(call, run.id)
     shown = RunView(
@@ -202,7 +197,13 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         changed_more=f"{len(changed):,} of {run.changed:,}"
         if len(changed) < run.changed
         else "",
-        left_more=f"{LEFT_SHOWN} of {count:,} are shown." if count > LEFT_SHOWN else "",
+        left_more=f"{len(left[:LEFT_SHOWN])} of {count:,} are shown."
+        if count > LEFT_SHOWN
+        else "",
+        left_next=f"{here}?after={left[LEFT_SHOWN - 1].position}"
+        if len(left) > LEFT_SHOWN
+        else "",
+        left_first=here if after else "",
         happenings=tuple(happenings(run)),
         statement=run.statement,
         parameters=parameters_of(view, run.parameters, run.action),
@@ -359,6 +360,22 @@ def happenings(run: Run) -> Iterator[Happening]:
     yield Happening(
         f"Confirmed by {run.actor_label}", words.moment(run.created_at, with_time=True)
     )
+
+
+def position_of(given: str) -> int:
+    """A row's place in a run, from an address; 0 where it is none."""
+    is_number = given.isascii() and given.isdigit() and len(given) < 19  # noqa: PLR2004
+    return int(given) if is_number else 0
+
+
+def left_of(call: Call, run: Run, after: int) -> Sequence[RunRow]:
+    """The rows that were not changed behind this place, one more than are shown."""
+    return call.session.scalars(
+        select(RunRow)
+        .where(RunRow.run_id == run.id, RunRow.state != "", RunRow.position > after)
+        .order_by(RunRow.position)
+        .limit(LEFT_SHOWN + 1)
+    ).all()
 
 
 def left_rows(call: Call, view: ModelView, rows: Sequence[RunRow]) -> Iterator[LeftRow]:

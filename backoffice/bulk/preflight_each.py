@@ -1,0 +1,150 @@
+"""What would a function do, called with each record, found out by calling it?"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from backoffice.audit.models import AuditEntry
+from backoffice.audit.recorder import audited_table
+from backoffice.bulk.batch import settle
+from backoffice.bulk.change import EachRecord
+from backoffice.bulk.models import RowState
+from backoffice.bulk.outcome import Left
+from backoffice.bulk.rowwise import call_each
+from backoffice.bulk.target import Chosen, Target
+from backoffice.bulk.trial import Limits, Preflight, Sample, undone
+from backoffice.database.constraints import explain_refusal
+from backoffice.database.session import REQUEST_ID
+from backoffice.errors import BackofficeError
+
+
+def look_each(
+    session: Session,
+    target: Target,
+    change: EachRecord,
+    rows: list[Chosen],
+    found: Preflight,
+    limits: Limits,
+) -> Preflight:
+    """Call the function with each record, as many as there is time for."""
+    until = time.monotonic() + limits.seconds
+    tried, same, problem = 0, 0, ""
+    left: list[Left] = []
+    entries: list[Any] = []
+    started = time.monotonic()
+    try:
+        with undone(session, limits):
+            last = session.scalar(select(func.max(AuditEntry.id))) or 0
+            for start in range(0, len(rows), 25):
+                part = rows[start : start + 25]
+                outcome = call_each(session, target, change, part)
+                settle(session)
+                tried += len(part)
+                same += outcome.same
+                left += outcome.left
+                if time.monotonic() > until:
+                    break
+            spent = time.monotonic() - started
+            entries = _entries(session, last)
+    except DBAPIError as error:
+        problem = str(explain_refusal(error, target.mapper, session))
+        spent = 0.0
+    except BackofficeError as error:
+        problem, spent = str(error), 0.0
+    refused = tuple(one for one in left if one.state is RowState.REFUSED)
+    told = replace(
+        found,
+        tried=tried,
+        changed=tried - same - len(left),
+        same=same,
+        refused=refused,
+        is_refused_capped=bool(refused) and tried < found.count,
+        samples=tuple(
+            _each_samples(target, change, rows[:tried], entries, left, limits)
+        ),
+        problem=problem,
+        elsewhere=tuple(_elsewhere(target, entries)),
+        attributes=_touched(target, change, entries),
+        statement="",
+    )
+    if not tried:
+        return told
+    return replace(told, spent=spent, seconds=spent * told.share)
+
+
+def _entries(session: Session, last: int) -> list[Any]:
+    """What this session has written into the audit since."""
+    own = str(session.info.get(REQUEST_ID) or "")[:64]
+    statement = (
+        select(
+            AuditEntry.table_name,
+            AuditEntry.action,
+            AuditEntry.key,
+            AuditEntry.label,
+            AuditEntry.changes,
+        )
+        .where(AuditEntry.id > last, AuditEntry.request_id == own)
+        .order_by(AuditEntry.id)
+    )
+    return list(session.execute(statement))
+
+
+def _elsewhere(
+    target: Target, entries: Sequence[Any]
+) -> Iterator[tuple[str, str, int]]:
+    own = audited_table(target.mapper)
+    keys: dict[tuple[str, str], set[str]] = {}
+    for entry in entries:
+        if entry.table_name != own:
+            keys.setdefault((entry.table_name, entry.action), set()).add(entry.key)
+    for (table_name, action), found in keys.items():
+        yield table_name, action, len(found)
+
+
+def _touched(
+    target: Target, change: EachRecord, entries: Sequence[Any]
+) -> tuple[str, ...]:
+    if change.is_deletion:
+        return ()
+    own = audited_table(target.mapper)
+    found = dict.fromkeys(change.touched)
+    for entry in entries:
+        if entry.table_name == own:
+            found.update(dict.fromkeys(entry.changes))
+    return tuple(found)
+
+
+def _each_samples(
+    target: Target,
+    change: EachRecord,
+    rows: Sequence[Chosen],
+    entries: Sequence[Any],
+    left: Sequence[Left],
+    limits: Limits,
+) -> Iterator[Sample]:
+    own = audited_table(target.mapper)
+    changes: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if entry.table_name == own:
+            known = changes.setdefault(entry.key, {})
+            for name, (old, new) in entry.changes.items():
+                known[name] = [known[name][0] if name in known else old, new]
+    why = {one.row.key: one for one in left}
+    first = [row for row in rows if row.key in why]
+    second = [row for row in rows if row.key not in why and row.key in changes]
+    third = [row for row in rows if row.key not in why and row.key not in changes]
+    for row in [*first, *second, *third][: limits.samples]:
+        known = changes.get(row.key, {})
+        before = {name: pair[0] for name, pair in known.items()}
+        after = {} if change.is_deletion else {n: pair[1] for n, pair in known.items()}
+        reason = why.get(row.key)
+        state = RowState.WAITING if row.key in changes else RowState.SAME
+        words = ""
+        if reason is not None:
+            state, words = reason.state, reason.words
+        yield Sample(row, before, after, state, words)

@@ -2,7 +2,7 @@
 
 import enum
 import uuid
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    DateTime,
     ForeignKey,
     Interval,
     Numeric,
@@ -146,6 +147,19 @@ class Sheet(LabBase):
     worker: Mapped[Worker | None] = relationship()
 
 
+class Era(LabBase):
+    """Times, some of which Python has no value for."""
+
+    __tablename__ = "lab_eras"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(20))
+    began: Mapped[date | None]
+    at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    clock: Mapped[time | None]
+    length: Mapped[timedelta | None] = mapped_column(Interval)
+
+
 def shout(record: Any, name: str) -> str:
     """A formatter that does not survive every record."""
     value = getattr(record, name)
@@ -195,6 +209,14 @@ class SlotAdmin(ModelView, model=Slot):
     category = "Lab"
 
 
+class EraAdmin(ModelView, model=Era):
+    """As it comes."""
+
+    identity = "lab-era"
+    category = "Lab"
+    column_sortable_list: ClassVar[Any] = ["began", "at"]
+
+
 class SheetAdmin(ModelView, model=Sheet):
     """As it comes."""
 
@@ -210,4 +232,12 @@ class TeamAdmin(ModelView, model=Team):
     can_create = can_edit = can_delete = can_export = False
 
 
-views = [WorkerAdmin, BossAdmin, ParcelAdmin, SlotAdmin, SheetAdmin, TeamAdmin]
+views = [
+    WorkerAdmin,
+    BossAdmin,
+    ParcelAdmin,
+    SlotAdmin,
+    EraAdmin,
+    SheetAdmin,
+    TeamAdmin,
+]

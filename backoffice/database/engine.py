@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from backoffice.database import times_postgresql, times_sqlite
 from backoffice.database.liveness import ping_seldom_psycopg
 from backoffice.errors import EnvironmentProblem, SettingsError
 from backoffice.settings import DatabaseSettings
@@ -76,7 +77,9 @@ def make_engine(
     engine = create_engine(url, **options)
     if dialect == "postgresql":
         ping_seldom_psycopg(engine)
+        event.listen(engine, "connect", _prepare_postgresql)
     if dialect == "sqlite":
+        times_sqlite.read_all_times(engine.dialect)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -127,6 +130,11 @@ def _limits(settings: DatabaseSettings, statement_timeout: float | None) -> str:
     limits = [f"-c {name}={int(s * 1000)}" for name, s in milliseconds.items()]
     # One time zone in every session: what is shown does not depend on the server's.
     return " ".join([*limits, "-c TimeZone=UTC"])
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """No row is unreadable for a date that Python does not know."""
+    times_postgresql.read_all_times(connection)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

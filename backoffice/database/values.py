@@ -74,6 +74,11 @@ def format_value(column: Any, value: Any) -> str:
     return str(value) if form is None else form.format(value)
 
 
+def _as_written(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The same for texts that stand for a time that Python has no value for."""
+    return lambda value: value if isinstance(value, str) else write(value)
+
+
 def has_text_form(column: Any) -> bool:
     """Whether values of this column can be typed; otherwise they are read-only."""
     return text_form(column.type) is not None
@@ -310,7 +315,7 @@ _INTERVAL = re.compile(
 
 
 def _date(_kind: sql.Date) -> TextForm:
-    return TextForm(_parse_date, lambda value: str(value.isoformat()))
+    return TextForm(_parse_date, _as_written(lambda value: str(value.isoformat())))
 
 
 def _parse_date(text: str) -> date:
@@ -334,7 +339,7 @@ def _time(kind: sql.Time) -> TextForm:
             return found.replace(tzinfo=UTC)
         return found
 
-    return TextForm(parse, lambda value: str(value.isoformat()))
+    return TextForm(parse, _as_written(lambda value: str(value.isoformat())))
 
 
 def _datetime(kind: sql.DateTime) -> TextForm:
@@ -361,7 +366,7 @@ def _datetime(kind: sql.DateTime) -> TextForm:
         except OverflowError:
             raise ValueError(f"{shown(text)} is out of range.") from None
 
-    return TextForm(parse, partial(_format_datetime, kind.timezone))
+    return TextForm(parse, _as_written(partial(_format_datetime, kind.timezone)))
 
 
 def _format_datetime(has_zone: bool, value: datetime) -> str:  # noqa: FBT001 - bound by partial
@@ -372,7 +377,7 @@ def _format_datetime(has_zone: bool, value: datetime) -> str:  # noqa: FBT001 - 
 
 
 def _interval(_kind: Any) -> TextForm:
-    return TextForm(_parse_interval, _format_interval)
+    return TextForm(_parse_interval, _as_written(_format_interval))
 
 
 def _parse_interval(text: str) -> timedelta:

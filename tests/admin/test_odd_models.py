@@ -1,5 +1,7 @@
 """Models that nobody made for us: what their columns are called and what they hold."""
 
+import pytest
+
 from backoffice.admin.own_names import KEY, WRITTEN
 from tests.lab import Sheet, Worker
 from tests.office import Office
@@ -56,3 +58,73 @@ def test_words_of_a_list_fill_no_field_of_a_new_record(lab: Office) -> None:
     browser = lab.browser("editor")
     form = browser.get("/admin/lab-sheet/create?page=3&sortBy=csrf&csrf=preset").form()
     assert (form.value("page"), form.value("csrf")) == ("", "preset")
+
+
+# Name, began, at, clock and length, as PostgreSQL writes what Python has no value for.
+ERAS = (
+    ("Rome", "0044-03-15 BC", "0044-03-15 10:00:00+00 BC", "24:00:00", "3 days"),
+    ("Now", "2026-01-02", "2026-01-02 10:00:00+00", "10:00:00", "1 day"),
+    ("Then", "20000-01-01", "20000-01-01 00:00:00+00", "23:59:59", "2000000000 days"),
+    ("End", "infinity", "infinity", "10:00:00", "1 day"),
+)
+ERA = (
+    "INSERT INTO lab_eras (name, began, at, clock, length) VALUES (:n, :b, :a, :c, :l)"
+)
+
+
+@pytest.fixture(scope="module")
+def eras(lab: Office) -> dict[str, int]:
+    """The keys of the eras by their names."""
+    for values in ERAS:
+        lab.run(ERA, **dict(zip("nbacl", values, strict=True)))
+    return dict(lab.values("SELECT name, id FROM lab_eras"))
+
+
+def test_dates_that_python_does_not_know_are_shown_as_texts(
+    lab: Office, eras: dict[str, int]
+) -> None:
+    """List, details and CSV show `infinity`, the year 20000, and before Christ."""
+    browser = lab.browser("editor")
+    for name, key in eras.items():
+        seen = browser.get(f"/admin/lab-era/details/{key}")
+        assert seen.status == 200
+        if name != "Now":
+            began = next(era[1] for era in ERAS if era[0] == name)
+            assert began in seen.text
+    assert (
+        "2000000000 days" in browser.get(f"/admin/lab-era/details/{eras['Then']}").text
+    )
+    assert "0044-03-15 BC" in browser.get("/admin/lab-era/list").text
+    assert "infinity" in browser.get("/admin/lab-era/export/csv").html
+
+
+@pytest.mark.parametrize("column", ["began", "at"])
+def test_pages_in_the_order_of_such_dates_miss_no_row(
+    lab: Office, eras: dict[str, int], column: str
+) -> None:
+    """The next page begins after a date that is a text here, as the database has it."""
+    browser = lab.browser("editor")
+    url, names = f"/admin/lab-era/list?sortBy={column}&pageSize=1", []
+    for _ in eras:
+        seen = browser.get(url)
+        names += [name for name in eras if name in seen.rows[0]]
+        url = next((h for h in seen.hrefs() if "/list?" in h and "after=" in h), "")
+    assert names == ["Rome", "Now", "Then", "End"]
+
+
+def test_a_form_leaves_such_dates_as_they_are(
+    lab: Office, eras: dict[str, int]
+) -> None:
+    """What was not touched is not written; what was is told with its old value."""
+    browser, key = lab.browser("editor"), eras["End"]
+    path = f"/admin/lab-era/edit/{key}"
+    assert browser.submit(browser.get(path), {"name": "The End"}).status == 303
+    row = lab.values("SELECT began::text, at::text FROM lab_eras WHERE id = :k", k=key)
+    assert row == [("infinity", "infinity")]
+    wrong = browser.submit(browser.get(path), {"began": "forever"})
+    assert wrong.errors == {"began": "forever is not a date such as 2025-08-31."}
+    assert browser.submit(browser.get(path), {"began": "2030-05-06"}).status == 303
+    told = browser.get(f"/admin/lab-era/history/{key}").text
+    assert "infinity" in told
+    assert "2030" in told
+    lab.run("UPDATE lab_eras SET began = 'infinity', name = 'End' WHERE id = :k", k=key)

@@ -372,3 +372,20 @@ def test_an_update_is_explained_on_sqlite(site: Office) -> None:
     assert "The update" in report.text
     assert "SEARCH" in report.text
     assert site.values("SELECT id, stock FROM products ORDER BY id LIMIT 2") == before
+
+
+def test_a_text_in_the_place_of_a_time_is_shown_and_left_as_it_is(
+    site: Office,
+) -> None:
+    """SQLite stores any text as a date: no page fails for it, no save touches it."""
+    student = site.add(make_student, code="ODD-1")
+    odd = "UPDATE students SET birth_date = '20000-01-01', created_at = 'long ago'"
+    site.run(f"{odd} WHERE code = 'ODD-1'")
+    browser = site.browser("editor")
+    assert "20000-01-01" in browser.get(f"/admin/student/details/{student.id}").text
+    assert "20000-01-01" in browser.get("/admin/student/list?search=ODD-1").text
+    form = browser.get(f"/admin/student/edit/{student.id}")
+    assert browser.submit(form, {"guardian": "Somebody"}).status == 303
+    found = "SELECT birth_date, guardian FROM students WHERE code = 'ODD-1'"
+    assert site.values(found) == [("20000-01-01", "Somebody")]
+    assert "20000-01-01" in browser.get("/admin/student/export/csv?search=ODD-1").html

@@ -46,6 +46,9 @@ from backoffice.errors import BackofficeError, Refused, StatementTimedOut
 # What an entry of the audit adds to each changed row: measured, with its indexes.
 AUDIT_BYTES = 420
 AUDIT_TIME = 1.6
+# Of many rows first so many are tried, and then as many as there is time for: so much
+# of the seconds that a trial may take is there for finding, counting and trying.
+FIRST, TRYING = 1_000, 0.7
 # So many rows are tried one by one where one of them is refused.
 FEW = 8
 
@@ -71,6 +74,7 @@ def look(
 ) -> Preflight:
     """Count the rows, try the action on them, roll it back, and tell."""
     limits = limits or Limits()
+    until = time.monotonic() + limits.seconds * TRYING
     most = limits.records if isinstance(change, EachRecord) else limits.rows
     try:
         with undone(session, replace(limits, seconds=limits.count_seconds)):
@@ -91,7 +95,28 @@ def look(
         return found
     if isinstance(change, EachRecord):
         return look_each(session, target, change, rows, found, limits)
+    if found.count > len(rows):
+        return _look_at_some(session, target, change, rows, found, limits, until)
     return _look_update(session, target, change, rows, found, limits)
+
+
+def _look_at_some(
+    session: Session,
+    target: Target,
+    change: SetValues,
+    rows: list[Chosen],
+    found: Preflight,
+    limits: Limits,
+    until: float,
+) -> Preflight:
+    """Try as many of the rows as there is time for, by what the first ones took."""
+    started = time.monotonic()
+    told = _look_update(session, target, change, rows[:FIRST], found, limits)
+    now = time.monotonic()
+    many = int(FIRST * (until - now) / max(now - started, 0.001))
+    if told.problem or many < 2 * FIRST or len(rows) <= FIRST:
+        return told
+    return _look_update(session, target, change, rows[:many], found, limits)
 
 
 def look_since(session: Session, target: Target, limits: Limits) -> Since:

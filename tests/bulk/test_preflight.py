@@ -1,8 +1,10 @@
 """What would happen, found out without a trace."""
 
+import pytest
 from sqlalchemy import Engine, func, select, text
 
 from backoffice.audit.models import AuditEntry
+from backoffice.bulk import preflight
 from backoffice.bulk.models import RowState
 from backoffice.bulk.preflight import look
 from backoffice.bulk.trial import Limits
@@ -90,3 +92,18 @@ def test_a_row_that_somebody_holds_is_told_with_its_holder(demo_engine: Engine) 
         assert [left.row.key for left in found.locked] == ["2"]
         assert "process" in found.locked[0].words
         assert found.changed == 2
+
+
+@pytest.mark.parametrize(("share", "tried"), [(0.7, 20), (0, 5)])
+def test_of_many_rows_as_many_are_tried_as_there_is_time_for(
+    kinds: Engine, monkeypatch: pytest.MonkeyPatch, share: float, tried: int
+) -> None:
+    """A few in any case; and up to the limit, if these were quick."""
+    monkeypatch.setattr(preflight, "FIRST", 5)
+    monkeypatch.setattr(preflight, "TRYING", share)
+    with session_on(kinds) as session:
+        session.add_all(Kind(number=1) for _ in range(30))
+        session.commit()
+        limits = Limits(rows=20, seconds=60)
+        found = look(session, all_of(Kind), setting(Kind, number=2), limits)
+        assert (found.count, found.tried, found.changed) == (30, tried, tried)

@@ -99,7 +99,7 @@ def test_rows_that_could_not_be_counted_are_counted_before_they_are_run(
 
     monkeypatch.setattr(preflight, "digest_postgresql", slow)
     browser = site.browser("editor")
-    with bulk_settings(site, at_once=3, tried_rows=3, tried_seconds=0.3):
+    with bulk_settings(site, at_once=3, tried_rows=3, tried_seconds=0.6):
         page = raised(browser, None, "category=Countless")
         assert "Count them first" in page.text
         sent = {**page.form().data({}), DO: "run"}

@@ -53,7 +53,7 @@ def limits(call: Call, *, is_patient: bool = False) -> Limits:
         records=settings.at_once,
         seconds=settings.tried_seconds,
         listed=LISTED,
-        count_seconds=COUNT_SECONDS if is_patient else settings.tried_seconds,
+        count_seconds=COUNT_SECONDS if is_patient else settings.tried_seconds / 2,
     )
 
 

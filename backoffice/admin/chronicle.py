@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from backoffice.admin.call import Call
     from backoffice.admin.model_view import ModelView
 
+ENDED = "Here an earlier record with this key ended; what is above is of another one."
 WORDS = {
     "create": "created",
     "update": "",
@@ -37,10 +38,13 @@ def entries_of(
     *,
     of: "ModelView | None" = None,
     is_brief: bool = False,
+    is_there: bool | None = None,
 ) -> tuple[HistoryEntry, ...]:
     """Entries as pages draw them; `of` one view's record, or each with its record.
 
-    In brief, of what was created or deleted the values are left out.
+    In brief, of what was created or deleted the values are left out. `is_there` says
+    of entries of one key whether its record still is: keys may be used again, and what
+    ended before is told apart.
     """
     entries = list(found)
     if is_brief:
@@ -57,10 +61,22 @@ def entries_of(
             if view is not None
         ],
     )
+    ends = set() if is_there is None else _ends(entries, is_there=is_there)
     return tuple(
-        _entry_of(call, entry, view, names, is_own=of is not None)
+        replace(drawn, end=ENDED) if entry.id in ends else drawn
         for entry, view in zip(entries, views, strict=True)
+        for drawn in (_entry_of(call, entry, view, names, is_own=of is not None),)
     )
+
+
+def _ends(entries: list[Entry], *, is_there: bool) -> set[int]:
+    """The last entries of earlier records with the same key, newest first."""
+    ends = set()
+    for newer, entry in zip([None, *entries], entries, strict=False):
+        is_deletion = entry.action == "delete" and (is_there or newer is not None)
+        if is_deletion or (newer is not None and newer.action == "create"):
+            ends.add(entry.id)
+    return ends
 
 
 def _entry_of(

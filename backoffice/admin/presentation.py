@@ -546,6 +546,7 @@ class HistoryEntry:
     what: str = ""  # "created", "deleted", "logged in"; "" for a change of fields
     changes: tuple[Change, ...] = ()
     record: Link | None = None  # where entries of several records stand together
+    end: str = ""  # that a record ended here, and what is above is another's
 
 
 class Fact(NamedTuple):

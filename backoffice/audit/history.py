@@ -71,6 +71,8 @@ def last_changes(
     wanted = set(fields)
     found: dict[str, HistoryEntry] = {}
     for entry in history_of(session, table_name, key, LOOKED_AT):
+        if entry.action == "delete":
+            break  # what is older is of an earlier record with the same key
         for field in wanted & entry.changes.keys():
             found.setdefault(field, entry)
     return found

@@ -128,3 +128,33 @@ def test_a_form_leaves_such_dates_as_they_are(
     assert "infinity" in told
     assert "2030" in told
     lab.run("UPDATE lab_eras SET began = 'infinity', name = 'End' WHERE id = :k", k=key)
+
+
+def test_a_history_tells_an_earlier_record_of_the_same_key_apart(lab: Office) -> None:
+    """A key may be used again: what was changed before is another record's."""
+    browser = lab.browser("editor")
+    new = "/admin/lab-parcel/create"
+    ended = "Here an earlier record with this key ended"
+
+    def create(note: str) -> None:
+        form = browser.get(new)
+        assert browser.submit(form, {"code": "R-1", "note": note}).status == 303
+
+    def told(page: str) -> str:
+        return browser.get(f"/admin/lab-parcel/{page}/R-1").text
+
+    create("first")
+    browser.submit(browser.get("/admin/lab-parcel/delete/R-1"))
+    assert ended not in told("history")
+    create("second")
+    for page in ("history", "details", "edit"):
+        assert ended in told(page).partition("second")[2]
+    lab.run("DELETE FROM lab_parcels WHERE code = 'R-1'")
+    create("third")
+    assert told("history").count(ended) == 2
+    browser.submit(browser.get("/admin/lab-parcel/delete/R-1"))
+    lab.run("INSERT INTO lab_parcels (code, note) VALUES ('R-1', 'fourth')")
+    form = browser.get("/admin/lab-parcel/edit/R-1")
+    lab.run("UPDATE lab_parcels SET note = 'fifth' WHERE code = 'R-1'")
+    conflict = browser.submit(form, {"note": "sixth"})
+    assert "Somebody else saved this record" in conflict.text

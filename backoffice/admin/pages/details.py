@@ -54,7 +54,7 @@ def show(call: Call) -> Reply:
         groups=(FactGroup(view.name, facts(call, view, record)),),
         related=tuple(related_lists(call, view, record)),
         aside=times(call, view, record),
-        history=entries_of(call, found[:HISTORY], of=view),
+        history=entries_of(call, found[:HISTORY], of=view, is_there=True),
         history_url=address(base, view.identity, "history", call.key)
         if len(found) > HISTORY
         else "",

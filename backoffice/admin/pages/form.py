@@ -421,7 +421,7 @@ def form_page(
         summary=summary_of(problems),
         problems=problems,
         notes=notes,
-        history=entries_of(call, history[:HISTORY], of=view),
+        history=entries_of(call, history[:HISTORY], of=view, is_there=True),
         history_url=address(base, view.identity, "history", call.key)
         if len(history) > HISTORY
         else "",

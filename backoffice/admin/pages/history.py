@@ -40,7 +40,9 @@ def show_record(call: Call) -> Reply:
         raise RecordNotFound(f"There is no {view.name.lower()} with this key.")
     url = address(base, view.identity, "history", call.key)
     shown = HistoryView(
-        entries=entries_of(call, found[:PAGE]),
+        entries=entries_of(
+            call, found[:PAGE], is_there=bool(here.url) or before is not None
+        ),
         older_url=_older(url, found),
         newest_url=url if before is not None else "",
     )

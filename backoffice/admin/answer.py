@@ -56,7 +56,14 @@ from backoffice.auth.sessions import (
     touch_session,
     unsign_token,
 )
-from backoffice.database.session import ACTOR, Actor, Place, Work, unit_of_work
+from backoffice.database.session import (
+    ACTOR,
+    Actor,
+    Place,
+    Work,
+    begin_writing,
+    unit_of_work,
+)
 from backoffice.errors import DatabaseUnavailable, NotPermitted
 from backoffice.observability.pool import queued_for
 from backoffice.observability.reads_postgresql import begin_look
@@ -245,6 +252,8 @@ class Answering:
             request_id=current_request_id(),
             read_only=not (is_write or target.is_trying),
         ) as session:
+            if is_write or target.is_trying:
+                begin_writing(session)
             login = self.login_of(request, session)
             if login is None and not target.is_public:
                 raise LoginNeeded

@@ -115,7 +115,7 @@ def _driver_problem(
     state = getattr(error.orig, "sqlstate", None) or ""
     if state == "57014":
         return too_slow(back, kept)
-    if state == "55P03":
+    if state == "55P03" or _is_held_file(error):
         return _known_problem(LockNotAvailable(""), kept, back)
     unreachable = error.connection_invalidated or state[:2] in {"08", "57"}
     if unreachable or _could_not_connect(error):
@@ -143,6 +143,11 @@ def _driver_problem(
             is_fault=True,
         )
     return None
+
+
+def _is_held_file(error: DBAPIError) -> bool:
+    """Whether somebody else wrote into SQLite's file as long as one waits."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _could_not_connect(error: DBAPIError) -> bool:

@@ -1,12 +1,13 @@
 """What staff do, on SQLite: one test of each view."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, event, make_url, text
 from starlette.testclient import TestClient
 
 from backoffice.admin.own_names import SET, TOKEN
@@ -15,6 +16,7 @@ from backoffice.database.migrations import upgrade
 from backoffice.seeding.plan import load_project
 from backoffice.seeding.seeder import seed
 from backoffice.settings import DatabaseSettings
+from models.school import Student
 from tests.factories import make_course, make_enrollment, make_student
 from tests.office import SIZES, Office, add_people, counted, opened
 from tests.projects import demo_project
@@ -389,3 +391,44 @@ def test_a_text_in_the_place_of_a_time_is_shown_and_left_as_it_is(
     found = "SELECT birth_date, guardian FROM students WHERE code = 'ODD-1'"
     assert site.values(found) == [("20000-01-01", "Somebody")]
     assert "20000-01-01" in browser.get("/admin/student/export/csv?search=ODD-1").html
+
+
+def test_two_writers_queue(site: Office) -> None:
+    """Who saves has the file from the start: nobody writes between look and save."""
+    student = site.add(make_student, code="ODD-2")
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/student/edit/{student.id}")
+    other = sqlite3.connect(
+        str(site.engine.url.database), timeout=0, check_same_thread=False
+    )
+    answers: list[str] = []
+
+    def cut_in(*_args: Any) -> None:
+        try:
+            with other:
+                other.execute("UPDATE schools SET city = city")
+            answers.append("written")
+        except sqlite3.OperationalError as error:
+            answers.append(str(error))
+
+    event.listen(site.engine, "after_cursor_execute", cut_in)
+    try:
+        saved = browser.submit(form, {"guardian": "The First"})
+    finally:
+        event.remove(site.engine, "after_cursor_execute", cut_in)
+        other.close()
+    assert saved.status == 303
+    assert site.read(Student, student.id).guardian == "The First"
+    assert set(answers[:-1]) == {"database is locked"}
+
+
+def test_who_waits_too_long_for_the_file_is_told_so(site: Office) -> None:
+    """A file that somebody else holds is no database that cannot be reached."""
+    url = site.engine.url
+    with opened(url, database={"lock_timeout": 0.1}) as office:
+        browser = office.browser("editor")
+        form = browser.get("/admin/school/create")
+        with site.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as other:
+            other.execute(text("SELECT 1"))
+            seen = browser.submit(form, {"name": "Waiting"})
+    assert (seen.status, seen.heading) == (409, "Somebody else is writing here")

@@ -14,6 +14,7 @@ from backoffice.admin.presentation import (
     Link,
     Message,
     Moment,
+    SearchBox,
 )
 
 
@@ -155,8 +156,33 @@ class PreflightView:
     explain: str = ""
     count: str = ""
     left_out: tuple[LeftGroup, ...] = ()
+    choose: str = ""
     drift: tuple[DriftedRow, ...] = ()
     drift_more: str = ""
+
+
+class ChosenRow(NamedTuple):
+    """A row of a selection, and whether it is still in."""
+
+    key: str
+    label: str
+    url: str
+    is_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRowsView:
+    """A page of the rows of a selection; `after` is where the next one begins."""
+
+    url: str
+    rows: tuple[ChosenRow, ...]
+    after: str
+    first_url: str
+    search: SearchBox | None
+    all_url: str
+    out: str
+    empty: str
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

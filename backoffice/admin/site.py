@@ -219,6 +219,13 @@ class Site(sqladmin.Admin):
             action="list",
             tries=True,
         )
+        yield view(
+            "/{identity}/actions/{token}/rows",
+            "action_rows",
+            get=action.show_rows,
+            post=action.keep_rows,
+            action="list",
+        )
         yield view("/{identity}/list", "list", get=listing.show, action="list")
         yield view("/{identity}/export/csv", "export", get=export.csv, action="export")
         yield view(

@@ -106,6 +106,7 @@ def test_every_address_is_known_here(site: Office) -> None:
         "/admin/runs/{run:int}",
         "/admin/{identity}/actions",
         "/admin/{identity}/actions/{token}",
+        "/admin/{identity}/actions/{token}/rows",
         "/admin/{identity}/list",
         "/admin/{identity}/export/csv",
         "/admin/{identity}/export/json",

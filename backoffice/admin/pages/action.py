@@ -16,6 +16,8 @@ from backoffice.admin.fields import (
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.own_names import DO, SET
+from backoffice.admin.pages import choosing
+from backoffice.admin.pages.choosing import rows_url
 from backoffice.admin.pages.chosen import (
     UNDO,
     action_of,
@@ -163,10 +165,11 @@ def submit(call: Call) -> Reply:
     if spec is not None and spec.is_answer:
         return Redirect(action_url(call, view, selection.token))
     match do:
-        case "exclude":
+        case "exclude" | "choose":
             out = [*selection.excluded, *unticked(call)]
             selection.excluded = list(dict.fromkeys(out))
-            return Redirect(action_url(call, view, selection.token))
+            lead = rows_url if do == "choose" else action_url
+            return Redirect(lead(call, view, selection.token))
         case "include":
             selection.excluded = []
             return Redirect(action_url(call, view, selection.token))
@@ -175,6 +178,32 @@ def submit(call: Call) -> Reply:
         case "count":
             return preflight(call, view, selection, spec, is_patient=True)
     return run(call, view, selection, spec)
+
+
+def show_rows(call: Call) -> Reply:
+    """All rows of a selection, page by page, to take some out."""
+    view = call.model_view
+    selection = selected(call)
+    spec = action_of(call, view, selection)
+    here = action_url(call, view, selection.token)
+    if selection.run_id is not None or (spec is not None and spec.is_answer):
+        return Redirect(here)
+    if spec is not None and spec.is_asking and selection.parameters is None:
+        return Redirect(here)
+    back = Link("Before and after", here)
+    links = crumbs(call, view, selection)
+    return choosing.show_rows(call, view, selection, spec, back=back, crumbs=links)
+
+
+def keep_rows(call: Call) -> Reply:
+    """Keep which rows were taken out."""
+    view = call.model_view
+    selection = selected(call, lock=True)
+    action_of(call, view, selection)
+    here = action_url(call, view, selection.token)
+    if selection.run_id is not None:
+        return Redirect(here)
+    return choosing.keep_rows(call, view, selection, back=here)
 
 
 def selected(call: Call, *, lock: bool = False) -> Selection:

@@ -137,9 +137,16 @@ def _as_chosen(view: ModelView, keys: Sequence[str]) -> list[Chosen]:
 
 
 def task_of(
-    call: Call, view: ModelView, selection: Selection, spec: ActionSpec | None
+    call: Call,
+    view: ModelView,
+    selection: Selection,
+    spec: ActionSpec | None,
+    *,
+    with_excluded: bool = False,
 ) -> Task:
     """The rows of a selection and what is done with them.
+
+    `with_excluded` has those among the rows that were taken out by hand.
 
     Raises:
         Refused: what the action was told is not accepted (any more).
@@ -158,7 +165,7 @@ def task_of(
         change = change_of(call, view, spec, texts)
         title = title_of(view, spec, texts)
         verb = spec.verb
-    if selection.excluded:
+    if selection.excluded and not with_excluded:
         out = among(target.keys, _as_chosen(view, selection.excluded))
         target = replace(target, rows=target.rows.where(not_(out)))
     return Task(target, change, title, verb, since)

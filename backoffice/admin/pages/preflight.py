@@ -97,6 +97,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         ask_url=ask_url,
         error=error,
         confirm=f"Yes, delete {noun}" if is_deletion and can_run else "",
+        choose="Take rows out" if found.count > len(found.samples) else "",
         count="Count them" if is_uncounted else "",
         left_out=tuple(left_out(call, view, found, since, names)),
         explain=explain_words(task)

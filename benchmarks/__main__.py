@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, create_engine, text
 
 from backoffice.errors import BackofficeError
-from benchmarks import exports, jumps, lists, metrics, saving, throughput
+from benchmarks import bulk, exports, jumps, lists, metrics, saving, throughput
 from benchmarks.databases import Databases, databases
 from benchmarks.pairs import Result
 from benchmarks.servers import Server, ours, theirs
@@ -23,6 +23,7 @@ class Bench:
     def __init__(self, stack: ExitStack, known: Databases, runs: int) -> None:
         self.stack, self.known, self.runs = stack, known, runs
         self.started: dict[str, Server] = {}
+        self.ends: dict[str, ExitStack] = {}
 
     @property
     def small(self) -> Server:
@@ -42,8 +43,15 @@ class Bench:
     def server(self, name: str, start: Callable[[], object]) -> Server:
         """The server of this name."""
         if name not in self.started:
-            self.started[name] = self.stack.enter_context(start())  # type: ignore[arg-type]
+            self.ends[name] = self.stack.enter_context(ExitStack())
+            self.started[name] = self.ends[name].enter_context(start())  # type: ignore[arg-type]
         return self.started[name]
+
+    def unused(self, name: str, url: URL) -> URL:
+        """The database of a server, once that has ended; it is started anew then."""
+        if self.started.pop(name, None) is not None:
+            self.ends.pop(name).close()
+        return url
 
     def groups(self) -> dict[str, Callable[[], Iterator[Result]]]:
         """What can be measured, by name."""
@@ -61,6 +69,9 @@ class Bench:
             "metrics": lambda: metrics.page(self.small, self.known.small),
             "trouble": lambda: metrics.trouble(self.small, self.known.small),
             "export": lambda: exports.export(self.large, self.known.large),
+            "bulk": lambda: bulk.bulk(
+                self.unused("large", self.known.large), self.known.students
+            ),
         }
 
 

@@ -7,13 +7,11 @@ run is; whoever dies leaves the run where its last batch was.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
 
 from sqlalchemy import (
-    func,
     select,
     update,
 )
@@ -26,6 +24,7 @@ from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
 from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.run import Order, start_run
 from backoffice.bulk.run_rows import mark_left_out, write_rows
+from backoffice.bulk.steering import retry
 from backoffice.bulk.target import (
     Chosen,
     Digest,
@@ -305,43 +304,18 @@ def _mark(session: Session, run: Run, position: int, left: Left) -> None:
 
 def _again(session: Session, run: Run) -> bool:
     """Put rows that were locked behind all others, once; whether there are any."""
-    locked = _positions(session, run, RunRow.position <= run.total)
-    return bool(retry(session, run, locked))
-
-
-def _positions(session: Session, run: Run, *conditions: Any) -> list[int]:
-    return list(
-        session.scalars(
-            select(RunRow.position).where(
-                RunRow.run_id == run.id,
-                RunRow.state == RowState.LOCKED,
-                *conditions,
-            )
-        )
-    )
-
-
-def retry(session: Session, run: Run, positions: Iterable[int] | None = None) -> int:
-    """Let a run meet its locked rows once more; how many there are."""
-    found = list(positions) if positions is not None else _positions(session, run)
-    if not found:
-        return 0
-    last = session.scalar(
-        select(func.max(RunRow.position)).where(RunRow.run_id == run.id)
-    )
-    for index, position in enumerate(found, 1):
-        session.execute(
-            update(RunRow)
-            .where(RunRow.run_id == run.id, RunRow.position == position)
-            .values(position=(last or 0) + index, state=RowState.WAITING, reason="")
-        )
-    run.left -= len(found)
-    run.state, run.finished_at, run.cleared_at = RunState.RUNNING, None, None
-    return len(found)
+    is_first = RunRow.position <= run.total
+    found = retry(session, run, RunRow.state == RowState.LOCKED, is_first)
+    if found:
+        run.state = RunState.RUNNING
+    return bool(found)
 
 
 def _finish(run: Run, state: RunState) -> Step:
     run.state, run.wish, run.reason = state, "", ""
+    if state is RunState.DONE:
+        # Also where the last rows were left out, and not met.
+        run.met = max(run.met, run.total)
     run.finished_at = datetime.now(UTC)
     return Step.OVER
 
@@ -361,23 +335,3 @@ def _fail(session: Session, number: int, reason: str) -> Step:
         run.finished_at = datetime.now(UTC)
     session.commit()
     return Step.OVER
-
-
-def wish(session: Session, run: Run, asked: str) -> bool:
-    """Ask a run to pause, to go on, to stop, or to try what was locked once more.
-
-    Whether there is something to do for a worker again: then it is to be queued.
-    """
-    if asked == "retry" and run.finished_at is not None:
-        return bool(retry(session, run))
-    if run.finished_at is not None:
-        return False
-    if asked in {"pause", "cancel"}:
-        if run.state == RunState.PAUSED and asked == "cancel":
-            _finish(run, RunState.CANCELLED)
-        elif run.state != RunState.PAUSED:
-            run.wish = asked
-    elif asked == "resume" and run.state == RunState.PAUSED:
-        run.state, run.wish, run.reason = RunState.WAITING, "", ""
-        return True
-    return False

@@ -75,7 +75,7 @@ class _Entries:
     def __init__(self, run: Run, target: Target) -> None:
         self.run, self.target = run, target
         entries = (
-            select(AuditEntry.run_id, AuditEntry.changes)
+            select(AuditEntry.id, AuditEntry.run_id, AuditEntry.changes)
             .where(
                 AuditEntry.table_name == run.table_name,
                 AuditEntry.key == key_text_postgresql(target.keys),
@@ -134,6 +134,8 @@ class _Entries:
             select(value)
             .select_from(self.entry)
             .where(self.entry.c.run_id == self.run.id)
+            .order_by(self.entry.c.id)
+            .limit(1)
             .correlate(self.target.table)
             .scalar_subquery()
         )

@@ -6,10 +6,8 @@ that or says what has become different.
 """
 
 import difflib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import typer
 from sqlalchemy.orm import Session
@@ -19,32 +17,16 @@ from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.operator import operator_call
 from backoffice.admin.pages.chosen import (
-    Task,
     chosen_items,
     chosen_words,
     editable_fields,
-    is_for_job,
     list_query,
-    task_of,
 )
-from backoffice.admin.pages.confirming import confirm, keep_shown, limits
-from backoffice.admin.pages.preflight import preflight_view, records
-from backoffice.admin.presentation import Link
-from backoffice.admin.presentation_bulk import PreflightView
 from backoffice.admin.site import Site
-from backoffice.bootstrap import Backoffice
-from backoffice.bulk.models import Run, Selection
-from backoffice.bulk.preflight import look
-from backoffice.bulk.selection import find_selection, keep_selection
-from backoffice.bulk.shown import shown_of
-from backoffice.bulk.trial import Preflight, Since
-from backoffice.cli import prompts
-from backoffice.cli.following import WentAway, follow
-from backoffice.cli.main import INTERRUPTED
-from backoffice.cli.preflight import preflight_facts, print_preflight
+from backoffice.bulk.models import Selection
+from backoffice.bulk.selection import keep_selection
 from backoffice.cli.project import opened, transaction
-from backoffice.cli.running import print_outcome, run_facts
-from backoffice.cli.terminal import print_json
+from backoffice.cli.trying import Manner, Tried, carry_out, try_selection
 from backoffice.errors import Refused
 from backoffice.web.app import create_app
 
@@ -61,26 +43,7 @@ class Wanted:
     action: str
     query: str | None
     told: Sequence[str]
-    is_dry: bool = False
-    is_sure: bool = False
-    is_json: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What was found out, in data and in words, and how it is kept."""
-
-    token: str
-    mark: str
-    task: Task
-    words: str
-    found: Preflight
-    shown: PreflightView
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether something of it would not be done."""
-        return bool(self.found.refused or self.found.problem)
+    manner: Manner
 
 
 def act(context: typer.Context, wanted: Wanted) -> int:
@@ -104,29 +67,7 @@ def act(context: typer.Context, wanted: Wanted) -> int:
         with transaction(context, backoffice) as session:
             call = operator_call(site, session, view)
             tried = _try(call, view, spec, wanted)
-        said: dict[str, Any] = preflight_facts(tried.words, tried.found, tried.shown)
-        if not wanted.is_json:
-            print_preflight(tried.task.title, tried.words, tried.found, tried.shown)
-        if wanted.is_dry or not tried.shown.button:
-            if wanted.is_json:
-                print_json(said)
-            elif wanted.is_dry:
-                print("\nNothing was changed: this was a dry run.")
-            return int(tried.is_refused)
-        _ask(view, tried, wanted)
-        with transaction(context, backoffice) as session:
-            call = operator_call(site, session, view)
-            number = _confirm(call, view, spec, tried)
-        try:
-            run = _finished(backoffice, site, number, is_quiet=wanted.is_json)
-        except WentAway as told:
-            print(told, file=sys.stderr)
-            return INTERRUPTED
-        if wanted.is_json:
-            print_json({**said, "run": run_facts(run)})
-        else:
-            print_outcome(run, view)
-        return int(run.state != "done")
+        return carry_out(context, backoffice, site, view, spec, tried, wanted.manner)
 
 
 def _view(site: Site, name: str) -> ModelView:
@@ -180,35 +121,9 @@ def _try(call: Call, view: ModelView, spec: ActionSpec, wanted: Wanted) -> Tried
     )
     selection.parameters = _told(call, view, spec, wanted.told)
     try:
-        task = task_of(call, view, selection, spec)
+        return try_selection(call, view, spec, selection)
     except Refused as refused:
         raise typer.BadParameter(_sentences(refused)) from refused
-    token, expires = selection.token, selection.expires_at
-    told = dict(selection.parameters)
-    found = look(call.session, task.target, task.change, limits(call, is_patient=True))
-    kept = shown_of(
-        found,
-        parameters=told,
-        excluded=(),
-        most=call.site.backoffice.settings.bulk.at_once,
-    )
-    keep_shown(call, token, kept)
-    shown = preflight_view(
-        call,
-        view,
-        found,
-        task,
-        is_for_job=is_for_job(view, spec),
-        url="",
-        cancel=Link("", ""),
-        excluded=0,
-        since=Since(),
-        expires=expires,
-        ask_url="",
-        error="",
-        mark=kept.mark,
-    )
-    return Tried(token, kept.mark, task, words, found, shown)
 
 
 def _selection(session: Session, token: str) -> Selection:
@@ -250,34 +165,3 @@ def _sentences(refused: Refused) -> str:
     return " ".join(
         f"--set {name}: {text}" if name else text for name, text in fields.items()
     )
-
-
-def _ask(view: ModelView, tried: Tried, wanted: Wanted) -> None:
-    """Have it confirmed by typing how many records it is for."""
-    count = tried.found.count if tried.found.is_exact else 0
-    which = records(view, count) if count else "all of them"
-    prompts.confirm(
-        f"\n{tried.shown.button}: this runs on {which}.",
-        word=str(count) if count else "all",
-        yes=wanted.is_sure,
-    )
-
-
-def _confirm(call: Call, view: ModelView, spec: ActionSpec, tried: Tried) -> int:
-    """Run what was shown, or write it down for a worker."""
-    actor = str(call.login.user_id)
-    selection = find_selection(
-        call.session, tried.token, actor_id=actor, view=view.identity, lock=True
-    )
-    return confirm(call, view, selection, spec, expected=tried.mark).id
-
-
-def _finished(
-    backoffice: Backoffice, site: Site, number: int, *, is_quiet: bool
-) -> Run:
-    """The run when it has ended; one that was written down is followed till then."""
-    with backoffice.sessions() as session:
-        run = session.get_one(Run, number)
-    if run.finished_at is not None:
-        return run
-    return follow(backoffice.sessions, site.worker, number, is_quiet=is_quiet)

@@ -222,7 +222,7 @@ def test_nobody_is_asked_where_nobody_is(things: Manage, empty_database: URL) ->
         pytest.param(("thing", "renam"), "Did you mean rename?", id="action"),
         pytest.param(
             ("thing",),
-            "Known: delete-selected, edit-selected, number, rename.",
+            "Known: delete-selected, edit-selected, number, print-them, rename.",
             id="no action",
         ),
         pytest.param(("thing", "number"), "--query '' takes all", id="no query"),
@@ -299,3 +299,31 @@ def test_a_worker_of_its_own_works_until_it_is_told_to_stop(
         assert process.wait() == 0
     assert rows_in(empty_database, present) == [(0,)]
     assert rows_in(empty_database, NAMES) == [("1",)] * 5
+
+
+def test_a_run_is_steered_and_taken_back(things: Manage, empty_database: URL) -> None:
+    """Cancelled, gone on with, looked at, taken back; what cannot be asked is said."""
+    assert things("run", "thing", "number", "--query", "", "--yes").code == 0
+    refused = things("runs", "1", "resume")
+    assert refused.code == 2
+    assert "run 1 is done, so it cannot resume" in refused.err
+    write(
+        empty_database,
+        "UPDATE backoffice_runs SET state = 'cancelled', met = 3, changed = 3;"
+        "UPDATE things SET name = 'b' WHERE id > 3;"
+        "UPDATE backoffice_run_rows r SET version = t.xmin::text FROM things t"
+        " WHERE r.key = t.id::text",
+    )
+    said = things("runs", "1", "resume")
+    assert said.code == 0
+    assert "5 things were changed." in said.out
+    assert rows_in(empty_database, NAMES) == [("1",)] * 5
+    write(empty_database, "UPDATE things SET name = 'new' WHERE id = 2")
+    back = things("runs", "1", "undo", "--yes")
+    assert back.code == 0
+    assert "1 row was changed since" in back.out
+    assert rows_in(empty_database, NAMES)[:3] == [("a",), ("new",), ("b",)]
+    shown = things("runs", "2")
+    assert "new: Somebody changed it meanwhile." in shown.out
+    assert things("runs", "77").code == 2
+    assert things("runs", "1", "dance").code == 2

@@ -437,7 +437,7 @@ def test_locked_rows_are_tried_again_by_the_worker(site: Office) -> None:
         other.exec_driver_sql(f"SELECT 1 FROM products WHERE id = {keys[1]} FOR UPDATE")
         site.site.worker.run_all()
     assert price(site, keys[1]) == Decimal("10.00")
-    browser.submit(browser.get(ran.location), button="Try the locked rows again")
+    browser.submit(browser.get(ran.location), button="Try it again")
     assert queued(site) == [str(run_of(ran))]
     site.site.worker.run_all()
     assert {price(site, key) for key in keys} == {Decimal("11.00")}

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.batches import wish
 from backoffice.bulk.models import Run, RunRow
+from backoffice.bulk.steering import wish
 from backoffice.database.session import make_sessions
 from backoffice.errors import DatabaseUnavailable
 from backoffice.jobs.making import make_worker
@@ -187,7 +187,14 @@ def test_what_is_wanted_of_a_run_says_whether_it_is_to_be_queued(
         run = session.get_one(Run, number)
         assert run.state == "cancelled"
         assert not wish(session, run, "retry")
+        assert wish(session, run, "resume")
+        session.commit()
+    make_worker(demo_engine, resolve).run_all()
+    with sessions() as session:
+        run = session.get_one(Run, number)
+        assert run.state == "done"
+        assert not wish(session, run, "retry")
         row = session.scalars(select(RunRow)).first()
         assert row is not None
-        row.state = "locked"
+        row.state, run.left = "locked", 1
         assert wish(session, run, "retry")

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.batches import Step, step, wish
+from backoffice.bulk.batches import Step, step
 from backoffice.bulk.change import Change
 from backoffice.bulk.models import Run
+from backoffice.bulk.steering import wish
 from backoffice.bulk.target import Target
 from backoffice.database.engine import make_engine
 from backoffice.database.session import make_sessions

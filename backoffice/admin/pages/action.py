@@ -465,7 +465,12 @@ def crumbs(call: Call, view: ModelView, selection: Selection) -> tuple[Link, ...
 
 def undo_selection(call: Call, view: ModelView, made: Run) -> str:
     """A selection of what a run has changed, to take it back; its address."""
-    token = keep_selection(
+    return action_url(call, view, undo_token(call, view, made))
+
+
+def undo_token(call: Call, view: ModelView, made: Run) -> str:
+    """A selection of what a run has changed, to take it back; its token."""
+    return keep_selection(
         call.session,
         actor_id=str(call.login.user_id),
         view=view.identity,
@@ -474,4 +479,3 @@ def undo_selection(call: Call, view: ModelView, made: Run) -> str:
         f"{made.words}",
         undone_run_id=made.id,
     )
-    return action_url(call, view, token)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from sqlalchemy import select
 
 from backoffice.admin import words
+from backoffice.admin.actions import may_run
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.chronicle import entries_of
 from backoffice.admin.failures import NotFound
@@ -15,6 +16,7 @@ from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.naming import names_of
 from backoffice.admin.pages.action import run_url, undo_selection
+from backoffice.admin.pages.chosen import is_for_job
 from backoffice.admin.pages.preflight import parameters_of, records
 from backoffice.admin.presentation import (
     Action,
@@ -33,8 +35,9 @@ from backoffice.admin.presentation_bulk import (
     RunView,
 )
 from backoffice.audit.history import of_run
-from backoffice.bulk.batches import is_walked, wish
+from backoffice.bulk.batches import is_walked
 from backoffice.bulk.models import RowState, Run, RunRow, RunState
+from backoffice.bulk.steering import can_go_on, wish, worth_retrying
 from backoffice.database.session import limit_statements
 from backoffice.errors import NotPermitted
 from backoffice.jobs.attendance import (
@@ -142,6 +145,8 @@ def change(call: Call) -> Reply:
         return Redirect(undo_selection(call, view, run))
     if not may_steer(call, run):
         raise NotPermitted("This run is somebody else's; administrators may stop it.")
+    if asked in {"resume", "retry"} and not may_go_on(call, run, view):
+        raise NotPermitted("Your role may not do this any more, so it cannot go on.")
     limit_statements(call.session, statement=10, lock=10)
     locked = call.session.get(Run, run.id, with_for_update=True, populate_existing=True)
     if locked is not None and wish(call.session, locked, asked):
@@ -210,7 +215,7 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         undo=undo,
         share=share_of(run) if is_open or run.met < run.total else None,
         share_words=share_words(run),
-        wishes=tuple(wishes(run, len(left))) if may_steer(call, run) else (),
+        wishes=tuple(wishes(call, run, view)),
         wish_words=wish_words(run),
     )
     title = f"Run {run.id}: {run.label[:1].lower()}{run.label[1:]}"
@@ -262,21 +267,37 @@ def share_words(run: Run) -> str:
     return ", ".join(parts)
 
 
-def wishes(run: Run, left: int) -> Iterator[Choice]:
-    """What can be asked of a run on its way."""
-    if run.finished_at is None:
-        if run.wish != "cancel":
-            yield Choice("cancel", "Cancel the rest")
-        if run.state == RunState.PAUSED:
-            yield Choice("resume", "Go on", is_checked=True)
-        elif run.wish != "pause":
-            yield Choice("pause", "Pause")
-    elif left and run.state == RunState.DONE:
-        yield Choice("retry", "Try the locked rows again")
+def wishes(call: Call, run: Run, view: ModelView) -> Iterator[Choice]:
+    """What can be asked of a run on its way, and of one that changed not all rows."""
+    if not may_steer(call, run):
+        return
+    if run.finished_at is None and run.wish != "cancel":
+        yield Choice("cancel", "Cancel the rest")
+    if not may_go_on(call, run, view):
+        return
+    if can_go_on(run):
+        yield Choice("resume", "Go on", is_checked=True)
+    elif run.finished_at is None and run.wish not in {"pause", "cancel"}:
+        yield Choice("pause", "Pause")
+    count = worth_retrying(call.session, run)
+    if count:
+        which = "it" if count == 1 else f"{count:,} rows"
+        yield Choice("retry", f"Try {which} again")
+
+
+def may_go_on(call: Call, run: Run, view: ModelView) -> bool:
+    """Whether a worker may do (more of) a run, by the rights that this person has."""
+    if run.undone_run_id is not None:
+        return call.may("edit", view)
+    spec = view.actions.get(run.action)
+    return spec is not None and may_run(call, view, spec) and is_for_job(view, spec)
 
 
 def wish_words(run: Run) -> str:
-    """What cancelling would leave behind."""
+    """What cancelling would leave behind, and going on would do."""
+    if can_go_on(run) and run.finished_at is not None:
+        rest = run.total - run.met
+        return f"It goes on with the {rest:,} rows that it has not met." if rest else ""
     if run.finished_at is not None:
         return ""
     if run.wish:

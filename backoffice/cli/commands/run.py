@@ -57,15 +57,14 @@ def run(
         _serve(context)
         return
     from backoffice.cli.acting import Wanted, act
+    from backoffice.cli.trying import Manner
 
     wanted = Wanted(
         view,
         action,
         query,
         told or (),
-        is_dry=dry_run,
-        is_sure=yes,
-        is_json=json,
+        Manner(is_dry=dry_run, is_sure=yes, is_json=json),
     )
     code = act(context, wanted)
     if code:

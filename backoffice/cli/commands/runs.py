@@ -1,4 +1,10 @@
-"""List the runs of actions: who changed how many records, when, and what came of it."""
+"""List the runs of actions: who changed how many records, when, and what came of it.
+
+With a NUMBER one run is shown, with the rows that it has not changed. With a word
+behind it that is asked of the run: pause, cancel, resume (also one that was cancelled
+or has failed), retry (the rows that were locked or refused), undo (first it shows what
+would be given back).
+"""
 
 from typing import Annotated, Any
 
@@ -17,11 +23,25 @@ GROUP = "Look"
 
 def run(
     context: typer.Context,
+    number: Annotated[int | None, typer.Argument(min=1, help="Which one.")] = None,
+    asked: Annotated[
+        str, typer.Argument(help="pause, resume, cancel, retry or undo.")
+    ] = "",
     *,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 20,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Print the newest runs, newest first."""
+    """Print the newest runs, newest first; or one, or do something with it."""
+    if number is not None:
+        from backoffice.cli.steering import steer
+        from backoffice.cli.trying import Manner
+
+        manner = Manner(is_sure=yes, is_json=json)
+        code = steer(context, number, asked, manner, limit=limit)
+        if code:
+            raise typer.Exit(code)
+        return
     with opened(context) as backoffice, transaction(context, backoffice) as session:
         newest = session.scalars(select(Run).order_by(Run.id.desc()).limit(limit)).all()
         is_any = any(is_walked(one) for one in newest)

@@ -1,0 +1,154 @@
+"""Runs that ended early, or not with every row: gone on with, and tried once more."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from backoffice.jobs.walking import Interrupted
+from tests.browser import Browser, Seen
+from tests.flows.actions import (
+    bulk_settings,
+    entries,
+    few_at_once,  # noqa: F401 - a fixture
+    price,
+    products,
+    queued,
+    raised,
+)
+from tests.office import Office
+
+pytestmark = pytest.mark.usefixtures("few_at_once")
+
+
+def half_way(site: Office, category: str) -> tuple[list[int], Browser, str]:
+    """A run of seven rows of which three are done; its address."""
+    keys = products(site, *["10.00"] * 7, category=category)
+    browser = site.browser("editor")
+    page = raised(browser, None, f"category={category}")
+    url = browser.submit(page, button="Change 7 products").location
+    worker = site.site.worker
+    left = iter([False, True])
+    with pytest.raises(Interrupted):
+        worker.walk(int(url.rpartition("/")[2]), lambda: next(left))
+    assert [price(site, key) for key in keys].count(Decimal("11.00")) == 3
+    return keys, browser, url
+
+
+def test_a_cancelled_run_goes_on_where_it_was(site: Office) -> None:
+    """Each row is met once in all, with one entry; asked twice it goes on once."""
+    keys, browser, url = half_way(site, "Cancelled")
+    browser.submit(browser.get(url), button="Cancel the rest")
+    site.site.worker.run_all()
+    cancelled = browser.get(url)
+    assert "Cancelled: 3 products were changed." in cancelled.text
+    assert "It goes on with the 4 rows that it has not met." in cancelled.text
+    browser.submit(cancelled, button="Go on")
+    browser.submit(cancelled, button="Go on")
+    assert queued(site).count(url.rpartition("/")[2]) == 1
+    site.site.worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("11.00")}
+    assert "7 products were changed." in browser.get(url).text
+    written = entries(site, int(url.rpartition("/")[2]))
+    assert sorted(one.key for one in written) == sorted(str(key) for key in keys)
+
+
+def test_a_failed_run_goes_on_where_it_was(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stopped it was mended: the rest is done, and nothing twice."""
+    keys, browser, url = half_way(site, "Failed")
+    worker = site.site.worker
+
+    def broken(*_given: object) -> object:
+        raise ValueError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "resolve", broken)
+        worker.run_all()
+    failed = browser.get(url)
+    assert "Failed: 3 products were changed." in failed.text
+    browser.submit(failed, button="Go on")
+    worker.run_all()
+    assert {price(site, key) for key in keys} == {Decimal("11.00")}
+    assert "7 products were changed." in browser.get(url).text
+
+
+def test_a_run_whose_rows_were_cleared_does_not_go_on(site: Office) -> None:
+    """Nobody knows any more which rows were left; the button is not there."""
+    _keys, browser, url = half_way(site, "Cleared")
+    browser.submit(browser.get(url), button="Cancel the rest")
+    site.site.worker.run_all()
+    number = int(url.rpartition("/")[2])
+    site.run(f"UPDATE backoffice_runs SET cleared_at = now() WHERE id = {number}")
+    page = browser.get(url)
+    assert "Go on" not in page.html
+    sent = {"csrf": browser.token(), "do": "resume"}
+    browser.post(url, sent)
+    assert str(number) not in queued(site)
+
+
+@pytest.fixture
+def cheap(site: Office) -> Iterator[None]:
+    """A rule that some rows break; a test may take it away."""
+    site.run("ALTER TABLE products ADD CONSTRAINT cheap CHECK (price < 100) NOT VALID")
+    yield
+    site.run("ALTER TABLE products DROP CONSTRAINT IF EXISTS cheap")
+
+
+@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.usefixtures("cheap")
+def test_what_was_refused_is_tried_again(site: Office, count: int) -> None:
+    """By the worker, also of a run that was done at once; the rule is gone by then."""
+    category = f"Refused {count}"
+    keys = products(site, "95.00", *["10.00"] * count, category=category)
+    browser = site.browser("editor")
+    with bulk_settings(site, at_once=3, tried_seconds=30):
+        page = raised(browser, None, f"category={category}")
+        ran = browser.submit(page, button=f"Change {count} products")
+    site.site.worker.run_all()
+    done = browser.follow(ran)
+    assert f"{count} products were changed and 1 was refused." in done.text
+    site.run("ALTER TABLE products DROP CONSTRAINT cheap")
+    browser.submit(done, button="Try it again")
+    site.site.worker.run_all()
+    again = browser.get(ran.location)
+    assert f"{count + 1} products were changed." in again.text
+    assert price(site, keys[0]) == Decimal("104.50")
+    assert "Try it again" not in again.html
+
+
+@pytest.mark.usefixtures("cheap")
+def test_what_is_refused_again_stays_listed(site: Office) -> None:
+    """The counts are the same as before, and so is the reason."""
+    products(site, "95.00", "10.00", "10.00", "10.00", category="Again")
+    browser = site.browser("editor")
+    with bulk_settings(site, at_once=3, tried_seconds=30):
+        page = raised(browser, None, "category=Again")
+        ran = browser.submit(page, button="Change 3 products")
+    site.site.worker.run_all()
+    first = browser.follow(ran)
+    browser.submit(first, button="Try it again")
+    site.site.worker.run_all()
+    assert reasons(browser.get(ran.location)) == reasons(first)
+    assert "3 products were changed and 1 was refused." in first.text
+
+
+def reasons(page: Seen) -> list[list[str]]:
+    """The rows that were not changed, with their reasons."""
+    return [row for row in page.rows if len(row) == 2]
+
+
+def test_a_run_does_not_go_on_for_one_who_may_not_do_it(site: Office) -> None:
+    """A worker has no rights of its own: they are asked for when it is queued."""
+    keys, browser, url = half_way(site, "Rights")
+    browser.submit(browser.get(url), button="Cancel the rest")
+    site.site.worker.run_all()
+    site.run(
+        "UPDATE backoffice_runs SET action = 'no-such-action' WHERE id = "
+        + url.rpartition("/")[2]
+    )
+    assert "Go on" not in browser.get(url).html
+    sent = {"csrf": browser.token(), "do": "resume"}
+    assert browser.post(url, sent).status == 403
+    assert price(site, keys[6]) == Decimal("10.00")

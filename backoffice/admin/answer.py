@@ -489,7 +489,8 @@ class Answering:
         """The page, or the data, that says what went wrong and what to do."""
         if isinstance(error, LoginNeeded):
             return await self.login_needed(request)
-        problem = failures.problem_of(error, request)
+        limit = self.site.backoffice.settings.database.statement_timeout
+        problem = failures.problem_of(error, request, limit)
         login = getattr(request.state, "login", None)
         if not problem.actions and login is not None:
             problem = replace(problem, actions=self.ways_out(request, login))

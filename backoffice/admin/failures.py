@@ -13,6 +13,7 @@ from backoffice.admin.presentation import Action, ErrorView
 from backoffice.errors import (
     BackofficeError,
     DatabaseUnavailable,
+    EnvironmentProblem,
     LockNotAvailable,
     NotPermitted,
     RecordNotFound,
@@ -50,12 +51,17 @@ class Problem:
         return ErrorView(self.text, self.kept, self.actions, (), request)
 
 
-def problem_of(error: Exception, request: Request) -> Problem:
-    """The page for this error; what nobody foresaw becomes a 500 without details."""
+def problem_of(error: Exception, request: Request, limit: float = 0) -> Problem:
+    """The page for this error; what nobody foresaw becomes a 500 without details.
+
+    `limit` is how many seconds a statement of a page may take.
+    """
     is_write = request.method not in {"GET", "HEAD"}
     kept = NOTHING_CHANGED if is_write else ""
     back = (Action("Try again", _here(request)),) if not is_write else ()
     known = _known_problem(error, kept, back)
+    if known is not None and known.heading == TOO_SLOW:
+        known = slow_words(known, request, limit)
     if known is not None:
         is_login = request.url.path.endswith("/login")
         return with_login_words(known) if is_login else known
@@ -90,13 +96,9 @@ def _known_problem(  # noqa: PLR0911 - one page for each kind
         case Refused():
             return Problem(409, "This was refused", sentence, NOTHING_CHANGED)
         case LockNotAvailable():
-            return Problem(
-                409,
-                "Somebody else is writing here",
-                "Another transaction holds this record. Try again in a moment.",
-                NOTHING_CHANGED,
-                back,
-            )
+            return locked(back, kept)
+        case EnvironmentProblem():
+            return Problem(503, "The server lacks something", sentence, kept, back)
         case StatementTimedOut():
             return too_slow(back, kept)
         case DatabaseUnavailable() | PoolTimeout():
@@ -115,8 +117,11 @@ def _driver_problem(
     state = getattr(error.orig, "sqlstate", None) or ""
     if state == "57014":
         return too_slow(back, kept)
-    if state == "55P03" or _is_held_file(error):
-        return _known_problem(LockNotAvailable(""), kept, back)
+    if state in {"55P03", "40001", "40P01"} or _is_held_file(error):
+        return locked(back, kept)
+    if state in _STATES:
+        heading, text, is_fault = _STATES[state]
+        return Problem(503, heading, text, kept, back, is_fault=is_fault)
     unreachable = error.connection_invalidated or state[:2] in {"08", "57"}
     if unreachable or _could_not_connect(error):
         return unavailable(back, kept)
@@ -134,20 +139,39 @@ def _driver_problem(
         return Problem(
             400, "That is no value for this", "A value does not fit its column.", kept
         )
-    if state in {"42P01", "42703"}:
-        return Problem(
-            503,
-            "The database is not ready",
-            "A table or column is missing. An operator should run manage.py migrate.",
-            kept,
-            is_fault=True,
-        )
     return None
 
 
 def _is_held_file(error: DBAPIError) -> bool:
     """Whether somebody else wrote into SQLite's file as long as one waits."""
     return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+_NOT_READY = (
+    "The database is not ready",
+    "A table or column is missing. An operator should run manage.py migrate.",
+    True,
+)
+_STATES = {
+    "42P01": _NOT_READY,
+    "42703": _NOT_READY,
+    "25006": (
+        "The database takes no changes at present",
+        (
+            "It can be read only: it is a replica, or an operator has made it so. "
+            "Whoever is logged in can go on reading."
+        ),
+        False,
+    ),
+    "42501": (
+        "The database does not allow this",
+        (
+            "The site's role in the database has no right to it. An operator can grant "
+            "it; the server's log says which."
+        ),
+        True,
+    ),
+}
 
 
 def _could_not_connect(error: DBAPIError) -> bool:
@@ -160,17 +184,80 @@ def _could_not_connect(error: DBAPIError) -> bool:
     return not state and (is_driver or type(error.orig).__name__ == "OperationalError")
 
 
+TOO_SLOW = "This took too long and was stopped"
+
+
 def too_slow(back: tuple[Action, ...], kept: str) -> Problem:
-    """The page for a statement that ran into its limit."""
+    """The page for a statement that ran into its limit; `slow_words` says of what."""
+    return Problem(503, TOO_SLOW, "", kept, back, headers={"Retry-After": "10"})
+
+
+def slow_words(problem: Problem, request: Request, limit: float) -> Problem:
+    """What was too slow at this address, and how to ask for less."""
+    within = f"within {limit:g} seconds" if limit else "in time"
+    target, query = request.url.path, request.query_params
+    if problem.kept:
+        text = (
+            f"The database did not get this done {within}. Try again in a moment; "
+            "if it stays so, do less at a time, or tell an operator."
+        )
+        return replace(problem, text=text)
+    if not target.endswith("/list"):
+        text = (
+            f"The database did not read what this page shows {within}. Try again in a "
+            "moment; if it stays so, tell an operator."
+        )
+        return replace(problem, text=text)
+    ways: list[str] = []
+    asked: list[str] = []
+    plain = {"search", "sortBy", "sort", "page", "pageSize", "after", "before"}
+    if query.get("search"):
+        asked.append("the search")
+        ways.append("search for a whole word or a code")
+    if any(name not in plain for name in query):
+        asked.append("the filters")
+        ways.append("filter by a column that has an index, or by fewer values")
+    else:
+        ways.append("add a filter")
+    if query.get("sortBy"):
+        asked.append("the order")
+        ways.append("leave the order out")
+    if query.get("page", "1") != "1":
+        asked.append("the page number")
+        ways.append("go on page by page")
+    of = f": {_listed(asked)} took too long" if asked else ""
+    text = (
+        f"The database did not find the rows of this list {within}{of}. "
+        f"To narrow it, {', or '.join(ways)}."
+    )
+    actions = problem.actions
+    if asked:
+        actions = (*actions, Action("The list without these", target))
+    return replace(problem, text=text, actions=actions)
+
+
+def _listed(words: list[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def locked(back: tuple[Action, ...], kept: str) -> Problem:
+    """The page for what another transaction holds."""
+    if kept:
+        return Problem(
+            409,
+            "Somebody else is writing here",
+            "Another transaction holds this record. Try again in a moment.",
+            kept,
+            back,
+        )
     return Problem(
         503,
-        "This took too long and was stopped",
-        "The database did not answer within the time that a page may take. "
-        "Narrow it: search for a whole word or a code, add a filter, "
-        "or order by a column that has an index.",
-        kept or NOTHING_CHANGED,
-        back,
-        headers={"Retry-After": "10"},
+        "This is locked at the moment",
+        "A table is being changed as a whole, by a migration or an operator; until "
+        "then it cannot be read. Try again in a moment.",
+        actions=back,
+        headers={"Retry-After": "5"},
     )
 
 

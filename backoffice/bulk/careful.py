@@ -18,7 +18,7 @@ from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.plan_postgresql import unlocked_postgresql
 from backoffice.bulk.rowwise import refusal_words
 from backoffice.bulk.target import Chosen, Target, is_postgresql
-from backoffice.database.constraints import explain_refusal
+from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import limit_statements
 from backoffice.errors import LockNotAvailable, Refused
 

@@ -39,8 +39,8 @@ from backoffice.bulk.target import (
     take_digest,
 )
 from backoffice.bulk.trial import Limits, Preflight, Sample, Since, undone
-from backoffice.database.constraints import explain_refusal
 from backoffice.database.estimates import explained_rows_postgresql
+from backoffice.database.refusals import explain_refusal
 from backoffice.errors import BackofficeError, Refused, StatementTimedOut
 
 # What an entry of the audit adds to each changed row: measured, with its indexes.

@@ -18,7 +18,7 @@ from backoffice.bulk.outcome import Left
 from backoffice.bulk.rowwise import call_each
 from backoffice.bulk.target import Chosen, Target
 from backoffice.bulk.trial import Limits, Preflight, Sample, undone
-from backoffice.database.constraints import explain_refusal
+from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import REQUEST_ID
 from backoffice.errors import BackofficeError
 

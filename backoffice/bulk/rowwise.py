@@ -27,7 +27,7 @@ from backoffice.bulk.target import (
     version_of,
     version_postgresql,
 )
-from backoffice.database.constraints import explain_refusal
+from backoffice.database.refusals import explain_refusal
 from backoffice.database.words import record_word, sentence
 from backoffice.errors import Refused
 

@@ -18,7 +18,7 @@ from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
 from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.run_rows import write_rows
 from backoffice.bulk.target import Chosen, Target
-from backoffice.database.constraints import explain_refusal
+from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import ACTOR, REQUEST_ID, RUN_ID
 from backoffice.errors import Refused
 

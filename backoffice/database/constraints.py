@@ -7,27 +7,27 @@ become part of it: of all values only those that the person sent are repeated.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
     Index,
-    PrimaryKeyConstraint,
+    Integer,
+    Numeric,
+    SmallInteger,
     Table,
-    UniqueConstraint,
     and_,
     func,
     select,
 )
-from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper, RelationshipProperty, Session
-from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql.elements import ClauseElement
 
 from backoffice.database.conditions import (
@@ -36,9 +36,8 @@ from backoffice.database.conditions import (
     checks_of,
     columns_of,
     conditions_of,
-    table_of,
 )
-from backoffice.database.triggers import refusal_of
+from backoffice.database.constraint_names import Rule, names_of, rules_of, table_of_rule
 from backoffice.database.values import format_value, shown
 from backoffice.database.words import (
     article,
@@ -49,103 +48,13 @@ from backoffice.database.words import (
     table_word,
 )
 from backoffice.errors import (
-    BackofficeError,
-    DatabaseUnavailable,
-    EnvironmentProblem,
-    LockNotAvailable,
     Refused,
-    StatementTimedOut,
 )
 
 # The whole record, where no field can be named.
 RECORD = ""
 COUNTED = 1000
 LONGEST_MESSAGE = 300
-
-Rule: TypeAlias = ColumnCollectionConstraint | Index
-
-
-def rules_of(table: Table) -> list[Rule]:
-    """The constraints and indexes of a table that may refuse a row."""
-    own = [
-        constraint
-        for constraint in table.constraints
-        if isinstance(constraint, ColumnCollectionConstraint)
-        and not isinstance(constraint, CheckConstraint)
-    ]
-    return [*own, *checks_of(table), *table.indexes]
-
-
-def _table_of(rule: Rule) -> Table | None:
-    return table_of(rule) if isinstance(rule, CheckConstraint) else rule.table
-
-
-def explain_refusal(
-    error: DBAPIError,
-    mapper: Mapper[Any],
-    session: Session,
-    *,
-    values: Mapping[str, Any] | None = None,
-    fields: Collection[str] | None = None,
-) -> BackofficeError:
-    """Why the database did not write a record of `mapper`, in words.
-
-    `values` are the attributes that were to be written (or, of a delete, those of the
-    record); `fields` the attributes and relationships that the form shows. A sentence
-    about a foreign key goes to the relationship where there is one. The session must
-    be able to run statements: roll back to a savepoint first.
-
-    A lock that was waited for too long, a timeout or a lost connection are answered
-    by their own errors. Anything that is a fault and no refusal is raised again.
-    """
-    case = _Case(mapper, session, dict(values or {}), fields, error)
-    found = refusal_of(error)
-    if found is not None:
-        key, message = found
-        message = _filled_in(case, key, message) or "The database refuses this."
-        return Refused({case.field_for(key): message})
-    if getattr(error.orig, "diag", None) is not None or error.connection_invalidated:
-        answer = _explain_postgresql(case, error)
-    else:
-        answer = _explain_sqlite(case, error)
-    if answer is None:
-        raise error
-    return answer
-
-
-_GAP = re.compile(r"\{(\w+)\}")
-
-
-def _filled_in(case: "_Case", key: str, message: str) -> str:
-    """A trigger's sentence with the columns of the record that its field refers to.
-
-    "" where the record, or a column of it, cannot be found.
-    """
-    gaps = _GAP.findall(message)
-    if not gaps:
-        return message
-    prop = case.mapper.attrs.get(key)
-    if not isinstance(prop, RelationshipProperty):
-        return ""
-    pairs = [
-        (remote, case.value(local))
-        for local, remote in prop.local_remote_pairs or ()
-        if isinstance(local, Column)
-    ]
-    known = prop.mapper.columns
-    columns = [known[name] for name in gaps if name in known]
-    is_known = len(columns) == len(gaps)
-    if not is_known or any(value is None for _, value in pairs):
-        return ""
-    query = select(*columns).where(and_(*(column == value for column, value in pairs)))
-    row = case.session.execute(query).first()
-    if row is None:
-        return ""
-    texts = {
-        name: format_value(column, value)
-        for name, column, value in zip(gaps, columns, row, strict=True)
-    }
-    return _GAP.sub(lambda gap: texts[gap[1]], message)
 
 
 def broken_checks(
@@ -161,7 +70,7 @@ def broken_checks(
     `values` are the attributes as they would be written; a constraint counts where
     it is about one that is `changed`.
     """
-    case = _Case(mapper, session, dict(values), fields, None)
+    case = Case(mapper, session, dict(values), fields, None)
     found: dict[str, str] = {}
     for table in case.tables:
         for check in checks_of(table):
@@ -170,18 +79,18 @@ def broken_checks(
                 if isinstance(condition.other, Name):
                     about.append(condition.other.text)
                 columns = [
-                    c for name in about if (c := _column(table, name)) is not None
+                    c for name in about if (c := column_called(table, name)) is not None
                 ]
                 if not any(case.attribute(column) in changed for column in columns):
                     continue
                 if columns and _broken(case, table, columns[0], condition):
-                    for key, message in _check(case, check).fields.items():
+                    for key, message in check_words(case, check).fields.items():
                         found.setdefault(key, message)
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """What is known about one refusal."""
 
     mapper: Mapper[Any]
@@ -197,6 +106,7 @@ class _Case:
 
     @property
     def is_delete(self) -> bool:
+        """Whether it was a record's deletion that was refused."""
         statement = self.error.statement if self.error else None
         return (statement or "").lstrip()[:6].upper() == "DELETE"
 
@@ -271,7 +181,7 @@ class _Case:
         if not message:
             return None
         names = constraint.info.get("fields") or []
-        own = _table_of(constraint) in self.tables
+        own = table_of_rule(constraint) in self.tables
         fields = [self.field_for(name) for name in names] if own else [RECORD]
         return Refused(dict.fromkeys(fields or [RECORD], str(message)))
 
@@ -297,12 +207,13 @@ def _references(
 # What each kind of constraint says
 
 
-def _unique(case: _Case, constraint: Rule) -> Refused:
+def unique_words(case: Case, constraint: Rule) -> Refused:
+    """What a unique constraint or index says."""
     declared = case.declared(constraint)
     if declared is not None:
         return declared
-    columns = list(constraint.columns)
-    what = record_word(case.mapper)
+    columns = list(dict.fromkeys(constraint.columns))
+    what = _kind_of(case, constraint)
     if constraint.table not in case.tables:
         return Refused({RECORD: "The database has this already."})
     if len(columns) == 1:
@@ -316,21 +227,60 @@ def _unique(case: _Case, constraint: Rule) -> Refused:
             text = shown(format_value(column, value))
             message = (
                 f"{sentence(article(what))} {what} with the {word} {text}"
-                " already exists."
+                f" already exists.{_letters(constraint)}"
             )
         return case.refused(columns, message)
     if not columns:
         return Refused({RECORD: f"Such {article(what)} {what} already exists."})
-    *first, last = [case.word(column) for column in columns]
-    message = f"This combination of {', '.join(first)} and {last} is already taken."
-    return case.refused(columns, message)
+    words = [case.word(column) for column in columns]
+    return case.refused(columns, _taken(what, words))
 
 
-def _foreign_key(case: _Case, constraint: ForeignKeyConstraint) -> Refused:
+def _letters(rule: Rule) -> str:
+    """What is to be said of an index over `lower(…)`."""
+    folded = any(
+        getattr(expression, "name", "") in {"lower", "upper"}
+        for expression in getattr(rule, "expressions", ())
+    )
+    return " Capital and small letters count as the same." if folded else ""
+
+
+_EQUALS = re.compile(r"\(?\"?(?:\w+\.)?(\w+)\"?\)? = '?(\w+)'?", re.IGNORECASE)
+
+
+def _kind_of(case: Case, rule: Rule) -> str:
+    """What the rule counts: `door`, or `door with the colour red`."""
+    what = record_word(case.mapper)
+    if not isinstance(rule, Index):
+        return what
+    where = next(
+        (
+            condition
+            for options in rule.dialect_options.values()
+            if (condition := options.get("where")) is not None
+        ),
+        None,
+    )
+    if where is None:
+        return what
+    literal = where.compile(compile_kwargs={"literal_binds": True})
+    found = _EQUALS.fullmatch(str(literal))
+    column = (
+        column_called(rule.table, found[1])
+        if found and rule.table is not None
+        else None
+    )
+    if found is None or column is None or column.info.get("secret"):
+        return what
+    return f"{what} with the {case.word(column)} {found[2]}"
+
+
+def foreign_key_words(case: Case, constraint: ForeignKeyConstraint) -> Refused:
+    """What a foreign key says: a target that is gone, or that is still used."""
     is_own = constraint.table in case.tables
     is_target = constraint.referred_table in case.tables
     if is_target and (case.is_delete or not is_own):
-        return _still_used(case, constraint)
+        return still_used(case, constraint)
     declared = case.declared(constraint)
     if declared is not None:
         return declared
@@ -343,7 +293,7 @@ def _foreign_key(case: _Case, constraint: ForeignKeyConstraint) -> Refused:
     return case.refused(columns, f"{this} does not exist any more.")
 
 
-def _still_used(case: _Case, constraint: ForeignKeyConstraint) -> Refused:
+def still_used(case: Case, constraint: ForeignKeyConstraint) -> Refused:
     """The sentence `Still used by 3 orders.`, counted."""
     table = constraint.table
     word = table_word(table)
@@ -366,15 +316,16 @@ def _still_used(case: _Case, constraint: ForeignKeyConstraint) -> Refused:
     return Refused({RECORD: f"Still used by {count}{plural(word)}."})
 
 
-def _check(case: _Case, constraint: CheckConstraint) -> Refused:
+def check_words(case: Case, constraint: CheckConstraint) -> Refused:
+    """What a check constraint says: the limit, where it can be told."""
     declared = case.declared(constraint)
     if declared is not None:
         return declared
-    table = _table_of(constraint)
+    table = table_of_rule(constraint)
     if table not in case.tables or table is None:
         return Refused({RECORD: "The database refuses this."})
     for condition in conditions_of(constraint):
-        column = _column(table, condition.column)
+        column = column_called(table, condition.column)
         if column is None:
             continue
         message = _broken(case, table, column, condition)
@@ -391,16 +342,15 @@ def _check(case: _Case, constraint: CheckConstraint) -> Refused:
     return case.refused(columns, message)
 
 
-def _column(table: Table, name: str) -> Column[Any] | None:
+def column_called(table: Table, name: str) -> Column[Any] | None:
+    """The column of this name, in whatever letters."""
     for column in table.columns:
         if column.name == name or column.name.lower() == name.lower():
             return column
     return None
 
 
-def _broken(
-    case: _Case, table: Table, column: Column[Any], condition: Condition
-) -> str:
+def _broken(case: Case, table: Table, column: Column[Any], condition: Condition) -> str:
     """How a value breaks a condition; empty where it does not, or is not known."""
     value = case.value(column)
     if value is None:
@@ -408,7 +358,7 @@ def _broken(
     other: Any = condition.other
     is_column = isinstance(other, Name)
     if isinstance(other, Name):
-        other_column = _column(table, other.text)
+        other_column = column_called(table, other.text)
         if other_column is None or case.value(other_column) is None:
             return ""
         other = case.value(other_column)
@@ -495,8 +445,9 @@ def _comparable(value: Any, other: Any) -> tuple[Any, Any] | None:
     return (name, other) if isinstance(name, str) and isinstance(other, str) else None
 
 
-def _required(case: _Case, table: Table | None, name: str | None) -> Refused:
-    column = _column(table, name) if table is not None and name else None
+def required_words(case: Case, table: Table | None, name: str | None) -> Refused:
+    """What NOT NULL says."""
+    column = column_called(table, name) if table is not None and name else None
     if column is None or table not in case.tables:
         return Refused({RECORD: "A value that is required is missing."})
     if case.key(column) is None:
@@ -505,7 +456,8 @@ def _required(case: _Case, table: Table | None, name: str | None) -> Refused:
     return case.refused([column], "A value is required.")
 
 
-def _too_long(case: _Case) -> Refused:
+def too_long(case: Case) -> Refused:
+    """The sentence for a text that its column cannot hold."""
     for table in case.tables:
         for column in table.columns:
             length = getattr(column.type, "length", None)
@@ -519,82 +471,122 @@ def _too_long(case: _Case) -> Refused:
     return Refused({RECORD: "A text is longer than its field holds."})
 
 
-# PostgreSQL
+def too_much(case: Case) -> Refused:
+    """The sentence for a number that its column cannot hold."""
+    for table in case.tables:
+        for column in table.columns:
+            value, most = case.value(column), _most(column)
+            if most is None or isinstance(value, bool):
+                continue
+            if isinstance(value, int | float | Decimal) and abs(Decimal(value)) > most:
+                word = case.word(column)
+                message = f"{shown(format_value(column, value))} is too large; "
+                return case.refused([column], f"{message}{word} can be up to {most:,}.")
+    return Refused({RECORD: "A number is larger than its field holds."})
 
 
-def _explain_postgresql(case: _Case, error: DBAPIError) -> BackofficeError | None:
-    if error.connection_invalidated:
-        return DatabaseUnavailable("The connection to the database was lost.")
-    orig: Any = error.orig
-    state = str(getattr(orig, "sqlstate", None) or orig.diag.sqlstate or "")
-    diagnostic = orig.diag
-    table = case.table(diagnostic.table_name, diagnostic.schema_name)
-    if state in ("23505", "23503", "23514", "23P01"):
-        constraint = _by_name(case, table, diagnostic.constraint_name)
-        return _broken_constraint(case, state, constraint, table)
-    if state == "23502":
-        return _required(case, table, diagnostic.column_name)
-    if state == "22001":
-        return _too_long(case)
-    if state == "P0001":
-        # A trigger of the project that says in its own words why it refuses.
-        message = " ".join((diagnostic.message_primary or "").split())
-        return Refused({RECORD: message[:LONGEST_MESSAGE] or "The database refuses."})
-    simple = _SIMPLE.get(state) or _SIMPLE.get(state[:2])
-    return simple() if simple else None
+def _most(column: Column[Any]) -> Decimal | None:
+    """The largest number that a column holds, as far as its type says."""
+    kind = column.type
+    for types, bits in ((SmallInteger, 15), (BigInteger, 63), (Integer, 31)):
+        if isinstance(kind, types):
+            return Decimal(2**bits - 1)
+    if isinstance(kind, Numeric) and kind.precision is not None:
+        scale = kind.scale or 0
+        return Decimal(10 ** (kind.precision - scale)) - Decimal(1).scaleb(-scale)
+    return None
 
 
-_SIMPLE: dict[str, Callable[[], BackofficeError]] = {
-    "22003": lambda: Refused({RECORD: "A number is larger than its field holds."}),
-    "22": lambda: Refused({RECORD: "A value is not of the kind that its field holds."}),
-    "23": lambda: Refused({RECORD: "The database refuses this."}),
-    "44": lambda: Refused({RECORD: "The record would not be part of this list."}),
-    "25006": lambda: Refused({RECORD: "The database takes no changes at present."}),
-    "40001": lambda: LockNotAvailable(
-        "Somebody changed the same records at the same moment; save once more."
-    ),
-    "40P01": lambda: LockNotAvailable(
-        "Two people changed the same records at the same moment; save once more."
-    ),
-    "55P03": lambda: LockNotAvailable(
-        "Somebody else is changing this record at this moment; save once more."
-    ),
-    "57014": lambda: StatementTimedOut(
-        "The database stopped this because it took too long; nothing was changed."
-    ),
-    "25P03": lambda: StatementTimedOut(
-        "The database stopped this because it stood idle too long."
-    ),
-    "53100": lambda: EnvironmentProblem("The database's disk is full."),
-    "53": lambda: DatabaseUnavailable("The database has no room for more at present."),
-    "57": lambda: DatabaseUnavailable("The database is being stopped or restarted."),
-    "08": lambda: DatabaseUnavailable("The connection to the database was lost."),
-}
+def broad_words(case: Case) -> Refused:
+    """The sentence for a text that is too long for an index; on the longest text."""
+    texts: list[tuple[int, Column[Any]]] = [
+        (len(value), column)
+        for table in case.tables
+        for column in table.columns
+        if isinstance(value := case.value(column), str)
+    ]
+    message = "This text is longer than an index of the database holds."
+    if not texts:
+        return Refused({RECORD: message})
+    _, longest = max(texts, key=lambda found: found[0])
+    return case.refused([longest], message)
 
 
-def _broken_constraint(
-    case: _Case, state: str, constraint: Rule | None, table: Table | None
+def generated_words(case: Case, name: str) -> Refused:
+    """The sentence for a column that only the database itself writes."""
+    for table in case.tables:
+        column = column_called(table, name)
+        if column is not None:
+            word = sentence(case.word(column))
+            message = f"{word} is computed by the database and cannot be written."
+            return case.refused([column], message)
+    message = "A value that the database computes itself cannot be written."
+    return Refused({RECORD: message})
+
+
+# Which rule it was
+
+
+def rule_words(
+    case: Case,
+    state: str,
+    rule: Rule | None,
+    table: Table | None,
+    columns: Sequence[Column[Any]] = (),
 ) -> Refused:
-    if isinstance(constraint, ForeignKeyConstraint):
-        return _foreign_key(case, constraint)
-    if isinstance(constraint, CheckConstraint):
-        return _check(case, constraint)
-    if state == "23505" and constraint is not None:
-        return _unique(case, constraint)
-    if constraint is not None and (declared := case.declared(constraint)):
+    """What a broken rule says; one that nobody declared, by its state and columns."""
+    if isinstance(rule, ForeignKeyConstraint):
+        return foreign_key_words(case, rule)
+    if isinstance(rule, CheckConstraint):
+        return check_words(case, rule)
+    if state == "23505" and rule is not None:
+        return unique_words(case, rule)
+    if rule is not None and (declared := case.declared(rule)):
         return declared
+    found = list(columns) or list(rule.columns if rule is not None else ())
+    return _undeclared(case, state, table, found)
+
+
+def _undeclared(
+    case: Case, state: str, table: Table | None, columns: Sequence[Column[Any]]
+) -> Refused:
+    """By the kind of rule, and the columns that the database names."""
     what = record_word(case.mapper)
-    if state == "23503" and table is not None and table not in case.tables:
-        return Refused({RECORD: f"Still used by {plural(table_word(table))}."})
-    unknown = {
+    is_own = table is None or table in case.tables
+    if state == "23503" and (case.is_delete or not is_own):
+        word = plural(table_word(table)) if table is not None and not is_own else ""
+        return Refused({RECORD: f"Still used by {word or 'other records'}."})
+    messages = {
         "23505": f"Such {article(what)} {what} already exists.",
         "23503": "Something that this refers to does not exist any more.",
         "23P01": f"This overlaps with another {what}.",
     }
-    return Refused({RECORD: unknown.get(state, "The database does not accept this.")})
+    words = [case.word(column) for column in columns] if is_own else []
+    if not words:
+        message = messages.get(state, "The database does not accept this.")
+        return Refused({RECORD: message})
+    messages = {
+        "23505": _taken(what, words),
+        "23503": f"This {words[-1]} does not exist any more.",
+        "23P01": f"{sentence(_listed(words))}: this overlaps with another {what}.",
+    }
+    return case.refused(
+        columns, messages.get(state, f"The database does not accept this {words[-1]}.")
+    )
 
 
-def _by_name(case: _Case, table: Table | None, name: str | None) -> Rule | None:
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _taken(what: str, words: Sequence[str]) -> str:
+    if len(words) == 1:
+        return f"Another {what} has this {words[0]}."
+    return f"This combination of {_listed(words)} is already taken."
+
+
+def rule_called(case: Case, table: Table | None, name: str | None) -> Rule | None:
     """The constraint or unique index that the database calls by this name."""
     if not name:
         return None
@@ -602,146 +594,6 @@ def _by_name(case: _Case, table: Table | None, name: str | None) -> Rule | None:
     candidates = [table] if table is not None else list(case.tables)
     for candidate in candidates:
         for constraint in rules_of(candidate):
-            if name in _names(constraint, candidate, dialect):
+            if name in names_of(constraint, candidate, dialect):
                 return constraint
     return None
-
-
-def _names(constraint: Rule, table: Table, dialect: Dialect) -> Iterator[str]:
-    """What the database may call a constraint: its own name, or what it makes up."""
-    # Without a name or a convention SQLAlchemy leaves the naming to the database.
-    own = None
-    if isinstance(constraint.name, str):
-        own = dialect.identifier_preparer.format_constraint(
-            constraint, _alembic_quote=False
-        )
-    if own:
-        yield own
-        return
-    names = "_".join(column.name for column in constraint.columns)
-    if isinstance(constraint, PrimaryKeyConstraint):
-        yield f"{table.name}_pkey"
-    elif isinstance(constraint, UniqueConstraint):
-        yield f"{table.name}_{names}_key"
-    elif isinstance(constraint, ForeignKeyConstraint):
-        yield f"{table.name}_{names}_fkey"
-    elif isinstance(constraint, CheckConstraint):
-        mentioned = columns_of(constraint, table)
-        if len(mentioned) == 1:
-            yield f"{table.name}_{mentioned[0]}_check"
-        else:
-            yield f"{table.name}_check"
-
-
-# SQLite
-
-_SQLITE = re.compile(
-    r"(?P<kind>UNIQUE|CHECK|NOT NULL|FOREIGN KEY) constraint failed(?:: (?P<what>.*))?",
-    re.DOTALL,
-)
-
-
-def _explain_sqlite(case: _Case, error: DBAPIError) -> BackofficeError | None:
-    message = str(error.orig)
-    for part, make in _SQLITE_SIMPLE.items():
-        if part in message:
-            return make()
-    found = _SQLITE.search(message)
-    if found is None:
-        return None
-    what = found["what"] or ""
-    if found["kind"] == "NOT NULL":
-        name, _, column = what.rpartition(".")
-        return _required(case, case.table(name), column)
-    if found["kind"] == "CHECK":
-        return _sqlite_check(case, what)
-    if found["kind"] == "UNIQUE":
-        return _sqlite_unique(case, what)
-    return _sqlite_foreign_key(case)
-
-
-_SQLITE_SIMPLE: dict[str, Callable[[], BackofficeError]] = {
-    "is locked": lambda: LockNotAvailable(
-        "Somebody else is writing to the database at this moment; save once more."
-    ),
-    "interrupted": lambda: StatementTimedOut(
-        "The database stopped this because it took too long; nothing was changed."
-    ),
-    "readonly database": lambda: Refused(
-        {RECORD: "The database takes no changes at present."}
-    ),
-    "disk is full": lambda: EnvironmentProblem("The database's disk is full."),
-    "datatype mismatch": lambda: Refused(
-        {RECORD: "A value is not of the kind that its field holds."}
-    ),
-    "too big": lambda: Refused({RECORD: "A value is larger than its field holds."}),
-}
-
-
-def _sqlite_check(case: _Case, what: str) -> Refused:
-    dialect = case.session.get_bind(case.mapper).dialect
-    for table in _all_tables(case):
-        for check in checks_of(table):
-            # SQLite names a constraint, or repeats the condition of one without a name.
-            if what in _names(check, table, dialect) or what == str(check.sqltext):
-                return _check(case, check)
-    return Refused({RECORD: "The database does not accept this."})
-
-
-def _sqlite_unique(case: _Case, what: str) -> Refused:
-    index = re.fullmatch(r"index '(.*)'", what)
-    columns = [part.strip().rpartition(".") for part in what.split(",")]
-    table = None if index else case.table(columns[0][0])
-    for candidate in [table] if table is not None else _all_tables(case):
-        for constraint in rules_of(candidate):
-            is_unique = isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
-            if not is_unique and not (
-                isinstance(constraint, Index) and constraint.unique
-            ):
-                continue
-            if index and constraint.name == index[1]:
-                return _unique(case, constraint)
-            names = [c.name for c in constraint.columns]
-            if not index and names == [name for _, _, name in columns]:
-                return _unique(case, constraint)
-    return _broken_constraint(case, "23505", None, table)
-
-
-def _sqlite_foreign_key(case: _Case) -> Refused:
-    """SQLite does not say which key it was: each is looked at."""
-    if case.is_delete:
-        for table in _all_tables(case):
-            for constraint in table.foreign_key_constraints:
-                if constraint.referred_table not in case.tables:
-                    continue
-                if _referring_exists(case, constraint):
-                    return _still_used(case, constraint)
-        return Refused({RECORD: "Still used by other records."})
-    for table in case.tables:
-        for constraint in table.foreign_key_constraints:
-            if _target_is_missing(case, constraint):
-                return _foreign_key(case, constraint)
-    return _broken_constraint(case, "23503", None, case.tables[0])
-
-
-def _all_tables(case: _Case) -> list[Table]:
-    rest = [t for t in case.tables[0].metadata.tables.values() if t not in case.tables]
-    return [*case.tables, *rest]
-
-
-def _referring_exists(case: _Case, constraint: ForeignKeyConstraint) -> bool:
-    if constraint.ondelete in ("CASCADE", "SET NULL", "SET DEFAULT"):
-        return False
-    pairs = [(e.parent, case.value(e.column)) for e in constraint.elements]
-    if any(value is None for _, value in pairs):
-        return False
-    query = select(1).where(*(column == value for column, value in pairs)).limit(1)
-    return case.session.scalar(query) is not None
-
-
-def _target_is_missing(case: _Case, constraint: ForeignKeyConstraint) -> bool:
-    pairs = [(e.column, case.value(e.parent)) for e in constraint.elements]
-    if any(value is None for _, value in pairs):
-        return False
-    query = select(1).where(*(column == value for column, value in pairs)).limit(1)
-    return case.session.scalar(query) is None

@@ -12,7 +12,7 @@ table whose `updated_at` comes from `base.Timestamps` has its trigger unasked.
 sentence is shown on (empty: the whole record). On SQLite, where an error has nothing
 but a constant text, that text is `backoffice:field=course: {title} is full`: what
 stands in braces is read from the record that the field refers to.
-`constraints.explain_refusal` reads both (`refusal_of`).
+`refusals.explain_refusal` reads both (`refusal_of`).
 """
 
 import re

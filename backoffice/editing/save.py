@@ -25,8 +25,9 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.exc import StaleDataError
 
-from backoffice.database.constraints import broken_checks, explain_refusal
+from backoffice.database.constraints import broken_checks
 from backoffice.database.keys import format_key, parse_key
+from backoffice.database.refusals import explain_refusal
 from backoffice.database.values import format_value, parse_value, value_to_assign
 from backoffice.editing.fields import (
     asks_for_letters,

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import (
     URL,
     CheckConstraint,
+    Computed,
     Engine,
     ForeignKey,
     Index,
@@ -17,13 +18,14 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     create_engine,
+    func,
     text,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from backoffice.database.constraints import explain_refusal
 from backoffice.database.engine import make_engine
+from backoffice.database.refusals import explain_refusal
 from backoffice.errors import (
     BackofficeError,
     LockNotAvailable,
@@ -60,6 +62,8 @@ class Door(Base):
     side: Mapped[str | None]
     handle: Mapped[str | None]
     price: Mapped[Any] = mapped_column(Numeric(5, 2), nullable=True)
+    label: Mapped[str | None] = mapped_column()
+    area: Mapped[int | None] = mapped_column(Computed("width * height", persisted=True))
     needed: Mapped[str]
     house_id: Mapped[int | None] = mapped_column(ForeignKey("houses.id"))
     house: Mapped[House | None] = relationship()
@@ -75,6 +79,7 @@ class Door(Base):
             name="not_pink",
             info={"fields": ["colour"], "message": "Pink is out of fashion."},
         ),
+        Index("one_label", func.lower(label), unique=True),
         Index(
             "one_red_door",
             "house_id",
@@ -113,7 +118,9 @@ def hall(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
     with Session(engine, expire_on_commit=False) as session:
         session.add(House(name="Oak"))
         session.flush()
-        session.add(Door(needed="x", code="A", floor=1, colour="blue", house_id=1))
+        first = Door(needed="x", code="A", floor=1, colour="blue", house_id=1)
+        first.label = "Entry"
+        session.add(first)
         session.flush()
         yield session
         session.rollback()
@@ -166,6 +173,13 @@ def refusal(
         ({"floor": 13}, {"floor": "The database does not accept this floor."}),
         ({"colour": "pink"}, {"colour": "Pink is out of fashion."}),
         ({"needed": None}, {"needed": "A value is required."}),
+        (
+            {"label": "ENTRY"},
+            {
+                "label": "A door with the label ENTRY already exists. "
+                "Capital and small letters count as the same."
+            },
+        ),
     ],
     ids=str,
 )
@@ -187,7 +201,19 @@ def test_partial_index_refuses_in_words(hall: Session) -> None:
     answer = refusal(hall, {"house_id": 1, "colour": "red"})
 
     assert isinstance(answer, Refused)
-    assert answer.fields == {"house": "Another door has this house."}
+    assert answer.fields == {
+        "house": "Another door with the colour red has this house."
+    }
+
+
+def test_a_generated_column_says_that_it_is_one(hall: Session) -> None:
+    """Who writes it past the model learns why not."""
+    answer = explained(hall, "UPDATE doors SET area = 7")
+
+    assert isinstance(answer, Refused)
+    assert answer.fields == {
+        "area": "Area is computed by the database and cannot be written."
+    }
 
 
 def test_field_that_is_not_shown_is_the_record(hall: Session) -> None:
@@ -260,6 +286,20 @@ def test_no_sql_and_no_other_column_leaks(
         assert word not in said
 
 
+def test_a_trigger_of_sqlite_speaks_for_itself(hall: Session) -> None:
+    """What RAISE says is for who typed."""
+    if hall.get_bind().dialect.name != "sqlite":
+        return
+    hall.execute(
+        text(
+            "CREATE TRIGGER closed BEFORE INSERT ON doors WHEN NEW.floor = 99 "
+            "BEGIN SELECT RAISE(ABORT, 'Nobody lives there.'); END"
+        )
+    )
+
+    assert str(refusal(hall, {"floor": 99})) == "Nobody lives there."
+
+
 def test_fault_is_no_refusal(hall: Session) -> None:
     """A statement that is wrong stays an error for the log."""
     try:
@@ -274,6 +314,19 @@ def test_fault_is_no_refusal(hall: Session) -> None:
 
 
 # What only PostgreSQL does
+
+
+@pytest.fixture
+def hall_of_postgresql(doors_on_postgresql: Engine) -> Iterator[Session]:
+    """A session with one house and its door, on PostgreSQL alone, rolled back."""
+    with Session(doors_on_postgresql, expire_on_commit=False) as session:
+        session.execute(text("TRUNCATE houses, doors RESTART IDENTITY"))
+        session.add(House(name="Oak"))
+        session.flush()
+        session.add(Door(needed="x", floor=1, house_id=1))
+        session.flush()
+        yield session
+        session.rollback()
 
 
 @pytest.fixture
@@ -309,6 +362,26 @@ def explained(session: Session, statement: str) -> BackofficeError:
             "A value is not of the kind that its field holds.",
         ),
         ("DO $$ BEGIN RAISE 'Closed on Sundays.'; END $$", "Closed on Sundays."),
+        (
+            "DO $$ BEGIN RAISE 'Closed.' USING ERRCODE = 'check_violation'; END $$",
+            "Closed.",
+        ),
+        ("DO $$ BEGIN RAISE 'Too late.' USING ERRCODE = 'MY001'; END $$", "Too late."),
+        (
+            "DO $$ BEGIN RAISE SQLSTATE '42501'; END $$",
+            (
+                "The database does not allow the site to write this. "
+                "An operator can grant it the right."
+            ),
+        ),
+        (
+            "DO $$ BEGIN RAISE SQLSTATE '54000'; END $$",
+            "This text is longer than an index of the database holds.",
+        ),
+        (
+            "DO $$ BEGIN RAISE SQLSTATE '25006'; END $$",
+            "The database takes no changes at present.",
+        ),
     ],
 )
 def test_other_refusals_have_words(
@@ -319,6 +392,140 @@ def test_other_refusals_have_words(
 
     assert isinstance(answer, Refused)
     assert str(answer) == sentence
+
+
+@pytest.mark.parametrize(
+    ("ddl", "values", "fields"),
+    [
+        (
+            "CREATE UNIQUE INDEX secret_rule ON doors (lower(needed), floor)",
+            {"needed": "X", "floor": 1},
+            {"floor": "This combination of needed and floor is already taken."},
+        ),
+        (
+            "CREATE UNIQUE INDEX secret_rule ON doors (upper(needed))",
+            {"needed": "x"},
+            {"needed": "Another door has this needed."},
+        ),
+        (
+            (
+                "ALTER TABLE doors ADD CONSTRAINT secret_rule FOREIGN KEY (floor) "
+                "REFERENCES houses"
+            ),
+            {"floor": 99},
+            {"floor": "This floor does not exist any more."},
+        ),
+        (
+            (
+                "ALTER TABLE doors ADD CONSTRAINT secret_rule EXCLUDE USING gist "
+                "(int4range(floor, 100) WITH &&)"
+            ),
+            {"floor": 5},
+            {"floor": "Floor: this overlaps with another door."},
+        ),
+        (
+            "ALTER TABLE doors ADD CONSTRAINT secret_rule CHECK (floor < 50)",
+            {"floor": 99},
+            {"": "The database does not accept this."},
+        ),
+        (
+            "CREATE INDEX secret_rule ON doors (needed)",
+            {"needed": "".join(map(str, range(20_000)))},
+            {"needed": "This text is longer than an index of the database holds."},
+        ),
+    ],
+    ids=lambda given: str(given)[:60],
+)
+def test_a_rule_that_nobody_declared_is_on_its_field(
+    hall_of_postgresql: Session,
+    ddl: str,
+    values: dict[str, Any],
+    fields: dict[str, str],
+) -> None:
+    """By the names of columns that the database tells, and by nothing else of it."""
+    hall_of_postgresql.execute(text(ddl))
+
+    answer = refusal(hall_of_postgresql, values)
+
+    assert isinstance(answer, Refused)
+    assert answer.fields == fields
+    assert "secret" not in str(answer)
+
+
+def test_a_number_that_does_not_fit_is_on_its_field(
+    hall_of_postgresql: Session,
+) -> None:
+    """With the largest that does."""
+    for values, fields in [
+        ({"price": 12345}, {"price": "12345 is too large; price can be up to 999.99."}),
+        (
+            {"floor": 2**40},
+            {"floor": "1099511627776 is too large; floor can be up to 2,147,483,647."},
+        ),
+    ]:
+        answer = refusal(hall_of_postgresql, values)
+        assert isinstance(answer, Refused)
+        assert answer.fields == fields
+
+
+def test_a_row_policy_refuses_in_words(postgresql: Session) -> None:
+    """Row security speaks of policies, a missing right of what an operator can do."""
+    answer = None
+    for statement in (
+        "CREATE ROLE guest_of_doors",
+        "GRANT INSERT ON doors TO guest_of_doors",
+        "ALTER TABLE doors ENABLE ROW LEVEL SECURITY",
+        "SET LOCAL ROLE guest_of_doors",
+    ):
+        postgresql.execute(text(statement))
+    answer = explained(postgresql, "INSERT INTO doors (id, needed) VALUES (9, 'x')")
+    assert str(answer) == "A policy of the database does not allow such a row."
+    answer = explained(postgresql, "INSERT INTO houses (id, name) VALUES (9, 'x')")
+    assert "An operator can grant it the right." in str(answer)
+    postgresql.rollback()
+
+
+def test_a_reference_that_restricts_is_counted(hall_of_postgresql: Session) -> None:
+    """PostgreSQL 18 has a state of its own for RESTRICT."""
+    session = hall_of_postgresql
+    session.execute(text("ALTER TABLE doors DROP CONSTRAINT doors_house_id_fkey"))
+    session.execute(
+        text(
+            "ALTER TABLE doors ADD CONSTRAINT doors_house_id_fkey "
+            "FOREIGN KEY (house_id) REFERENCES houses ON DELETE RESTRICT"
+        )
+    )
+    try:
+        with session.begin_nested():
+            session.execute(House.__table__.delete())  # type: ignore[attr-defined]
+    except DBAPIError as error:
+        answer = explain_refusal(error, House.__mapper__, session, values={"id": 1})
+
+    assert str(answer) == "Still used by 1 door."
+
+
+def test_a_choice_that_the_database_lacks_is_on_its_field(
+    hall_of_postgresql: Session,
+) -> None:
+    """The model is ahead of the database."""
+    session = hall_of_postgresql
+    session.execute(text("CREATE TYPE finish AS ENUM ('matt')"))
+    session.execute(text("ALTER TABLE doors ADD COLUMN finish finish"))
+
+    answer = explained(session, "UPDATE doors SET finish = 'gloss'::text::finish")
+
+    assert str(answer) == "A value is not of the kind that its field holds."
+
+
+def test_a_trigger_may_name_a_column(postgresql: Session) -> None:
+    """`RAISE … USING COLUMN` puts the words on its field."""
+    answer = explained(
+        postgresql,
+        "DO $$ BEGIN RAISE 'No such colour.' USING COLUMN = 'colour'; END $$",
+    )
+
+    assert isinstance(answer, Refused)
+    assert answer.fields == {"colour": "No such colour."}
 
 
 def test_trigger_names_its_field(postgresql: Session) -> None:

@@ -445,7 +445,13 @@ def test_scope_hides_the_record(desk: Session) -> None:
             {"code": "W" * 11},
             {"code": "The text has 11 characters; 10 is the most that fits."},
         ),
-        ({"meta": "TAKEN"}, {"meta": "A worker with the meta TAKEN already exists."}),
+        (
+            {"meta": "TAKEN"},
+            {
+                "meta": "A worker with the meta TAKEN already exists. "
+                "Capital and small letters count as the same."
+            },
+        ),
         (
             {"level": "99", "balance": "x"},
             {

@@ -1,6 +1,7 @@
 """What people see while the database is slow, held, full, or away."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 import httpx
@@ -9,7 +10,7 @@ from sqlalchemy import URL, text
 
 from models.school import Course
 from tests.factories import make_course, make_product
-from tests.office import Office, opened
+from tests.office import PASSWORD, Office, opened
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,9 @@ def test_a_slow_statement_is_a_page_that_says_how_to_narrow(
     site.run("CREATE VIEW schools AS SELECT * FROM schools_table WHERE nap(id) = id")
     try:
         seen = hasty.browser("viewer").get("/admin/school/list")
+        details = hasty.browser("viewer").get("/admin/school/details/1")
+        asked = "search=a&sortBy=name"
+        searched = hasty.browser("viewer").get(f"/admin/school/list?{asked}")
     finally:
         site.run("DROP VIEW schools")
         site.run("ALTER TABLE schools_table RENAME TO schools")
@@ -101,6 +105,108 @@ def test_a_slow_statement_is_a_page_that_says_how_to_narrow(
     assert "took too long" in seen.heading
     assert "SELECT" not in seen.text
     assert seen.response.headers["retry-after"]
+    assert "rows of this list within 0.3 seconds" in seen.text
+    assert "add a filter" in seen.text
+    assert "what this page shows within 0.3 seconds" in details.text
+    assert "the search and the order took too long" in searched.text
+    assert "whole word" in searched.text
+    assert searched.link("The list without these") == "/admin/school/list"
+
+
+@contextmanager
+def trigger(site: Office, when: str, body: str) -> Iterator[None]:
+    """A trigger of the courses that somebody has made past the models."""
+    site.run(
+        "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS "
+        f"'BEGIN {body} RETURN NULL; END'"
+    )
+    site.run(
+        f"CREATE CONSTRAINT TRIGGER meddle AFTER INSERT OR UPDATE OR DELETE ON courses "
+        f"{when} FOR EACH ROW EXECUTE FUNCTION meddle()"
+    )
+    try:
+        yield
+    finally:
+        site.run("DROP TRIGGER meddle ON courses")
+        site.run("DROP FUNCTION meddle")
+
+
+def test_a_save_that_takes_too_long_keeps_what_was_typed(
+    site: Office, hasty: Office
+) -> None:
+    """Of a new record and of an old one; a deletion comes back with its preview."""
+    course = site.add(make_course)
+    browser = hasty.browser("editor")
+    with trigger(site, "", "PERFORM pg_sleep(2);"):
+        page = browser.get(f"/admin/course/edit/{course.id}")
+        edited = browser.submit(page, {"title": "Typed and kept"})
+        page = browser.get("/admin/course/create")
+        typed = {"code": "SLOW-1", "title": "New and kept", "capacity": "3"}
+        created = browser.submit(page, typed)
+        deleted = browser.submit(browser.get(f"/admin/course/delete/{course.id}"))
+    for seen, title in ((edited, "Typed and kept"), (created, "New and kept")):
+        assert seen.status == 503
+        assert seen.form().value("title") == title
+        assert "saved within 0.3 seconds" in seen.text
+        assert "all that you typed is here" in seen.text
+    assert deleted.status == 503
+    assert "deleted within 0.3 seconds" in deleted.text
+    assert site.read(Course, course.id).title == course.title
+    assert browser.submit(edited).status == 303
+
+
+def test_what_is_refused_at_the_very_end_keeps_what_was_typed(site: Office) -> None:
+    """A rule that waits for the commit, of which the models know nothing."""
+    course = site.add(make_course)
+    browser = site.browser("editor")
+    refuse = "RAISE ''Not on a Sunday.'';"
+    with trigger(site, "DEFERRABLE INITIALLY DEFERRED", refuse):
+        page = browser.get(f"/admin/course/edit/{course.id}")
+        seen = browser.submit(page, {"title": "Typed and kept"})
+    assert seen.status == 400
+    assert "Not on a Sunday." in seen.text
+    assert seen.form().value("title") == "Typed and kept"
+    assert site.read(Course, course.id).title == course.title
+
+
+def test_a_table_that_is_being_changed_says_so(site: Office, hasty: Office) -> None:
+    """Nobody writes a record: a reader waits for the whole table."""
+    with site.engine.connect() as holder, holder.begin():
+        holder.execute(text("LOCK TABLE courses IN ACCESS EXCLUSIVE MODE"))
+        seen = hasty.browser("viewer").get("/admin/course/list")
+    assert seen.status == 503
+    assert seen.heading == "This is locked at the moment"
+
+
+def test_a_database_that_takes_no_changes_says_so(
+    site: Office, office_url: URL
+) -> None:
+    """To who logs in; who is logged in reads on, and keeps what was typed."""
+    course = site.add(make_course)
+    cookie = site.browser("editor").client.cookies["backoffice_session"]
+    name = office_url.database
+    site.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    try:
+        with opened(office_url, database={"pool": "null"}) as office:
+            page = office.stranger().get("/admin/login")
+            login = office.stranger()
+            login.client.cookies.update(dict(page.response.cookies))
+            seen = login.submit(
+                page, {"email": "viewer@example.org", "password": PASSWORD}
+            )
+            editor = office.stranger()
+            editor.client.cookies.set("backoffice_session", cookie)
+            read = editor.get("/admin/course/list")
+            form = editor.get(f"/admin/course/edit/{course.id}")
+            kept = editor.submit(form, {"title": "Typed and kept"})
+    finally:
+        site.run(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    assert seen.status == 503
+    assert seen.heading == "The database takes no changes at present"
+    assert read.status == 200
+    assert kept.status == 400
+    assert kept.form().value("title") == "Typed and kept"
+    assert "takes no changes" in kept.text
 
 
 def test_without_a_free_connection_a_page_says_so(hasty: Office) -> None:

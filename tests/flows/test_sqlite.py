@@ -419,7 +419,9 @@ def test_two_writers_queue(site: Office) -> None:
         other.close()
     assert saved.status == 303
     assert site.read(Student, student.id).guardian == "The First"
-    assert set(answers[:-1]) == {"database is locked"}
+    # Locked from the first statement to the last of the save, and free after it.
+    assert answers == sorted(answers)
+    assert answers.count("database is locked") > 3
 
 
 def test_who_waits_too_long_for_the_file_is_told_so(site: Office) -> None:

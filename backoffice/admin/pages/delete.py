@@ -23,7 +23,7 @@ from backoffice.audit.recorder import record_changes
 from backoffice.editing import deletion, save
 from backoffice.editing.deletion import DeletePreview, Dependent, PreviewChanged
 from backoffice.editing.dependents import Fate
-from backoffice.errors import LockNotAvailable, Refused
+from backoffice.errors import LockNotAvailable, Refused, StatementTimedOut
 
 EXPECTED = "expected"
 FATES = {
@@ -65,6 +65,10 @@ def delete(call: Call) -> Reply:
     except LockNotAvailable as held:
         call.session.rollback()
         return page(call, preview(call), error=str(held) or BUSY, status=409)
+    except StatementTimedOut:
+        call.session.rollback()
+        limit = call.site.backoffice.settings.database.statement_timeout
+        return page(call, preview(call), error=SLOW.format(limit), status=503)
     except Refused as refused:
         call.session.rollback()
         return page(call, preview(call), error=str(refused), status=409)
@@ -76,6 +80,10 @@ def delete(call: Call) -> Reply:
     return Redirect(url, Message("ok", f"{view.name} {name} is deleted.", link))
 
 
+SLOW = (
+    "The database did not get this deleted within {:g} seconds and stopped; nothing "
+    "was changed. Delete what goes along first, some of it at a time."
+)
 BUSY = "Somebody else is writing here. Try again in a moment."
 
 

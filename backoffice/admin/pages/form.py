@@ -47,7 +47,15 @@ from backoffice.editing.fields import FieldKind, FormField, form_fields
 from backoffice.editing.references import Ambiguous, resolve
 from backoffice.editing.stale import Stale, compare
 from backoffice.editing.texts import same_text, shown_texts
-from backoffice.errors import LockNotAvailable, RecordNotFound, Refused
+from backoffice.errors import (
+    BackofficeError,
+    DatabaseUnavailable,
+    EnvironmentProblem,
+    LockNotAvailable,
+    RecordNotFound,
+    Refused,
+    StatementTimedOut,
+)
 from backoffice.listing.params import WORDS
 
 HISTORY = 3
@@ -120,15 +128,15 @@ def create(call: Call) -> Reply:
                 scopes=scopes,
                 alone=True,
             )
-        call.session.flush()
-    except (Refused, LockNotAvailable) as refused:
+        commit(call, view, values)
+    except NOT_SAVED as refused:
         call.session.rollback()
         filled = Filled(fields, dict(values), shown=state)
         filled.labels = {key: sent.text for key, sent in typed.items()}
         filled.keys = {k: sent.key for k, sent in typed.items() if sent.is_picked}
-        take_refusal(filled, refused)
+        take_refusal(call, filled, refused)
         name_candidates(call, filled)
-        status = 409 if isinstance(refused, LockNotAvailable) else 400
+        status = status_of(refused)
         return form_page(call, view, filled, is_created=True, status=status)
     key = format_key(view.description.mapper, record)
     return Redirect(
@@ -161,6 +169,8 @@ def update(call: Call) -> Reply:
         values.update(merged_choices(call, shown))
         with told_who_is_in_the_way(call):
             changed, record = write(call, view, fields, values, shown)
+            if changed:
+                commit(call, view, shown)
     except RecordNotFound as gone:
         call.session.rollback()
         return gone_page(call, view, values, typed, gone)
@@ -170,7 +180,7 @@ def update(call: Call) -> Reply:
         return conflict_page(
             call, view, fields, stale, mine, sign_state(call, stale.current)
         )
-    except (Refused, LockNotAvailable) as refused:
+    except NOT_SAVED as refused:
         call.session.rollback()
         if isinstance(refused, Unchosen):
             values.update(refused.mine)
@@ -183,6 +193,23 @@ def update(call: Call) -> Reply:
     return Redirect(
         after(call, view, key), saved_message(call, view, record, key, "is saved.")
     )
+
+
+# What leaves a form to be sent again, with all that was typed.
+NOT_SAVED = (
+    Refused,
+    LockNotAvailable,
+    StatementTimedOut,
+    DatabaseUnavailable,
+    EnvironmentProblem,
+)
+
+
+def commit(call: Call, view: ModelView, fields: Iterable[str]) -> None:
+    """End the transaction while there is a form for what is refused only now."""
+    mapper = view.description.mapper
+    with save.explained(call.session, mapper, {}, tuple(fields), alone=True):
+        call.session.commit()
 
 
 def write(
@@ -526,7 +553,7 @@ def refused_page(
     typed: Mapping[str, Any],
     values: Mapping[str, str],
     shown: dict[str, str],
-    refused: Refused | LockNotAvailable,
+    refused: BackofficeError,
 ) -> Page:
     """The form again, with everything typed and a sentence on each field."""
     record = load_record(call, view, call.key)
@@ -546,9 +573,9 @@ def refused_page(
     for one in fields:
         if one.read_only:
             filled.texts[one.key] = now.texts.get(one.key, "")
-    take_refusal(filled, refused)
+    take_refusal(call, filled, refused)
     name_candidates(call, filled)
-    status = 409 if isinstance(refused, LockNotAvailable) else 400
+    status = status_of(refused)
     return form_page(call, view, filled, record=record, status=status)
 
 
@@ -580,14 +607,31 @@ def gone_page(
     )
 
 
-def take_refusal(filled: Filled, refused: Refused | LockNotAvailable) -> None:
-    """What was refused, on its fields; a lock is nobody's field."""
+def take_refusal(call: Call, filled: Filled, refused: BackofficeError) -> None:
+    """What was refused, on its fields; locks and limits are nobody's field."""
     if isinstance(refused, Refused):
         filled.refuse(refused)
         return
-    filled.sentence = str(refused) or (
-        "Somebody else is writing this record. Try again in a moment."
-    )
+    sentence = str(refused)
+    if isinstance(refused, StatementTimedOut):
+        limit = call.site.backoffice.settings.database.statement_timeout
+        sentence = (
+            f"The database did not get this saved within {limit:g} seconds and stopped."
+        )
+    elif not sentence:
+        sentence = "Somebody else is writing this record."
+    filled.sentence = sentence
+    if "typed" not in sentence:
+        filled.sentence += " Nothing was saved; all that you typed is here."
+        if "once more" not in sentence:
+            filled.sentence += " Try again in a moment."
+
+
+def status_of(refused: BackofficeError) -> int:
+    """Whose turn it is: who typed, somebody else, or the database."""
+    if isinstance(refused, Refused):
+        return 400
+    return 409 if isinstance(refused, LockNotAvailable) else 503
 
 
 def name_candidates(call: Call, filled: Filled) -> None:

@@ -237,13 +237,27 @@ class RunLine:
     tone: str
     rows: str
     took: str
+    told: str = ""
+    outcome: str = ""
+    statement: str = ""
+
+
+class RunsChoice(NamedTuple):
+    """One thing that runs are narrowed down by; the first choice is any."""
+
+    name: str
+    label: str
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RunsView:
     """All runs, newest first."""
 
+    url: str
     runs: tuple[RunLine, ...]
+    choices: tuple[RunsChoice, ...] = ()
+    clear_url: str = ""
     older_url: str = ""
     newest_url: str = ""
     notes: tuple[Message, ...] = ()

@@ -27,6 +27,7 @@ from backoffice.admin.ops_answer import OpsAnswering
 from backoffice.admin.pages import (
     account,
     action,
+    all_runs,
     connections,
     delete,
     details,
@@ -206,7 +207,7 @@ class Site(sqladmin.Admin):
         yield page("/history", "all_history", get=history.show_all)
         yield page("/explain", "explains", get=explain.show_all, post=explain.ask)
         yield page("/explain/{number}", "explain", get=explain.show)
-        yield page("/runs", "runs", get=runs.show_all)
+        yield page("/runs", "runs", get=all_runs.show_all)
         yield page("/runs/{run:int}", "run", get=runs.show, post=runs.change)
         yield from self.ops_routes()
         view = functools.partial(page, of_view=True)

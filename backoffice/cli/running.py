@@ -3,6 +3,7 @@
 from typing import Any
 
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.all_runs import outcome_of
 from backoffice.admin.pages.runs import verdict_of
 from backoffice.bulk.models import Run
 from backoffice.cli.terminal import GREEN, RED, YELLOW, styled
@@ -29,6 +30,10 @@ def run_facts(run: Run, workers: Attendance | None = None) -> dict[str, Any]:
         "refused": run.refused,
         "seconds": run.busy_ms / 1000,
         "reason": run.reason,
+        "told": run.parameters,
+        "outcome": outcome_of(run),
+        "sql": run.statement,
+        "ended": run.finished_at.isoformat() if run.finished_at else None,
     }
 
 

@@ -327,3 +327,17 @@ def test_a_run_is_steered_and_taken_back(things: Manage, empty_database: URL) ->
     assert "new: Somebody changed it meanwhile." in shown.out
     assert things("runs", "77").code == 2
     assert things("runs", "1", "dance").code == 2
+
+
+def test_runs_are_narrowed_down_as_on_their_page(things: Manage) -> None:
+    """By state and list; what was told and executed stands there; a typo is said."""
+    things("run", "thing", "rename", "--query", "name=a", "--set", "name=z", "--yes")
+    found = json.loads(things("runs", "--state", "done", "--json").out)
+    assert [(one["told"], one["outcome"]) for one in found] == [({"name": "z"}, "")]
+    said = things("runs", "--view", "thing", "--sql").out
+    assert "name=z" in said
+    assert "UPDATE things SET name='z'" in said
+    assert "No run is like this." in things("runs", "--state", "open").out
+    wrong = things("runs", "--state", "lost")
+    assert wrong.code == 2
+    assert "--state is one of open, waiting" in wrong.err

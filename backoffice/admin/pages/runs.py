@@ -1,9 +1,8 @@
-"""Runs of actions: all of them, and one with what came of it."""
+"""A run of an action: what came of it, and what can still be done about it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import select
 
@@ -25,13 +24,10 @@ from backoffice.admin.presentation import (
     Fact,
     HistoryEntry,
     Link,
-    Message,
 )
 from backoffice.admin.presentation_bulk import (
     Happening,
     LeftRow,
-    RunLine,
-    RunsView,
     RunView,
 )
 from backoffice.audit.history import of_run
@@ -50,7 +46,6 @@ from backoffice.jobs.attendance import (
     standing,
 )
 
-PAGE = 50
 LEFT_SHOWN, CHANGED_SHOWN = 100, 8
 STATES: dict[str, tuple[str, str]] = {
     RunState.WAITING: ("waits", "none"),
@@ -70,50 +65,11 @@ def sees_all(call: Call) -> bool:
     return call.login.role in {"admin", "ops"}
 
 
-def show_all(call: Call) -> Reply:
-    """All runs, newest first; an editor's own."""
-    query = select(Run).order_by(Run.id.desc()).limit(PAGE + 1)
-    if not sees_all(call):
-        query = query.where(Run.actor_id == str(call.login.user_id))
-    before = dict(call.query_items).get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:  # noqa: PLR2004
-        query = query.where(Run.id < int(before))
-    found = list(call.session.scalars(query))
-    base = address(call.site.base_url, "runs")
-    older = ""
-    if len(found) > PAGE:
-        older = f"{base}?{urlencode({'before': found[PAGE - 1].id})}"
-    workers = attendance_of(call, found)
-    shown = RunsView(
-        runs=tuple(line_of(call, run, workers) for run in found[:PAGE]),
-        older_url=older,
-        newest_url=base if before else "",
-        notes=(Message("warn", NOBODY),) if workers.is_missing else (),
-    )
-    sub = "" if sees_all(call) else "Yours; administrators see everybody's."
-    return Page("runs", shown, frame(call, title="Runs", sub=sub))
-
-
 def attendance_of(call: Call, runs: Iterable[Run]) -> Attendance:
     """Whether a worker is there; asked only where something is to be done."""
     if any(is_walked(run) for run in runs):
         return attendance(call.session)
     return Attendance()
-
-
-def line_of(call: Call, run: Run, workers: Attendance) -> RunLine:
-    """One run in one line."""
-    state, tone = STATES[standing(run, workers)]
-    return RunLine(
-        name=Link(f"{run.id}: {run.label}", run_url(call, run.id)),
-        who=run.actor_label,
-        when=words.moment(run.created_at, with_time=True),
-        what=run.words,
-        state=state,
-        tone=tone,
-        rows=f"{run.changed:,} of {run.total:,}",
-        took=words.duration(run.busy_ms / 1000),
-    )
 
 
 def find(call: Call) -> tuple[Run, ModelView]:

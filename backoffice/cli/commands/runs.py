@@ -9,10 +9,9 @@ would be given back).
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import select
 
 from backoffice.bulk.batches import is_walked
-from backoffice.bulk.models import Run
+from backoffice.bulk.listing_runs import STATES, RunFilter, find_runs
 from backoffice.cli.project import opened, transaction
 from backoffice.cli.running import run_facts
 from backoffice.cli.terminal import YELLOW, print_json, styled
@@ -21,7 +20,7 @@ from backoffice.jobs.attendance import NOBODY, Attendance, attendance
 GROUP = "Look"
 
 
-def run(
+def run(  # noqa: PLR0913 - a command has as many options
     context: typer.Context,
     number: Annotated[int | None, typer.Argument(min=1, help="Which one.")] = None,
     asked: Annotated[
@@ -30,6 +29,13 @@ def run(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 20,
+    state: Annotated[str, typer.Option(help=f"Only {', '.join(STATES)}.")] = "",
+    view: Annotated[str, typer.Option(help="Only on this list, as product.")] = "",
+    by: Annotated[str, typer.Option(help="Only those of this person.")] = "",
+    before: Annotated[
+        int | None, typer.Option(help="Only those older than the run of this number.")
+    ] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="With what was executed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Print the newest runs, newest first; or one, or do something with it."""
@@ -42,8 +48,11 @@ def run(
         if code:
             raise typer.Exit(code)
         return
+    if state and state not in STATES:
+        raise typer.BadParameter(f"--state is one of {', '.join(STATES)}.")
+    wanted = RunFilter(state=state, view=view, actor=by, before=before)
     with opened(context) as backoffice, transaction(context, backoffice) as session:
-        newest = session.scalars(select(Run).order_by(Run.id.desc()).limit(limit)).all()
+        newest = find_runs(session, wanted, limit)
         is_any = any(is_walked(one) for one in newest)
         workers = attendance(session) if is_any else Attendance()
         found = [run_facts(one, workers) for one in newest]
@@ -51,17 +60,25 @@ def run(
         print_json(found)
         return
     if not found:
-        print("Nothing was run yet.")
+        is_narrow = wanted != RunFilter()
+        print("No run is like this." if is_narrow else "Nothing was run yet.")
     if workers.is_missing:
         print(styled(NOBODY, YELLOW) + "\n")
     for one in found:
-        _print(one)
+        _print(one, has_sql=sql)
 
 
-def _print(one: dict[str, Any]) -> None:
-    changed = f"{one['changed']:,} of {one['total']:,}"
+def _print(one: dict[str, Any], *, has_sql: bool) -> None:
+    changed = f"{one['changed']:,} of {one['total']:,} in {one['seconds']:.1f} s"
     at = one["at"][:16].replace("T", " ")
     print(f"{one['run']:>6}  {at}  {one['state']:<9}  {changed}  {one['action']}")
     print(f"        {one['by']}, {one['rows']}")
+    told = ", ".join(f"{name}={text}" for name, text in one["told"].items())
+    if told:
+        print(f"        {told}")
+    if one["outcome"]:
+        print(f"        {one['outcome']}")
     if one["reason"]:
         print(f"        {one['reason']}")
+    if has_sql and one["sql"]:
+        print("        " + one["sql"].strip().replace("\n", "\n        "))

@@ -1,0 +1,75 @@
+"""The list of runs: what stands in a line, narrowed down, page by page."""
+
+import pytest
+
+from backoffice.admin.pages import all_runs
+from tests.factories import make_student
+from tests.flows.actions import choose, products, raised, run_of
+from tests.office import Office
+
+
+def ran(site: Office, who: str = "editor", category: str = "Runs") -> int:
+    """A price rise of one product; the run's number."""
+    keys = products(site, "10.00", category=category)
+    browser = site.browser(who)
+    return run_of(browser.submit(raised(browser, keys), button="Change 1 product"))
+
+
+def test_a_line_tells_who_did_what_with_which_rows_and_what_came_of_it(
+    site: Office,
+) -> None:
+    """Also what the action was told, and the statement."""
+    number = ran(site)
+    text = site.browser("admin").get("/admin/runs").text
+    assert f"{number}: Raise prices by 10 % Per cent 10 done 1 ticked product" in text
+    assert "SQL UPDATE products SET price=" in text
+    assert "Emil Editor 1 of 1" in text
+
+
+def test_runs_are_narrowed_down_by_state_list_and_person(site: Office) -> None:
+    """All conditions hold; what is no state of a run is said, and nothing is shown."""
+    number = ran(site)
+    other = ran(site, "admin")
+    browser = site.browser("admin")
+    keys = [site.add(make_student).id]
+    page = choose(browser, "student", "graduate", keys)
+    third = run_of(browser.submit(page, button="Change 1 student"))
+
+    def shown(query: str) -> set[int]:
+        text = browser.get(f"/admin/runs?{query}").text
+        return {one for one in (number, other, third) if f" {one}: " in text}
+
+    assert shown("view=product&by=Emil+Editor&state=done") == {number}
+    assert shown("view=student") == {third}
+    assert shown("by=Ada+Admin&state=") == {other, third}
+    assert shown("state=open") == set()
+    wrong = browser.get("/admin/runs?state=lost")
+    assert wrong.status == 400
+    assert "“lost” is no state of a run here." in wrong.text
+    assert "No run is like this." in wrong.text
+
+
+def test_who_sees_their_own_runs_alone_is_offered_no_other_person(
+    site: Office,
+) -> None:
+    """Asking for another one's by name shows nothing of theirs."""
+    theirs = ran(site, "admin")
+    page = site.browser("editor").get("/admin/runs?by=Ada+Admin")
+    assert "Person" not in page.text
+    assert f" {theirs}: " not in page.text
+
+
+def test_older_runs_keep_the_conditions(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next page begins after the last run of this one, however many come since."""
+    monkeypatch.setattr(all_runs, "PAGE", 1)
+    first, second = ran(site), ran(site)
+    browser = site.browser("admin")
+    page = browser.get("/admin/runs?view=product")
+    assert f" {second}: " in page.text
+    ran(site)
+    older = browser.get(page.link("Older"))
+    assert f" {first}: " in older.text
+    assert f" {second}: " not in older.text
+    assert "view=product" in older.link("Newest")

@@ -1,11 +1,18 @@
 """Which index would serve this step? As a line for the model, and as SQL."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from backoffice.explain.catalog_postgresql import TableFacts
-from backoffice.explain.conditions import Looked, Test, looked_at
+from backoffice.explain.conditions import (
+    PLAIN,
+    Looked,
+    Test,
+    either_of,
+    is_understood,
+    looked_at,
+)
 from backoffice.explain.findings import Case
 from backoffice.explain.numbers import series
 from backoffice.explain.plan import Node
@@ -48,12 +55,19 @@ def advise_index(
         text = [one for one in looked if one.test is Test.CONTAINS]
         return _for_text(case, facts, text)
     if any(one.test is Test.WORDS for one in looked):
-        return _for_words(case, facts)
-    plain = [one for one in looked if one.test is not Test.OTHER]
+        return _for_words(case, facts, condition)
+    plain = [one for one in looked if one.test in PLAIN]
     order = order_columns(keys, facts)
+    either = either_of(condition, facts.columns)
+    if either and not any(one.test is Test.EQUAL for one in plain):
+        return _for_each(case, facts, either)
     if not plain and not order:
         return None
-    return _btree(facts, plain, order, kept)
+    if not is_understood(condition, facts.columns):
+        # How many rows are left by what an index has is not known: others do more.
+        kept = None if kept is None or kept <= MOST_KEPT else kept
+        plain = [one for one in plain if one.test is not Test.RANGE or order]
+    return _btree(case, facts, plain, order, kept)
 
 
 def order_columns(keys: Sequence[str], facts: TableFacts) -> list[tuple[str, bool]]:
@@ -82,18 +96,23 @@ def _is_usual(match: re.Match[str]) -> bool:
 
 
 def _btree(
+    case: Case,
     facts: TableFacts,
     looked: Sequence[Looked],
     order: Sequence[tuple[str, bool]],
     kept: float | None,
 ) -> IndexAdvice | None:
     """Equality first, the most selective in front; then the order, or one range."""
+    lowered = {one.column for one in looked if one.is_lowered}
     equal = [one.column for one in looked if one.test is Test.EQUAL]
     equal.sort(key=lambda name: -facts.distinct.get(name, 0))
     ranges = [one.column for one in looked if one.test is Test.RANGE]
     columns = [(name, False) for name in equal]
     is_ordered = False
     is_wide = kept is not None and kept > MOST_KEPT and bool(order)
+    starts = [one for one in looked if one.test is Test.START]
+    if starts and not equal and not ranges and not is_wide:
+        return _for_start(case, facts, starts[0])
     if ranges and not is_wide and not (order and order[0][0] in ranges):
         columns.append((ranges[0], False))
     else:
@@ -102,19 +121,64 @@ def _btree(
     columns = columns[:MOST_COLUMNS]
     if not columns:
         return None
-    names = [name for name, _ in columns]
+    names = [f"lower({name})" if name in lowered else name for name, _ in columns]
     there = existing_index(facts, names)
     if there:
         return IndexAdvice(series(names), existing=there)
     if not is_ordered and not _is_selective(facts, equal, kept):
         return None
-    model, sql = _parts(columns)
-    index = index_name(facts.name, names)
+    model, sql = _parts(case, facts, columns, lowered, len(equal))
+    words = [f"lower_{name}" if name in lowered else name for name, _ in columns]
+    index = index_name(facts.name, words)
     return IndexAdvice(
         f"an index on {series(names)}",
         f'Index("{index}", {", ".join(model)})',
         f"CREATE INDEX CONCURRENTLY {index} ON {facts.name} ({', '.join(sql)})",
     )
+
+
+def _for_start(case: Case, facts: TableFacts, one: Looked) -> IndexAdvice:
+    """The index that finds texts by how they begin, in any language's order."""
+    ops = "text_pattern_ops"
+    sql = f"lower({one.column})" if one.is_lowered else one.column
+    index = index_name(facts.name, [one.column], "start")
+    there = existing_index(facts, [sql], ops)
+    if there:
+        return IndexAdvice(sql, existing=there)
+    key = f'"{one.column}"'
+    if one.is_lowered:
+        key = f'func.lower({_called(case, facts, one.column)}).label("{one.column}")'
+    return IndexAdvice(
+        f"an index on the beginning of {sql}",
+        f'Index("{index}", {key}, postgresql_ops={{"{one.column}": "{ops}"}})',
+        f"CREATE INDEX CONCURRENTLY {index} ON {facts.name} ({sql} {ops})",
+    )
+
+
+def _for_each(
+    case: Case, facts: TableFacts, either: Sequence[Looked]
+) -> IndexAdvice | None:
+    """An index for each side of an OR: the server puts together what they find."""
+    found = [_btree(case, facts, [one], (), 0.0) for one in either]
+    if any(one is None for one in found):
+        return None
+    missing = [one for one in found if one is not None and one.code]
+    if not missing:
+        return IndexAdvice("", existing=series([f.existing for f in found if f]))
+    words = [one.words.removeprefix("an index on ") for one in missing]
+    plural = (
+        f"indexes on {series(words)} (one each)" if len(words) > 1 else missing[0].words
+    )
+    return IndexAdvice(
+        plural,
+        ",\n".join(one.code for one in missing),
+        ";\n".join(one.sql for one in missing),
+    )
+
+
+def _called(case: Case, facts: TableFacts, column: str) -> str:
+    """What the model calls a column."""
+    return case.subject.attributes.get(facts.name, {}).get(column, column)
 
 
 def _is_selective(
@@ -132,31 +196,53 @@ def _is_selective(
     return product >= 1 / MOST_KEPT
 
 
-def _parts(columns: Sequence[tuple[str, bool]]) -> tuple[list[str], list[str]]:
-    """The columns as the model and as SQL have them.
+def _parts(
+    case: Case,
+    facts: TableFacts,
+    columns: Sequence[tuple[str, bool]],
+    lowered: Container[str],
+    equal: int,
+) -> tuple[list[str], list[str]]:
+    """The columns as the model and as SQL have them; the first `equal` have no order.
 
     An index is read backwards as well: only mixed directions have to be said.
     """
-    is_mixed = len({descending for _, descending in columns}) > 1
+    is_mixed = len({descending for _, descending in columns[equal:]}) > 1
     model, sql = [], []
     for name, descending in columns:
         if is_mixed and descending:
             model.append(f'text("{name} DESC")')
             sql.append(f"{name} DESC")
+        elif name in lowered:
+            model.append(f"func.lower({_called(case, facts, name)})")
+            sql.append(f"lower({name})")
         else:
             model.append(f'"{name}"')
             sql.append(name)
     return model, sql
 
 
-def existing_index(facts: TableFacts, columns: Sequence[str]) -> str:
-    """The B-tree that begins with these columns; "" where there is none."""
+def existing_index(facts: TableFacts, columns: Sequence[str], ops: str = "") -> str:
+    """The B-tree that begins with these columns; "" where there is none.
+
+    With `ops` it has to be one of that class of operators.
+    """
     for index in facts.indexes:
-        own = [column.strip('"') for column in index.columns[: len(columns)]]
+        own = [_plain_key(column) for column in index.columns[: len(columns)]]
         is_usable = index.method == "btree" and index.is_valid and not index.condition
-        if is_usable and own == list(columns):
+        wanted = [f"{one} {ops}".strip() for one in columns]
+        if is_usable and own == wanted:
             return index.name
     return ""
+
+
+def _plain_key(key: str) -> str:
+    """A key of an index without brackets, casts and quotes: `lower(name)`."""
+    text = re.sub(r"::\w+(?: varying)?", "", key).replace('"', "")
+    lowered = re.fullmatch(r"\(*lower\(+(\w+)\)+(?P<ops> \w+)?\)*", text)
+    if lowered:
+        return f"lower({lowered[1]}){lowered['ops'] or ''}"
+    return text.strip("()")
 
 
 def index_name(table: str, columns: Sequence[str], suffix: str = "") -> str:
@@ -174,8 +260,8 @@ def _for_text(
         index.name
         for index in facts.indexes
         if index.method in ("gin", "gist")
-        and "trgm" in index.name
-        and set(names) <= {c.strip('"') for c in index.columns}
+        and any("trgm" in part for part in (index.name, *index.columns))
+        and set(names) <= {c.partition(" ")[0].strip('"') for c in index.columns}
     ]
     if there:
         return IndexAdvice(series(names), existing=there[0])
@@ -197,8 +283,7 @@ def _for_text(
 
 def _word_index(case: Case, facts: TableFacts, names: Sequence[str]) -> IndexAdvice:
     """The index of a search by the starts of words."""
-    called = case.subject.attributes.get(facts.name, {})
-    listed = ", ".join(called.get(name, name) for name in names)
+    listed = ", ".join(_called(case, facts, name) for name in names)
     return IndexAdvice(
         f"a word index on {series(list(names))}",
         f'Index("ix_{facts.name}_search", search_vector({listed}), '
@@ -207,7 +292,7 @@ def _word_index(case: Case, facts: TableFacts, names: Sequence[str]) -> IndexAdv
     )
 
 
-def _for_words(case: Case, facts: TableFacts) -> IndexAdvice | None:
+def _for_words(case: Case, facts: TableFacts, condition: str) -> IndexAdvice | None:
     """One GIN index over all fields that are searched by the start of a word."""
     names = [
         one.column
@@ -221,4 +306,24 @@ def _for_words(case: Case, facts: TableFacts) -> IndexAdvice | None:
     ]
     if there:
         return IndexAdvice("the words", existing=there[0])
-    return _word_index(case, facts, names) if names else None
+    return _word_index(case, facts, names) if names else _own_words(facts, condition)
+
+
+_VECTOR = re.compile(
+    r"(?P<vector>to_tsvector\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)) @@"
+)
+
+
+def _own_words(facts: TableFacts, condition: str) -> IndexAdvice | None:
+    """The index of a word search that somebody wrote by hand: of its own expression."""
+    match = _VECTOR.search(condition)
+    if match is None or "…" in match["vector"] or "$" in match["vector"]:
+        return None
+    vector = re.sub(rf"\b{re.escape(facts.name)}\.", "", match["vector"])
+    names = [name for name in facts.columns if re.search(rf"\b{name}\b", vector)]
+    index = index_name(facts.name, names, "words")
+    return IndexAdvice(
+        f"a word index on {series(names)}",
+        f'Index("{index}", text("{vector}"), postgresql_using="gin")',
+        f"CREATE INDEX CONCURRENTLY {index} ON {facts.name} USING gin ({vector})",
+    )

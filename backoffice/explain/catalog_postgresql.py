@@ -10,7 +10,10 @@ from psycopg.rows import dict_row
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """One index; `columns` are names, or expressions as the server writes them."""
+    """One index; `columns` are names, or expressions as the server writes them.
+
+    Behind each stands its class of operators where that is not the usual one.
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -76,7 +79,9 @@ SELECT i.indrelid AS oid, c.relname AS name, m.amname AS method,
        pg_relation_size(c.oid) AS size, i.indisvalid AS is_valid,
        coalesce(pg_get_expr(i.indpred, i.indrelid), '') AS condition,
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false)
-             FROM generate_series(1, i.indnkeyatts) AS k) AS columns
+                    || CASE WHEN o.opcdefault THEN '' ELSE ' ' || o.opcname END
+             FROM generate_series(1, i.indnkeyatts) AS k
+             JOIN pg_opclass o ON o.oid = i.indclass[k - 1] ORDER BY k) AS columns
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am m ON m.oid = c.relam
 WHERE i.indrelid = ANY (%s::oid[]) ORDER BY c.relname"""

@@ -2,8 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 
-from backoffice.explain import rules_memory, rules_planner, rules_reading
+from backoffice.explain import (
+    rules_memory,
+    rules_planner,
+    rules_reading,
+    rules_repeating,
+)
 from backoffice.explain.findings import Case, Finding, Severity
 from backoffice.explain.numbers import count, milliseconds, percent
 from backoffice.explain.plan import Node
@@ -22,7 +28,9 @@ RULES: dict[str, Rule] = {
     "P9": rules_memory.temporary_files,
     "P10": rules_reading.lossy_bitmap,
     "P11": rules_reading.heap_fetches,
-    "P12": rules_planner.loop_blow_up,
+    "P12": lambda case: chain(
+        rules_planner.loop_blow_up(case), rules_repeating.repeated_subquery(case)
+    ),
     "P13": rules_reading.large_offset,
     "P14": rules_reading.wrong_order,
     "P15": rules_reading.or_across_join,
@@ -36,6 +44,7 @@ RULES: dict[str, Rule] = {
     "P23": rules_memory.memoize_thrash,
     "P24": rules_planner.sorted_count,
     "P25": rules_reading.open_search,
+    "P26": rules_repeating.every_pair,
 }
 
 

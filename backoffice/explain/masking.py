@@ -1,7 +1,8 @@
 """How is a plan shown to people who may not see values? Without a single literal.
 
 What the server worked out from values is in a plan's conditions: `(code = 'S-1')`,
-`'%ann%'::text`, `LIMIT`. Whatever is not known to be a name is masked.
+`'%ann%'::text`, `LIMIT`. Whatever is not known to be a name is masked:
+of literals only a language's, `'english'::regconfig`.
 """
 
 import re
@@ -51,6 +52,7 @@ WHOLE = frozenset({"Settings", "JIT", "Full-sort Groups", "Pre-sorted Groups"})
 _LITERAL = re.compile(
     r"""
     (?P<name>"(?:[^"]|"")*")
+  | (?P<config>'[a-z_.]+'::regconfig)
   | (?P<place>\$\d+)
   | (?P<dollar>\$(?P<tag>[A-Za-z_]?\w*)\$.*?(?:\$(?P=tag)\$|\Z))
   | (?P<escaped>\b[Ee]'(?:[^'\\]|''|\\.)*(?:'|\Z))

@@ -22,6 +22,7 @@ from backoffice.explain.masking import mask_plan, mask_text
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.plan import read_plan
 from backoffice.explain.running_postgresql import (
+    Answer,
     Explained,
     How,
     IsNeeded,
@@ -142,6 +143,7 @@ def make_report(
         limits=limits,
         is_needed=question.is_needed,
     )
+    answer = _with_expected(engine, answer, limits)
     reports = tuple(
         _statement(one, answer.catalog, _subject(question, one.caught))
         for one in answer.explained
@@ -169,6 +171,37 @@ def make_report(
         why_not_written=answer.why_not_written,
     )
     return Made(report, tuple(one.plan for one in answer.explained))
+
+
+def _with_expected(engine: Engine, answer: Answer, limits: Limits) -> Answer:
+    """The answer with the expected plan of each statement whose run came to nothing.
+
+    What takes too long to be measured is what somebody most wants to know of.
+    """
+    failed = [one for one in answer.explained if _has_failed(one)]
+    if not failed:
+        return answer
+    planned = running_postgresql.explain(
+        engine, [one.caught for one in failed], limits=limits
+    )
+    found = dict(zip(map(id, failed), planned.explained, strict=True))
+    explained = tuple(
+        replace(one, plan=found[id(one)].plan, how=found[id(one)].how)
+        if id(one) in found
+        else one
+        for one in answer.explained
+    )
+    tables = {**planned.catalog.tables, **answer.catalog.tables}
+    return replace(
+        answer,
+        explained=explained,
+        catalog=replace(planned.catalog, tables=tables),
+    )
+
+
+def _has_failed(one: Explained) -> bool:
+    """Whether a statement was run, and has no plan of it."""
+    return one.how in (How.MEASURED, How.UNDONE) and one.plan is None
 
 
 def _limits(explained: Sequence[Explained], limits: Limits) -> str:

@@ -3,7 +3,12 @@
 import re
 from collections.abc import Iterable
 
-from backoffice.explain.conditions import columns_in, parts
+from backoffice.explain.conditions import (
+    Test,
+    columns_in,
+    is_understood,
+    looked_at,
+)
 from backoffice.explain.findings import Case, Finding, Severity
 from backoffice.explain.numbers import count, milliseconds, percent, series, times
 from backoffice.explain.plan import Node
@@ -23,6 +28,7 @@ SERIALIZE_SHARE = 0.3
 STALE_SHARE, STALE_ROWS = 0.1, 500
 SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
 # What a condition says that nobody knows the number of: words, patterns, subqueries.
+KNOWN = (Test.EQUAL, Test.RANGE)
 GUESSED = re.compile(r"@@|~~|\bInitPlan\b|\bSubPlan\b|\$\d")
 
 
@@ -70,7 +76,9 @@ def misestimate(case: Case) -> Iterable[Finding]:
         fewer = "fewer" if expected < found else "more"
         severity = WARN if factor > VERY_WRONG else INFO
         severity = BAD if factor > ABSURD else severity
-        words, sql = _statistics_advice(case, _scan_of(node))
+        grouped = node.kind == "Aggregate" and node.get("Group Key", None)
+        scan = node if grouped else _scan_of(node)
+        words, sql = _statistics_advice(case, scan)
         yield Finding(
             "P2",
             # Where nothing can be done about a guess, it is no alarm.
@@ -327,34 +335,38 @@ def _statistics_advice(case: Case, node: Node) -> tuple[str, str]:
     """ANALYZE, or statistics on several columns that belong together."""
     facts = case.table(node)
     if facts is None:
-        return "ANALYZE the tables below this step.", ""
+        return _grouped_advice(case, node)
+    is_fresh = facts.analyzed_at is not None and (
+        facts.changed <= STALE_SHARE * max(facts.live, 1)
+    )
     condition = node.condition("Filter", "Index Cond", "Recheck Cond")
-    if GUESSED.search(condition):
+    looked = looked_at(condition, facts.columns)
+    if GUESSED.search(condition) or any(one.test is Test.WRAPPED for one in looked):
         return (
             (
-                "How many rows a word, a pattern or a subquery finds is a guess, which "
-                "no statistics mend. It matters where another plan would be quicker."
+                "How many rows a word, a pattern, an expression or a subquery finds "
+                "is a guess, which no statistics mend. It matters where another plan "
+                "would be quicker."
             ),
             "",
         )
     columns = columns_in(condition, facts.columns)
-    if len(columns) > 1 and len(parts(condition)) > 1:
-        listed = ", ".join(columns)
-        name = f"st_{node.table}_{'_'.join(columns)}"[:63]
+    given = [one.column for one in looked if one.is_constant and one.test in KNOWN]
+    if len(given) > 1 and is_understood(condition, facts.columns):
+        name = f"st_{node.table}_{'_'.join(given)}"[:63]
         return (
             (
-                f"The planner takes {series(columns)} for independent. Let it look at "
+                f"The planner takes {series(given)} for independent. Let it look at "
                 "them together, then analyze."
             ),
             (
-                f"CREATE STATISTICS {name} ON {listed} FROM {node.table};\n"
+                f"CREATE STATISTICS {name} ON {', '.join(given)} FROM {node.table};\n"
                 f"ANALYZE {node.table}"
             ),
         )
-    is_fresh = facts.analyzed_at is not None and (
-        facts.changed <= STALE_SHARE * max(facts.live, 1)
-    )
-    if is_fresh and len(columns) == 1:
+    if not is_fresh:
+        return f"ANALYZE {node.table}.", f"ANALYZE {node.table}"
+    if len(columns) == 1 and given:
         (column,) = columns
         return (
             (
@@ -366,4 +378,35 @@ def _statistics_advice(case: Case, node: Node) -> tuple[str, str]:
                 f"ANALYZE {node.table}"
             ),
         )
-    return f"ANALYZE {node.table}.", f"ANALYZE {node.table}"
+    words = (
+        f"The statistics of {node.table} are fresh: what it goes by is a guess. It "
+        "matters where another plan would be quicker."
+    )
+    return words, ""
+
+
+_OWN_KEY = re.compile(r'\(*(?:(?:\w+|"[^"]+")\.)?(?P<column>\w+|"[^"]+")\)*')
+
+
+def _grouped_advice(case: Case, node: Node) -> tuple[str, str]:
+    """How many groups several columns make is known where they are counted together."""
+    keys = [str(key) for key in node.get("Group Key", [])]
+    tables = {one.table for one in node.below() if one.table}
+    facts = case.catalog.tables.get(next(iter(tables))) if len(tables) == 1 else None
+    matches = [_OWN_KEY.fullmatch(key) for key in keys]
+    names = [one["column"].strip('"') for one in matches if one is not None]
+    if facts is None or len(names) < 2 or len(names) < len(keys):  # noqa: PLR2004
+        return "ANALYZE the tables below this step.", ""
+    if any(name not in facts.columns for name in names):
+        return "ANALYZE the tables below this step.", ""
+    name = f"st_{facts.name}_{'_'.join(names)}"[:63]
+    return (
+        (
+            f"The planner takes {series(names)} for independent and counts too many "
+            "groups. Let it count them together, then analyze."
+        ),
+        (
+            f"CREATE STATISTICS {name} (ndistinct) ON {', '.join(names)} "
+            f"FROM {facts.name};\nANALYZE {facts.name}"
+        ),
+    )

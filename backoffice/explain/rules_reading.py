@@ -174,14 +174,14 @@ def large_offset(case: Case) -> Iterable[Finding]:
         if not node.children:
             continue
         below = node.children[0]
+        offset = _expected_offset(node, below)
+        if offset < 1:
+            continue  # what is below may read ahead of what a LIMIT takes
         if node.found is not None:
             read, given = below.found or 0.0, node.found
         else:
-            read, given = _expected_offset(node, below) + node.expected, node.expected
+            read, given = offset + node.expected, node.expected
         if read < DEEP or read < DEEP_FACTOR * max(given, 1.0):
-            continue
-        if node.found is not None and below.kind in ("Gather", "Gather Merge"):
-            # Workers read ahead of what the leader takes.
             continue
         view = case.subject.view
         yield Finding(
@@ -229,17 +229,20 @@ def _sorted_for_a_page(case: Case) -> Iterable[Finding]:
     for node in case.plan.of_kind("Sort", "Incremental Sort"):
         limit = next((one for one in node.ancestors() if one.kind == "Limit"), None)
         scan = _only_scan(node)
-        if limit is None or scan is None:
+        if limit is None:
             continue
         below = node.children[0]
         rows = below.found if below.found is not None else below.expected
         wanted = limit.found if limit.found is not None else limit.expected
         share = sum(one.share for one in node.below())
-        if share < HOT or _discard_severity(case, scan) or scan.get("Index Cond"):
-            continue
-        if rows < DEEP or rows < DEEP_FACTOR * max(wanted, 1.0):
+        if share < HOT or rows < DEEP or rows < DEEP_FACTOR * max(wanted, 1.0):
             continue
         keys = [str(key) for key in node.get("Sort Key", [])]
+        if scan is None:
+            yield from _sorted_by_another(case, node, keys, rows, wanted)
+            continue
+        if _discard_severity(case, scan) or scan.get("Index Cond"):
+            continue
         facts = case.table(scan)
         if facts is None or not order_columns(keys, facts):
             continue
@@ -259,6 +262,45 @@ def _sorted_for_a_page(case: Case) -> Iterable[Finding]:
             node.number,
             share,
         )
+
+
+def _sorted_by_another(
+    case: Case, node: Node, keys: list[str], rows: float, wanted: float
+) -> Iterable[Finding]:
+    """Rows of one table are put in order by a column of another."""
+    match = _QUALIFIED.match(keys[0].lstrip("(")) if keys else None
+    scans = [one for one in node.below() if one.table and one.is_executed]
+    first = match.group(1).strip('"') if match else ""
+    ordering = next((one for one in scans if one.get("Alias", "") == first), None)
+    whole = max(scans, key=_rows_of, default=None)
+    if ordering is None or whole is None or ordering.table == whole.table:
+        return
+    if _rows_of(whole) < rows / 2 or not _sorts_column(case, ordering, keys[0]):
+        return
+    column = keys[0].partition(".")[2].partition(" ")[0].strip('")')
+    yield Finding(
+        "P14",
+        WARN,
+        "Rows are put in order by a column of another table",
+        f"{count(rows)} rows of {whole.table} are read, each with its row of "
+        f"{ordering.table}, and sorted by {column}; {count(wanted)} of them are "
+        "wanted.",
+        "No index has columns of two tables, so every page begins with all rows.",
+        f"Order by a column of {whole.table} itself: take {column} of "
+        f"{ordering.table} out of column_sortable_list"
+        f"{_of_view(case)}, or keep a copy of it in {whole.table}.",
+        node=node.number,
+        share=sum(one.share for one in node.below()),
+    )
+
+
+def _rows_of(node: Node) -> float:
+    return node.found if node.found is not None else node.expected
+
+
+def _sorts_column(case: Case, scan: Node, key: str) -> bool:
+    facts = case.table(scan)
+    return facts is not None and bool(order_columns([key], facts))
 
 
 def _only_scan(node: Node) -> Node | None:
@@ -443,6 +485,18 @@ def _index_advice(
             "",
             "",
         )
+    wrapped = _wrapped(case, node)
+    if advice is None and wrapped:
+        return (
+            (
+                f"The condition is on an expression of {series(wrapped)}, which no "
+                "index on the column itself has. Compare the column with a value of "
+                "its own type, or with a range of them, instead of what a function or "
+                "a cast makes of it; or index that very expression."
+            ),
+            "",
+            "",
+        )
     if advice is None:
         either = len(parts(node.condition("Filter"), " OR ")) > 1
         return (
@@ -458,6 +512,13 @@ def _index_advice(
         advice.code,
         advice.sql,
     )
+
+
+def _wrapped(case: Case, node: Node) -> list[str]:
+    """The columns that a filter has inside of an expression."""
+    facts = case.table(node)
+    looked = looked_at(node.condition("Filter"), facts.columns) if facts else []
+    return [one.column for one in looked if one.test is Test.WRAPPED]
 
 
 def _of_view(case: Case) -> str:

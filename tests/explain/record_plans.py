@@ -138,6 +138,41 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
     ),
     "P24": (ALONE, "SELECT count(*) FROM (SELECT * FROM big ORDER BY note) x"),
     "P25": (ALONE, "SELECT * FROM big WHERE note ILIKE '%abc%'"),
+    "P26": (ALONE, "SELECT count(*) FROM small s, small t"),
+}
+# More of what a rule has to tell apart: rule, then what is particular.
+OTHERS: dict[str, tuple[dict[str, str], str]] = {
+    "P2 groups": (ALONE, "SELECT a, b, count(*) FROM corr GROUP BY a, b"),
+    "P3 lowered": (ALONE, "SELECT * FROM big WHERE lower(name) = 'name 7'"),
+    "P3 expression": (ALONE, "SELECT * FROM corr WHERE abs(a) = 7"),
+    "P3 cast": (ALONE, "SELECT * FROM corr WHERE a::text = '7'"),
+    "P3 start": (ALONE, "SELECT * FROM big WHERE name LIKE 'name 77%'"),
+    "P3 either": (ALONE, "SELECT * FROM corr WHERE a = 7 OR b = 9"),
+    "P3 words": (
+        ALONE,
+        (
+            "SELECT * FROM big "
+            "WHERE to_tsvector('simple', note) @@ to_tsquery('simple', 'abc')"
+        ),
+    ),
+    "P12 subquery": (
+        ALONE,
+        (
+            "SELECT id, (SELECT count(*) FROM corr c WHERE c.a = s.a) "
+            "FROM small s WHERE s.id <= 30"
+        ),
+    ),
+    "P12 not in": (
+        LITTLE,
+        "SELECT count(*) FROM parent WHERE id NOT IN (SELECT id FROM corr)",
+    ),
+    "P14 another": (
+        ALONE,
+        (
+            "SELECT b.* FROM big b JOIN small s ON s.a = b.val % 300 + 1 "
+            "ORDER BY s.b, b.id LIMIT 10"
+        ),
+    ),
 }
 # These are seen without running anything, too.
 PLANNED = ("P1", "P3", "P13", "P14", "P24", "P25")
@@ -158,7 +193,7 @@ def record(url: str) -> Path:
         connection.commit()
         version = connection.info.server_version // 10_000
         found: dict[str, Any] = {}
-        for name, (settings, statement) in CASES.items():
+        for name, (settings, statement) in {**CASES, **OTHERS}.items():
             run = RUN
             if version >= 17 and name == "P22":
                 run = f"ANALYZE, SERIALIZE TEXT, {PLAN}"
@@ -167,7 +202,10 @@ def record(url: str) -> Path:
                 found[f"{name} planned"] = _plan(connection, settings, PLAN, statement)
         catalog = read_catalog(
             connection,
-            {("public", t) for t in ("big", "corr", "small", "child", "stale")},
+            {
+                ("public", t)
+                for t in ("big", "corr", "small", "parent", "child", "stale")
+            },
         )
         found["catalog"] = asdict(catalog)
     with psycopg.connect(url, autocommit=True) as server:

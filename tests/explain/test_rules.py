@@ -40,8 +40,8 @@ def test_each_rule_finds_its_case(rule: str, version: int) -> None:
 
 
 def test_every_rule_has_its_case() -> None:
-    """Twenty-five of them."""
-    assert set(RULES) == set(CASES) == {f"P{n}" for n in range(1, 26)}
+    """Twenty-six of them."""
+    assert set(RULES) == set(CASES) == {f"P{n}" for n in range(1, 27)}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -71,6 +71,77 @@ def test_an_index_that_is_not_enough_gets_its_columns() -> None:
 def test_a_sorted_list_gets_an_index_in_its_order() -> None:
     """Filter first, then the order: the scan under a LIMIT needs no sort."""
     assert found(18, "P5")[0].code == 'Index("ix_big_note", "note")'
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("P3 lowered", 'Index("ix_big_lower_name", func.lower(name))'),
+        (
+            "P3 start",
+            (
+                'Index("ix_big_name_start", "name", '
+                'postgresql_ops={"name": "text_pattern_ops"})'
+            ),
+        ),
+        ("P3 either", 'Index("ix_corr_a", "a"),\nIndex("ix_corr_b", "b")'),
+        (
+            "P3 words",
+            (
+                'Index("ix_big_note_words", text("to_tsvector(\'simple\'::regconfig, '
+                'note)"), postgresql_using="gin")'
+            ),
+        ),
+        ("P12 subquery", 'Index("ix_corr_a", "a")'),
+    ],
+)
+def test_an_index_is_of_what_the_condition_looks_at(
+    version: int, name: str, code: str
+) -> None:
+    """Of the lowered text, its beginning, its words, and one for each side of an OR."""
+    (one,) = found(version, name)
+    assert one.code == code
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ["P3 expression", "P3 cast"])
+def test_no_index_helps_a_condition_on_an_expression(version: int, name: str) -> None:
+    """Though there is one on its column: the condition itself has to be another."""
+    (one,) = found(version, name)
+    assert one.code == ""
+    assert "Compare the column with a value of its own type" in one.advice
+    for guess in RULES["P2"](case(version, name)):
+        assert guess.sql == ""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_groups_of_two_columns_are_counted_together(version: int) -> None:
+    """Fresh statistics of each by itself do not tell."""
+    (one,) = found(version, "P2 groups")
+    assert one.sql.startswith("CREATE STATISTICS st_corr_a_b (ndistinct) ON a, b FROM")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_not_in_becomes_not_exists(version: int) -> None:
+    """It is compared with all of the subquery, for each row."""
+    (one,) = found(version, "P12 not in")
+    assert one.heading == "NOT IN compares each row with all of a subquery"
+    assert "2,000 times, once for each row of parent" in one.evidence
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_order_by_another_tables_column_has_no_index(version: int) -> None:
+    """It is said which column of which table, and of which view."""
+    (one,) = found(version, "P14 another")
+    assert "take b of small out of column_sortable_list of BigAdmin" in one.advice
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_rows_that_nothing_joins_are_pairs(version: int) -> None:
+    """How many of each, and how many pairs."""
+    (one,) = found(version, "P26")
+    assert "300 rows of small and 300 of small make 90,000 pairs." in one.evidence
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +26,9 @@ from backoffice.explain.numbers import (
 )
 from backoffice.explain.plan import Node, Plan, read_plan
 from backoffice.explain.plan_text import plan_text
-from backoffice.explain.report import Report, StatementReport, TableReport, all_findings
+from backoffice.explain.report import Report, StatementReport, TableReport
 from backoffice.explain.rules_planner import WRONG, misestimate_factor
+from backoffice.explain.telling import all_findings
 
 TONES = {Severity.INFO: "", Severity.WARN: "warn", Severity.BAD: "bad"}
 HOW = {
@@ -56,16 +56,10 @@ _CONDITIONS = (
 def findings_of(report: Report) -> tuple[FindingView, ...]:
     """Every finding, the worst first."""
     several = sum(1 for one in report.statements if one.plan) > 1
-    shown: list[FindingView] = []
-    seen: set[str] = set()
-    for one, finding in all_findings(report):
-        view = _finding(one, finding, is_named=several)
-        if finding.code and finding.code in seen:
-            advice = "The line for the model above serves here, too."
-            view = replace(view, advice=advice, code="", sql="")
-        seen.add(finding.code)
-        shown.append(view)
-    return tuple(shown)
+    return tuple(
+        _finding(one, finding, is_named=several)
+        for one, finding in all_findings(report)
+    )
 
 
 def _finding(one: StatementReport, finding: Finding, *, is_named: bool) -> FindingView:

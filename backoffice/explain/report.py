@@ -17,7 +17,7 @@ from backoffice.errors import RecordNotFound
 from backoffice.explain import running_postgresql, running_sqlite
 from backoffice.explain.catalog_postgresql import Catalog, TableFacts
 from backoffice.explain.findings import NOBODY, Case, Finding, Severity, Subject
-from backoffice.explain.judging import in_order, judge, verdict
+from backoffice.explain.judging import judge, verdict
 from backoffice.explain.masking import mask_plan, mask_text
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.plan import read_plan
@@ -435,18 +435,3 @@ def measured_since(session: Session, actor: Actor | None, since: datetime) -> in
         .where(ExplainReport.actor_id == (actor.id if actor else None))
     )
     return session.scalar(statement) or 0
-
-
-def all_findings(report: Report) -> tuple[tuple[StatementReport, Finding], ...]:
-    """Every finding with its statement, the worst first; the same advice once."""
-    owners = {id(f): one for one in report.statements for f in one.findings}
-    found = in_order(f for one in report.statements for f in one.findings)
-    seen: set[tuple[str, str, str]] = set()
-    kept = []
-    for finding in found:
-        key = (finding.rule, finding.heading, finding.advice + finding.code)
-        if finding.rule != "P1" and key in seen:
-            continue
-        seen.add(key)
-        kept.append((owners[id(finding)], finding))
-    return tuple(kept)

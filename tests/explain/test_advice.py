@@ -331,3 +331,20 @@ def test_of_a_filter_and_an_order_the_one_that_helps_leads() -> None:
     assert wide is not None
     assert narrow.code == 'Index("ix_track_price", "price")'
     assert wide.code == 'Index("ix_track_name_track_id", "name", "track_id")'
+
+
+# Reading ahead
+
+
+def test_a_first_page_that_reads_ahead_is_no_deep_page() -> None:
+    """A parallel step hands over more than a LIMIT takes; nothing is left out."""
+    ahead = ran(step("Gather Merge", 4_000, 30_000, begin=3_000), 40, 4_674)
+    page = ran(step("Limit", 3_010, 51, ahead, begin=3_000), 41, 51)
+    assert list(RULES["P13"](case(page))) == []
+
+
+def test_a_deep_page_of_several_workers_is_one() -> None:
+    """What the OFFSET leaves out is seen by what it costs to come there."""
+    ahead = ran(step("Gather Merge", 4_000, 30_000, begin=3_000), 40, 15_051)
+    page = ran(step("Limit", 3_502, 51, ahead, begin=3_500), 41, 51)
+    assert "15,051 rows are read for 51" in only("P13", case(page)).evidence

@@ -13,13 +13,14 @@ from backoffice.explain.memory import KEPT_REPORTS, KEPT_SECONDS, Memory
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.report import (
     Question,
-    all_findings,
     latest,
     load,
     make_report,
     store,
 )
+from backoffice.explain.running_postgresql import Limits
 from backoffice.explain.statement import Caught
+from backoffice.explain.telling import all_findings
 
 CANARY = "canary7351"
 ASKED = Caught(
@@ -198,3 +199,14 @@ INSERT INTO students (code, full_name, class_name, birth_date, guardian, school_
   SELECT 'S' || g, 'name ' || g, '7A', date '2000-01-01' + g % 5000,
          'parent ' || g % 9000, (SELECT id FROM schools)
   FROM generate_series(1, 20000) g"""
+
+
+def test_what_took_too_long_is_told_as_it_is_expected(lab: Engine) -> None:
+    """Of what cannot be measured somebody most wants to know why."""
+    slow = Caught("Rows", "SELECT count(*) FROM people a, people b, people c", {})
+    limits = Limits(plan=1.0, run=0.2)
+    report = make_report(lab, Question("", (slow,)), measure=True, limits=limits).report
+    (one,) = report.statements
+    assert one.problem == "It was stopped after 0.2 s, the most it may take."
+    assert one.how == "planned"
+    assert "P26" in [found.rule for found in one.findings]

@@ -26,11 +26,11 @@ from backoffice.explain.report import (
     Question,
     Report,
     StatementReport,
-    all_findings,
     make_report,
     store,
 )
 from backoffice.explain.running_sqlite import sentences
+from backoffice.explain.telling import all_findings
 from backoffice.observability.models import StatementHour, StatementText
 from backoffice.observability.statement_texts import read_statement
 from backoffice.web.app import create_app
@@ -147,7 +147,11 @@ def _print(report: Report, number: int, *, measure: bool) -> None:
         print(f"\n{styled(one.title, BOLD)} ({one.how})")
         if one.note:
             print(one.note)
-        print(one.problem or _plan_of(report, one))
+        for line in (one.problem, *one.not_undone):
+            if line:
+                print(line)
+        if one.plan:
+            print(_plan_of(report, one))
 
 
 def _plan_of(report: Report, one: StatementReport) -> str:

@@ -10,6 +10,7 @@ import sqladmin
 from sqladmin.authentication import AuthenticationBackend
 from sqladmin.authorization import AuthorizationBackend
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,6 +56,33 @@ from backoffice.explain.memory import Memory
 from backoffice.jobs.making import make_worker
 from backoffice.listing.cursor import CursorCodec
 from backoffice.observability.server_statements_postgresql import QueryIds
+
+
+class WholeNumber(Convertor[int]):
+    """A number in an address, short enough for a bigint: any other is no address."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """As it stands in an address."""
+        return str(value)
+
+
+class AnyPath(PathConvertor):
+    """The rest of an address as it is: a key may have slashes and line breaks.
+
+    Starlette's own ends before a line break; mounted applications are routed by it.
+    """
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("whole", WholeNumber())
+register_url_convertor("path", AnyPath())
 
 # What SQLAdmin 0.32 routes, by name: a new name must be looked at before it is served.
 SQLADMIN_ROUTES = frozenset(
@@ -208,7 +236,7 @@ class Site(sqladmin.Admin):
         yield page("/explain", "explains", get=explain.show_all, post=explain.ask)
         yield page("/explain/{number}", "explain", get=explain.show)
         yield page("/runs", "runs", get=all_runs.show_all)
-        yield page("/runs/{run:int}", "run", get=runs.show, post=runs.change)
+        yield page("/runs/{run:whole}", "run", get=runs.show, post=runs.change)
         yield from self.ops_routes()
         view = functools.partial(page, of_view=True)
         yield view("/{identity}/actions", "actions", post=action.choose, action="list")
@@ -280,7 +308,7 @@ class Site(sqladmin.Admin):
         yield page("/metrics/tables", "tables", get=tables.show)
         yield page("/metrics/connections", "connections", get=connections.show_all)
         yield page(
-            "/metrics/connection/{pid:int}",
+            "/metrics/connection/{pid:whole}",
             "connection",
             get=connections.show,
             post=connections.end,

@@ -30,7 +30,7 @@ def parse_key(mapper: Mapper[Any], text: str) -> tuple[Any, ...]:
         raise no_such_record(mapper, text)
     try:
         values = [
-            parse_value(column, part)
+            parse_value(column, part, is_typed=False)
             for column, part in zip(columns, parts, strict=True)
         ]
     except ValueError:

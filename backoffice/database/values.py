@@ -40,8 +40,10 @@ FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def parse_value(column: Any, text: str) -> Any:
+def parse_value(column: Any, text: str, *, is_typed: bool = True) -> Any:
     """The value that `text` stands for in this column.
+
+    A browser sends every line break of what was typed as CR LF; they are LF here.
 
     An empty text is NULL where the column is nullable, else an empty string, else
     refused. JSON's own null is `JSON.NULL`, so that None is always SQL's NULL.
@@ -54,7 +56,8 @@ def parse_value(column: Any, text: str) -> Any:
         raise ValueError("This kind of value cannot be written as text.")
     _refuse_unstorable(text)
     if form.is_text:
-        text = text.replace("\r\n", "\n")
+        if is_typed:
+            text = text.replace("\r\n", "\n")
         if not text and getattr(column, "nullable", True):
             return None
         return form.parse(text)

@@ -416,6 +416,15 @@ def test_d6_nothing_is_deleted_by_the_dozen(lab: Office) -> None:
         ".",
         "..",
         "~.",
+        "a\nb",
+        "a\n",
+        "\r\na\rb",
+        "\t a ",
+        "\x01\x7f",
+        "%",
+        "a+b",
+        "\u202eabc",
+        "😀" * 50,
     ],
 )
 def test_d7_a_key_of_any_letters_means_one_record(lab: Office, code: str) -> None:

@@ -67,7 +67,7 @@ def addresses(site: Office) -> list[tuple[str, frozenset[str]]]:
             path = template.replace("{identity}", identity)
             path = path.replace("{pk:path}", str(key))
             path = path.replace("{rest:path}", "nowhere").replace("{path}", "x.css")
-            path = re.sub(r"\{\w+(:int)?\}", "1", path)
+            path = re.sub(r"\{\w+(:whole)?\}", "1", path)
             found.append((path, methods))
     return sorted({(path, frozenset(methods)) for path, methods in found})
 
@@ -103,7 +103,7 @@ def test_every_address_is_known_here(site: Office) -> None:
         "/admin/explain",
         "/admin/explain/{number}",
         "/admin/runs",
-        "/admin/runs/{run:int}",
+        "/admin/runs/{run:whole}",
         "/admin/{identity}/actions",
         "/admin/{identity}/actions/{token}",
         "/admin/{identity}/actions/{token}/rows",

@@ -43,6 +43,15 @@ def test_a_bad_key_is_not_found(site: Office, key: str) -> None:
         assert "Traceback" not in seen.html
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "9" * 18, "%D9%A3", "-1"])
+def test_a_bad_number_is_not_found(site: Office, number: str) -> None:
+    """However long it is, also where it stands in an address of ours."""
+    browser = site.browser("admin")
+    for page in ("runs", "explain", "metrics/connection"):
+        seen = browser.get(f"/admin/{page}/{number}")
+        assert (seen.status, bool(seen.heading)) == (404, True), page
+
+
 @pytest.mark.parametrize("key", ["abc", "12", "x" * 36, "0" * 32])
 def test_a_bad_uuid_is_not_found(site: Office, key: str) -> None:
     """Keys of accounts are of another kind."""

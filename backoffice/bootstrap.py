@@ -23,6 +23,7 @@ from backoffice.database.base import Base
 from backoffice.database.embedded import embedded_postgres
 from backoffice.database.engine import database_url, make_engine
 from backoffice.database.migrations import ProjectMigrations, revision_files
+from backoffice.database.secret_names import hide_secrets
 from backoffice.database.session import make_sessions
 from backoffice.errors import BackofficeError, EnvironmentProblem, SettingsError
 from backoffice.observability.health import Pulse, migrations_question
@@ -167,6 +168,7 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         revision=newest_revision(project) if kind == "server" else "",
         flush_engine=make_flush_engine(url, database),
     )
+    hide_secrets(project.metadata)
     keeper.recorder.values.secrecy.learn(project.metadata)
     keeper.observe(engine)
     keeper.observe(exports, name="exports")

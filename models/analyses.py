@@ -139,7 +139,11 @@ class TextAnalysis(Timestamps, Base):
     hash: Mapped[str] = mapped_column(
         String(64),
         default=_hash_of_row,
-        info={"label": "SHA-256", "read_only": "Computed from the text."},
+        info={
+            "label": "SHA-256",
+            "read_only": "Computed from the text.",
+            "secret": False,  # of a text that everybody here may read
+        },
     )
     type: Mapped[str] = choice_column(AnalysisType, default=AnalysisType.SENTIMENT)
     tier: Mapped[str] = choice_column(

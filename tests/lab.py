@@ -160,6 +160,20 @@ class Era(LabBase):
     length: Mapped[timedelta | None] = mapped_column(Interval)
 
 
+class Gate(LabBase):
+    """What somebody could open it with, by names that say so."""
+
+    __tablename__ = "lab_gates"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    api_key: Mapped[str] = mapped_column(String(50), unique=True)
+    passwordHash: Mapped[str | None] = mapped_column(String(50))  # noqa: N815 - theirs
+    token_type: Mapped[str | None] = mapped_column(String(50))
+    tokens: Mapped[int | None]
+    etag_hash: Mapped[str | None] = mapped_column(String(50), info={"secret": False})
+
+
 def shout(record: Any, name: str) -> str:
     """A formatter that does not survive every record."""
     value = getattr(record, name)
@@ -224,6 +238,27 @@ class SheetAdmin(ModelView, model=Sheet):
     category = "Lab"
 
 
+class GateAdmin(ModelView, model=Gate):
+    """As it comes."""
+
+    identity = "lab-gate"
+    category = "Lab"
+    form_columns: ClassVar[Any] = ["name", "api_key", "token_type"]
+
+
+class GuardAdmin(ModelView, model=Gate):
+    """Names all that there is."""
+
+    identity = "lab-guard"
+    category = "Lab"
+    column_list: ClassVar[Any] = ["name", "api_key", "passwordHash", "etag_hash"]
+    column_details_list: ClassVar[Any] = column_list
+    column_export_list: ClassVar[Any] = column_list
+    column_searchable_list: ClassVar[Any] = ["name", "api_key"]
+    column_sortable_list: ClassVar[Any] = ["name", "api_key"]
+    column_filters: ClassVar[Any] = ["api_key", "etag_hash"]
+
+
 class TeamAdmin(ModelView, model=Team):
     """Only to be looked at."""
 
@@ -239,5 +274,7 @@ views = [
     SlotAdmin,
     EraAdmin,
     SheetAdmin,
+    GateAdmin,
+    GuardAdmin,
     TeamAdmin,
 ]

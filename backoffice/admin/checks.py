@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from backoffice.admin.description import is_secret, key_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
 from backoffice.auth.permissions import is_known
@@ -16,6 +17,7 @@ def check_views(site: Site) -> Iterator[CheckMessage]:
             yield from check_list(view.description.list_spec)
             yield from check_labels(view)
             yield from check_permissions(view)
+            yield from check_secrets(view)
 
 
 def check_labels(view: ModelView) -> Iterator[CheckMessage]:
@@ -43,3 +45,29 @@ def check_permissions(view: ModelView) -> Iterator[CheckMessage]:
                 "Name one of backoffice/auth/permissions.py, such as 'edit', or none.",
                 "views.E003",
             )
+
+
+OPTIONS = (
+    "column_list",
+    "column_details_list",
+    "column_export_list",
+    "column_related_list",
+    "column_searchable_list",
+    "column_sortable_list",
+)
+
+
+def check_secrets(view: ModelView) -> Iterator[CheckMessage]:
+    """Secrets that a view names all the same: nobody sees them there."""
+    for option in OPTIONS:
+        given = getattr(view, option, None) or ()
+        keys = () if isinstance(given, str) else map(key_of, given)
+        for key in keys:
+            if is_secret(view.description.mapper, key):
+                yield CheckMessage(
+                    Level.WARNING,
+                    f"{view.identity}: {option} names {key}, which is secret; it is "
+                    "left out.",
+                    'info={"secret": False} on its column shows it.',
+                    "views.W004",
+                )

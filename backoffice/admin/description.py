@@ -99,7 +99,11 @@ def describe(
         identity=view.identity,
         columns=tuple(column.name for column in columns),
         search=search,
-        filters=tuple(_filter(view, mapper, one, labels) for one in view.get_filters()),
+        filters=tuple(
+            found
+            for one in view.get_filters()
+            if not is_secret(mapper, (found := _filter(view, mapper, one, labels)).path)
+        ),
         sortable=_sortable(view, mapper, columns, label_keys),
         default_order=_default_order(view),
         page_size=view.page_size or settings.listing.page_size,
@@ -152,6 +156,12 @@ def in_words(key: str) -> str:
         for at, letter in enumerate(bare)
     ).replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def is_secret(mapper: Mapper[Any], path: str) -> bool:
+    """Whether a path leads to a column that nobody may see, whatever names it."""
+    column = column_at(mapper, path)
+    return column is not None and bool(column.info.get("secret"))
 
 
 def _exported(
@@ -266,7 +276,9 @@ def list_paths(
 ) -> tuple[str, ...]:
     """The columns of the list; without a choice of its own, the label and some."""
     if getattr(view, "column_list", None) or getattr(view, "column_exclude_list", None):
-        return tuple(view.get_list_columns())
+        return tuple(
+            path for path in view.get_list_columns() if not is_secret(mapper, path)
+        )
     keys = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
     others = [
         p.key
@@ -388,7 +400,9 @@ def _search_fields(
     if not paths:
         paths = [key for key in label_keys if _is_text(column_at(mapper, key))]
     return tuple(
-        SearchField(path, modes.get(path, SearchMode.CONTAINS)) for path in paths
+        SearchField(path, modes.get(path, SearchMode.CONTAINS))
+        for path in paths
+        if not is_secret(mapper, path)
     )
 
 
@@ -462,7 +476,7 @@ def _sortable(
     """What may be ordered by; by default what an index leads with, and the name."""
     declared = [key_of(one) for one in view.column_sortable_list]
     if declared:
-        return tuple(declared)
+        return tuple(path for path in declared if not is_secret(mapper, path))
     indexed = {c.name for c in mapper.primary_key}
     for index in getattr(mapper.local_table, "indexes", ()):
         first = next(iter(index.columns), None)
@@ -474,7 +488,9 @@ def _sortable(
     keys = {
         mapper.get_property_by_column(c).key
         for c in mapper.local_table.columns
-        if c.name in indexed and c in mapper.columns.values()
+        if c.name in indexed
+        and c in mapper.columns.values()
+        and not c.info.get("secret")
     }
     return tuple(c.name for c in columns if c.name in keys or c.name in label_keys[:1])
 
@@ -556,9 +572,7 @@ def _details(
                 continue
             keys.append(key)
     return tuple(
-        _column(view, mapper, key, labels)
-        for key in keys
-        if (found := column_at(mapper, key)) is None or not found.info.get("secret")
+        _column(view, mapper, key, labels) for key in keys if not is_secret(mapper, key)
     )
 
 
@@ -571,7 +585,11 @@ def _related_columns(
     """The columns by which records are listed on another record's page."""
     if view.column_related_list:
         paths = [key_of(one) for one in view.column_related_list]
-        return tuple(_column(view, mapper, path, labels) for path in paths)
+        return tuple(
+            _column(view, mapper, path, labels)
+            for path in paths
+            if not is_secret(mapper, path)
+        )
     first = column_at(mapper, columns[0].path) if columns else None
     if len(columns) > 1 and first is not None and is_counted(first):
         return columns[1:]  # a number that the database counted up says nothing

@@ -9,6 +9,7 @@ import anyio
 import sqladmin
 from sqladmin.authentication import AuthenticationBackend
 from sqladmin.authorization import AuthorizationBackend
+from sqlalchemy import inspect
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -51,6 +52,7 @@ from backoffice.admin.pages.chosen import resolved, trouble
 from backoffice.admin.presentation import MenuGroup
 from backoffice.auth.permissions import may
 from backoffice.bootstrap import Backoffice
+from backoffice.database.secret_names import hide_secrets
 from backoffice.errors import SettingsError
 from backoffice.explain.memory import Memory
 from backoffice.jobs.making import make_worker
@@ -338,6 +340,8 @@ class Site(sqladmin.Admin):
     def describe_views(self) -> None:
         """Work out every view's description; they need each other."""
         own = [view for view in self.views if isinstance(view, ModelView)]
+        for view in own:
+            hide_secrets([inspect(view.model).local_table.metadata])
         seen_in_part = {view.model for view in own if view.is_partly_seen}
         for view in own:
             view.description = describe(view, self.backoffice.settings, seen_in_part)

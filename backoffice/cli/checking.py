@@ -12,6 +12,7 @@ from backoffice.checks import CheckMessage, Level
 from backoffice.cli.terminal import typed
 from backoffice.database.autogenerate import make_revision
 from backoffice.database.migrations import pending
+from backoffice.database.secret_names import hide_secrets, secrets_by_name
 from backoffice.errors import BackofficeError
 from backoffice.observability.health import Status, pool_checks
 from backoffice.observability.housekeeping import (
@@ -40,6 +41,24 @@ def check_models(metadata: list[MetaData]) -> Iterator[CheckMessage]:
                     "models.E001",
                 )
             yield from _unindexed_references(table)
+    hide_secrets(metadata)
+    for column in secrets_by_name(metadata):
+        is_needed = not column.nullable and column.server_default is None
+        is_missing = is_needed and column.default is None
+        yield CheckMessage(
+            Level.INFO,
+            f"{column.table.name}.{column.name} looks secret by its name, so it is "
+            "hidden everywhere.",
+            'info={"secret": False} on the column shows it; {"secret": True} says that '
+            "it is one."
+            + (
+                " New records need it: name it in the view's form_columns, where it "
+                "can be written and never read."
+                if is_missing
+                else ""
+            ),
+            "models.I001",
+        )
 
 
 def check_deployment(

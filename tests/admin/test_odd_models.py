@@ -2,8 +2,9 @@
 
 import pytest
 
+from backoffice.admin.checks import check_views
 from backoffice.admin.own_names import KEY, WRITTEN
-from tests.lab import Sheet, Worker
+from tests.lab import Gate, Sheet, Worker
 from tests.office import Office
 
 # Names that forms and addresses had for things of their own.
@@ -158,3 +159,50 @@ def test_a_history_tells_an_earlier_record_of_the_same_key_apart(lab: Office) ->
     lab.run("UPDATE lab_parcels SET note = 'fifth' WHERE code = 'R-1'")
     conflict = browser.submit(form, {"note": "sixth"})
     assert "Somebody else saved this record" in conflict.text
+
+
+def test_what_is_secret_by_its_name_is_shown_nowhere(lab: Office) -> None:
+    """Not by default, and not where a view names it; what its column allows is."""
+    with lab.session() as session:
+        gate = Gate(name="East", api_key="hush1", passwordHash="hush2", etag_hash="ok")
+        session.add(gate)
+        session.commit()
+    browser = lab.browser("admin")
+    form = browser.get(f"/admin/lab-gate/edit/{gate.id}")
+    assert browser.submit(form, {"api_key": "hush3", "name": "West"}).status == 303
+    assert lab.read(Gate, gate.id).api_key == "hush3"
+    pages = {
+        path: browser.get(path).response.text
+        for view in ("lab-gate", "lab-guard")
+        for path in (
+            f"/admin/{view}/list",
+            f"/admin/{view}/details/{gate.id}",
+            f"/admin/{view}/edit/{gate.id}",
+            f"/admin/{view}/history/{gate.id}",
+            f"/admin/{view}/export/csv",
+        )
+    }
+    for path, text in pages.items():
+        assert "hush" not in text, path
+    searched = browser.get("/admin/lab-guard/list?search=hush3").text
+    assert "No gate matches" in searched or "West" not in searched
+    assert browser.get("/admin/lab-guard/list?api_key=hush3").status == 400
+    assert browser.get("/admin/lab-guard/list?sortBy=api_key").status == 400
+    assert browser.get("/admin/lab-gate/list?sortBy=api_key").status == 400
+    assert "ok" in browser.get(f"/admin/lab-guard/details/{gate.id}").text
+
+
+def test_a_view_that_names_a_secret_is_told(lab: Office) -> None:
+    """It is left out, which its author would wonder about."""
+    found = {one.text for one in check_views(lab.site) if one.id == "views.W004"}
+    assert found == {
+        f"lab-guard: {option} names {name}, which is secret; it is left out."
+        for option, names in {
+            "column_list": ["api_key", "passwordHash"],
+            "column_details_list": ["api_key", "passwordHash"],
+            "column_export_list": ["api_key", "passwordHash"],
+            "column_searchable_list": ["api_key"],
+            "column_sortable_list": ["api_key"],
+        }.items()
+        for name in names
+    }

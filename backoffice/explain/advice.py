@@ -185,6 +185,8 @@ def _is_selective(
     facts: TableFacts, columns: Sequence[str], kept: float | None
 ) -> bool:
     """Whether few enough rows are left: by the plan, or by the values there are."""
+    if columns and all(facts.distinct.get(name) == 1 for name in columns):
+        return False
     if kept is not None:
         return kept <= MOST_KEPT
     known = [facts.distinct[name] for name in columns if name in facts.distinct]

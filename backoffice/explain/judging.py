@@ -150,7 +150,7 @@ def _doing(case: Case, node: Node) -> str:
             return f"{says} that throws away {percent(share)} of what it reads"
         return says
     if node.kind in ("Sort", "Incremental Sort"):
-        below = node.children[0] if node.children else node
+        below = node.inputs[0] if node.inputs else node
         rows = below.found if below.found is not None else below.expected
         return f"the sorting of {count(rows)} rows"
     return f"the {node.name}"

@@ -113,6 +113,15 @@ class Node:
             yield node
             node = node.parent
 
+    @property
+    def inputs(self) -> list["Node"]:
+        """The steps whose rows it gets; subqueries beside them are none of these."""
+        return [
+            one
+            for one in self.children
+            if one.get("Parent Relationship", "") not in ("InitPlan", "SubPlan")
+        ]
+
     def below(self) -> Iterator["Node"]:
         """This step and all below it, as they are drawn."""
         yield self
@@ -263,10 +272,10 @@ def _rounds(node: Node, child: Node) -> float:
     """How often a step is expected to be run by the one above it."""
     if child.get("Parent Relationship", "") == "SubPlan":
         return max(1.0, node.expected)
-    if node.kind == "Nested Loop" and child is node.children[-1]:
+    if node.kind == "Nested Loop" and child is node.inputs[-1]:
         if child.kind in ("Materialize", "Memoize"):
             return 1.0
-        return max(1.0, node.children[0].expected)
+        return max(1.0, node.inputs[0].expected)
     return 1.0
 
 

@@ -134,11 +134,11 @@ def misestimate_factor(node: Node) -> float:
 def loop_blow_up(case: Case) -> Iterable[Finding]:
     """P12: the inner side of a nested loop is run far more often than expected."""
     for node in case.plan.of_kind("Nested Loop"):
-        if len(node.children) < 2:  # noqa: PLR2004 - the outer and the inner side
+        if len(node.inputs) < 2:  # noqa: PLR2004 - the outer and the inner side
             continue
-        outer, inner = node.children[0], node.children[-1]
-        while inner.kind in ("Memoize", "Materialize") and inner.children:
-            inner = inner.children[0]
+        outer, inner = node.inputs[0], node.inputs[-1]
+        while inner.kind in ("Memoize", "Materialize") and inner.inputs:
+            inner = inner.inputs[0]
         if outer.found is None or inner.loops < LOOPS:
             continue
         if misestimate_factor(outer) < WRONG or outer.found < outer.expected:
@@ -307,13 +307,13 @@ def sorted_count(case: Case) -> Iterable[Finding]:
             continue
         if not all("count(" in one and "ORDER BY" not in one for one in outputs):
             continue
-        below = node.children[0] if node.children else None
+        below = node.inputs[0] if node.inputs else None
         while below is not None and below.kind in (
             "Subquery Scan",
             "Gather",
             "Gather Merge",
         ):
-            below = below.children[0]
+            below = below.inputs[0]
         if below is None or below.kind not in ("Sort", "Incremental Sort"):
             continue
         rows = below.found if below.found is not None else below.expected

@@ -45,7 +45,7 @@ def read_rows(case: Case, node: Node) -> float:
         if node.is_cut_short:
             return _expected_walk(case, node)
         return max(float(facts.rows), node.expected)
-    inner, condition = node.children, node.condition("Filter")
+    inner, condition = node.inputs, node.condition("Filter")
     if node.kind == "Bitmap Heap Scan" and condition and len(inner) == 1:
         # What the index is expected to find; of words and patterns that is a guess.
         return 0.0 if GUESSES.search(condition) else float(inner[0].get("Plan Rows"))
@@ -171,9 +171,9 @@ def heap_fetches(case: Case) -> Iterable[Finding]:
 def large_offset(case: Case) -> Iterable[Finding]:
     """P13: rows are read and left out, page after page."""
     for node in case.plan.of_kind("Limit"):
-        if not node.children:
+        if not node.inputs:
             continue
-        below = node.children[0]
+        below = node.inputs[0]
         offset = _expected_offset(node, below)
         if offset < 1:
             continue  # what is below may read ahead of what a LIMIT takes
@@ -231,7 +231,7 @@ def _sorted_for_a_page(case: Case) -> Iterable[Finding]:
         scan = _only_scan(node)
         if limit is None:
             continue
-        below = node.children[0]
+        below = node.inputs[0]
         rows = below.found if below.found is not None else below.expected
         wanted = limit.found if limit.found is not None else limit.expected
         share = sum(one.share for one in node.below())
@@ -305,8 +305,8 @@ def _sorts_column(case: Case, scan: Node, key: str) -> bool:
 
 def _only_scan(node: Node) -> Node | None:
     """The scan whose rows a step gets as they are; None where they are made of more."""
-    while len(node.children) == 1:
-        node = node.children[0]
+    while len(node.inputs) == 1:
+        node = node.inputs[0]
         if node.table:
             return node
         if node.kind not in ("Gather", "Gather Merge", "Subquery Scan", "Sort"):
@@ -486,6 +486,17 @@ def _index_advice(
             "",
         )
     wrapped = _wrapped(case, node)
+    same = _always_same(case, node)
+    if advice is None and same:
+        return (
+            (
+                f"{series(same)} is the same in every row: an index on it would serve "
+                "only values that are not there. Leave the filter out"
+                f"{_of_view(case)}."
+            ),
+            "",
+            "",
+        )
     if advice is None and wrapped:
         return (
             (
@@ -512,6 +523,17 @@ def _index_advice(
         advice.code,
         advice.sql,
     )
+
+
+def _always_same(case: Case, node: Node) -> list[str]:
+    """The columns that a filter tests for being equal, and that have one value."""
+    facts = case.table(node)
+    looked = looked_at(node.condition("Filter"), facts.columns) if facts else []
+    return [
+        one.column
+        for one in looked
+        if facts and one.test is Test.EQUAL and facts.distinct.get(one.column) == 1
+    ]
 
 
 def _wrapped(case: Case, node: Node) -> list[str]:

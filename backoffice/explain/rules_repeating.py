@@ -71,9 +71,9 @@ def repeated_subquery(case: Case) -> Iterable[Finding]:
 def every_pair(case: Case) -> Iterable[Finding]:
     """P26: two tables are joined by nothing at all."""
     for node in case.plan.of_kind("Nested Loop"):
-        if len(node.children) < 2 or node.get("Join Type", "Inner") != "Inner":  # noqa: PLR2004
+        if len(node.inputs) < 2 or node.get("Join Type", "Inner") != "Inner":  # noqa: PLR2004
             continue
-        outer, inner = node.children[0], node.children[-1]
+        outer, inner = node.inputs[0], node.inputs[-1]
         if node.get("Join Filter", "") or _refers(inner, outer):
             continue
         left = _rows(outer)

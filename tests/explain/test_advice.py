@@ -343,8 +343,35 @@ def test_a_first_page_that_reads_ahead_is_no_deep_page() -> None:
     assert list(RULES["P13"](case(page))) == []
 
 
+def test_a_subquery_beside_a_limit_is_not_what_it_reads() -> None:
+    """PostgreSQL draws it below the LIMIT, before the LIMIT's own rows."""
+    beside = ran(step("Seq Scan", 3_653, 8_704), 40, 4_674)
+    beside = {**beside, "Parent Relationship": "InitPlan"}
+    rows = ran(step("Sort", 3_801, 117, begin=3_800), 40, 51)
+    page = ran(step("Limit", 3_801, 51, beside, rows, begin=3_800.6), 41, 51)
+    assert list(RULES["P13"](case(page))) == []
+
+
 def test_a_deep_page_of_several_workers_is_one() -> None:
     """What the OFFSET leaves out is seen by what it costs to come there."""
     ahead = ran(step("Gather Merge", 4_000, 30_000, begin=3_000), 40, 15_051)
     page = ran(step("Limit", 3_502, 51, ahead, begin=3_500), 41, 51)
     assert "15,051 rows are read for 51" in only("P13", case(page)).evidence
+
+
+def test_an_index_on_what_is_always_the_same_is_not_advised() -> None:
+    """It would serve only values that are not there."""
+    same = replace(TRACK, distinct={"status": 1})
+    plan = read_plan(
+        {
+            "Plan": ran(
+                scan(3_170, 1, Filter="(status = '…'::text)"),
+                50,
+                0,
+                Rows_Removed_by_Filter=100_000,
+            )
+        }
+    )
+    (found,) = RULES["P3"](Case(plan, Catalog("18.4", {"track": same}), SUBJECT))
+    assert found.code == ""
+    assert "status is the same in every row" in found.advice

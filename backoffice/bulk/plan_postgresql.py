@@ -1,16 +1,10 @@
 """What PostgreSQL says of an update: its plan, and its cost where it was tried."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ColumnClause,
     Executable,
-    Text,
-    cast,
-    select,
-    text,
     tuple_,
     update,
 )
@@ -22,8 +16,7 @@ from sqlalchemy.sql.expression import ClauseElement, Update
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from backoffice.bulk.change import SetValues
-from backoffice.bulk.postgresql import given_rows, same_keys
-from backoffice.bulk.target import Chosen, Target
+from backoffice.bulk.target import Target
 
 
 class Explained(Executable, ClauseElement):
@@ -122,46 +115,3 @@ def statement_text(session: Session, target: Target, change: SetValues) -> str:
         return str(compiled)
     except (CompileError, NotImplementedError, TypeError, ValueError):
         return str(statement.compile(dialect=dialect))
-
-
-def unlocked_postgresql(
-    session: Session, target: Target, rows: Sequence[Chosen]
-) -> set[str]:
-    """Keys of the rows that nobody else holds; they are locked until the rollback."""
-    given = given_rows(target, rows)
-    statement = (
-        select(given.c.text)
-        .where(same_keys(target, given))
-        .with_for_update(of=target.table, key_share=True, skip_locked=True)
-    )
-    return set(session.scalars(statement))
-
-
-_HOLDERS = text(
-    "SELECT CAST(l.transactionid AS text) AS xid, a.pid, a.application_name AS name,"
-    " CAST(extract(epoch FROM now() - a.xact_start) AS float) AS seconds"
-    " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
-    " WHERE l.locktype = 'transactionid' AND l.granted"
-    " AND CAST(l.transactionid AS text) = ANY(:ids)"
-)
-
-
-def holders_postgresql(
-    session: Session, target: Target, rows: Sequence[Chosen]
-) -> Mapping[str, str]:
-    """Who holds each of these locked rows, as far as it can be told."""
-    given = given_rows(target, rows)
-    xmax = cast(ColumnClause("xmax", Text, _selectable=target.table), Text)
-    locked: dict[str, str] = dict(
-        session.execute(
-            select(given.c.text, xmax).where(same_keys(target, given))
-        ).all()
-    )
-    found = session.execute(_HOLDERS, {"ids": list(set(locked.values()))})
-    holders = {one.xid: _holder(one) for one in found}
-    return {key: holders[xid] for key, xid in locked.items() if xid in holders}
-
-
-def _holder(one: Any) -> str:
-    name = one.name or "another connection"
-    return f"{name} (process {one.pid}), for {one.seconds:.0f} s"

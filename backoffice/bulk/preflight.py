@@ -15,15 +15,14 @@ from sqlalchemy.orm import Session
 
 from backoffice.bulk.batch import settle
 from backoffice.bulk.change import Change, EachRecord, SetValues, is_row
+from backoffice.bulk.locks_postgresql import drawn_sequences, held_rows
 from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.plan_postgresql import (
     TriggerHit,
-    holders_postgresql,
     plan_postgresql,
     statement_text,
     try_postgresql,
-    unlocked_postgresql,
 )
 from backoffice.bulk.postgresql import given_rows, same_keys, update_of
 from backoffice.bulk.preflight_each import look_each
@@ -94,10 +93,12 @@ def look(
     if not rows:
         return found
     if isinstance(change, EachRecord):
-        return look_each(session, target, change, rows, found, limits)
-    if found.count > len(rows):
-        return _look_at_some(session, target, change, rows, found, limits, until)
-    return _look_update(session, target, change, rows, found, limits)
+        told = look_each(session, target, change, rows, found, limits)
+    elif found.count > len(rows):
+        told = _look_at_some(session, target, change, rows, found, limits, until)
+    else:
+        told = _look_update(session, target, change, rows, found, limits)
+    return replace(told, sequences=drawn_sequences(session))
 
 
 def _look_at_some(
@@ -176,7 +177,7 @@ def _look_update(
     finding = _Finding(rows)
     try:
         with undone(session, limits):
-            _find_locked(session, target, finding)
+            finding.locked = held_rows(session, target, rows)
             free = _without(rows, finding.locked)
             finding.before = _values(session, target, change, free)
         with undone(session, limits):
@@ -186,23 +187,6 @@ def _look_update(
     except BackofficeError as error:
         finding.problem = str(error)
     return _told(session, target, change, found, finding, limits)
-
-
-def _find_locked(session: Session, target: Target, finding: _Finding) -> None:
-    if not is_postgresql(session):
-        return
-    free = unlocked_postgresql(session, target, finding.rows)
-    locked = [row for row in finding.rows if row.key not in free]
-    if locked:
-        holders = holders_postgresql(session, target, locked)
-        finding.locked = [
-            Left(
-                row,
-                RowState.LOCKED,
-                f"Held by {holders[row.key]}." if row.key in holders else "",
-            )
-            for row in locked
-        ]
 
 
 def _without(rows: Sequence[Chosen], left: Sequence[Left]) -> list[Chosen]:

@@ -1,7 +1,9 @@
 """What would a function do, called with each record, found out by calling it?"""
 
 import time
+import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from backoffice.audit.models import AuditEntry
 from backoffice.audit.recorder import audited_table
-from backoffice.bulk.batch import settle
 from backoffice.bulk.change import EachRecord
+from backoffice.bulk.locks_postgresql import held_rows
 from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.rowwise import call_each
@@ -20,7 +22,7 @@ from backoffice.bulk.target import Chosen, Target
 from backoffice.bulk.trial import Limits, Preflight, Sample, undone
 from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import REQUEST_ID
-from backoffice.errors import BackofficeError
+from backoffice.errors import BackofficeError, LockNotAvailable, StatementTimedOut
 
 
 def look_each(
@@ -32,30 +34,43 @@ def look_each(
     limits: Limits,
 ) -> Preflight:
     """Call the function with each record, as many as there is time for."""
-    until = time.monotonic() + limits.seconds
-    tried, same, problem = 0, 0, ""
-    left: list[Left] = []
-    entries: list[Any] = []
     started = time.monotonic()
+    met, tried, same, problem, spent = 0, 0, 0, "", 0.0
+    left: list[Left] = []
+    locked: list[Left] = []
+    entries: list[Any] = []
     try:
         with undone(session, limits):
+            held = {one.row.key: one for one in held_rows(session, target, rows)}
+        with undone(session, limits), _marked(session) as mark:
             last = session.scalar(select(func.max(AuditEntry.id))) or 0
-            for start in range(0, len(rows), 25):
-                part = rows[start : start + 25]
-                outcome = call_each(session, target, change, part)
-                settle(session)
-                tried += len(part)
-                same += outcome.same
-                left += outcome.left
-                if time.monotonic() > until:
+            for row in rows:
+                if row.key in held:
+                    locked.append(held[row.key])
+                    met += 1
+                    continue
+                try:
+                    outcome = call_each(session, target, change, [row])
+                except LockNotAvailable as error:
+                    # Not the record itself: something that hangs on it.
+                    locked.append(Left(row, RowState.LOCKED, str(error)))
+                except StatementTimedOut:
+                    break
+                else:
+                    tried += 1
+                    same += outcome.same
+                    left += outcome.left
+                met += 1
+                if time.monotonic() - started > limits.seconds:
                     break
             spent = time.monotonic() - started
-            entries = _entries(session, last)
+            entries = _entries(session, last, mark)
     except DBAPIError as error:
         problem = str(explain_refusal(error, target.mapper, session))
-        spent = 0.0
     except BackofficeError as error:
-        problem, spent = str(error), 0.0
+        problem = str(error)
+    if not met and not problem:
+        problem = f"Not one record was tried out within {limits.seconds:g} s."
     refused = tuple(one for one in left if one.state is RowState.REFUSED)
     told = replace(
         found,
@@ -63,9 +78,10 @@ def look_each(
         changed=tried - same - len(left),
         same=same,
         refused=refused,
-        is_refused_capped=bool(refused) and tried < found.count,
+        is_refused_capped=bool(refused) and met < found.count,
+        locked=tuple(locked),
         samples=tuple(
-            _each_samples(target, change, rows[:tried], entries, left, limits)
+            _each_samples(target, change, rows[:met], entries, [*left, *locked], limits)
         ),
         problem=problem,
         elsewhere=tuple(_elsewhere(target, entries)),
@@ -77,9 +93,19 @@ def look_each(
     return replace(told, spent=spent, seconds=spent * told.share)
 
 
-def _entries(session: Session, last: int) -> list[Any]:
-    """What this session has written into the audit since."""
-    own = str(session.info.get(REQUEST_ID) or "")[:64]
+@contextmanager
+def _marked(session: Session) -> Iterator[str]:
+    """Let what is tried bear a mark of its own in the audit, and nobody else's does."""
+    before = session.info.get(REQUEST_ID)
+    session.info[REQUEST_ID] = mark = f"trial {uuid.uuid4()}"
+    try:
+        yield mark
+    finally:
+        session.info[REQUEST_ID] = before
+
+
+def _entries(session: Session, last: int, mark: str) -> list[Any]:
+    """What was written into the audit since then, under a mark."""
     statement = (
         select(
             AuditEntry.table_name,
@@ -88,7 +114,7 @@ def _entries(session: Session, last: int) -> list[Any]:
             AuditEntry.label,
             AuditEntry.changes,
         )
-        .where(AuditEntry.id > last, AuditEntry.request_id == own)
+        .where(AuditEntry.id > last, AuditEntry.request_id == mark)
         .order_by(AuditEntry.id)
     )
     return list(session.execute(statement))

@@ -7,7 +7,7 @@ that is called with each record.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, lazyload
 
@@ -30,6 +30,8 @@ from backoffice.bulk.target import (
 from backoffice.database.refusals import explain_refusal
 from backoffice.database.words import record_word, sentence
 from backoffice.errors import Refused
+
+DEFERRED = "has_deferred_constraints"
 
 
 def set_values(
@@ -117,6 +119,7 @@ def call_each(
             with session.begin_nested():
                 is_done = change.work(session, found)
                 session.flush()
+                _settle_for_a_moment(session)
         except Refused as refused:
             left.append(Left(row, RowState.REFUSED, refusal_words(refused)))
         except DBAPIError as error:
@@ -130,6 +133,29 @@ def call_each(
             else:
                 changed.add(row.key)
     return Outcome(frozenset(changed), same, tuple(left))
+
+
+def _settle_for_a_moment(session: Session) -> None:
+    """Have deferred constraints speak of this record, and wait for the next one again.
+
+    At the end of the batch nobody could say whose fault it was.
+    """
+    if not _has_deferred(session):
+        return
+    session.execute(text("SAVEPOINT settling"))
+    session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    session.execute(text("ROLLBACK TO SAVEPOINT settling"))
+
+
+def _has_deferred(session: Session) -> bool:
+    """Whether the database has a rule that may wait; asked once in a session."""
+    if DEFERRED not in session.info:
+        session.info[DEFERRED] = is_postgresql(session) and bool(
+            session.scalar(
+                text("SELECT EXISTS (SELECT FROM pg_constraint WHERE condeferrable)")
+            )
+        )
+    return bool(session.info[DEFERRED])
 
 
 def locked_record(session: Session, target: Target, row: Chosen) -> Any | Left:

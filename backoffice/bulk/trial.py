@@ -68,6 +68,8 @@ class Preflight:
     statement: str = ""
     # Table and action of what else would be written, with how many rows.
     elsewhere: tuple[tuple[str, str, int], ...] = ()
+    # Sequences that numbers were drawn from: those are not given back.
+    sequences: tuple[str, ...] = ()
     # Why it was not tried to its end.
     problem: str = ""
     versions: Mapping[str, str] | None = None

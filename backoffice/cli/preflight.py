@@ -73,6 +73,7 @@ def preflight_facts(
         "refused": [_left(one) for one in found.refused],
         "is_refused_capped": found.is_refused_capped,
         "locked": [_left(one) for one in found.locked],
+        "sequences": list(found.sequences),
         "problem": found.problem,
         "seconds": found.seconds,
         "bytes": found.written,

@@ -1,14 +1,18 @@
 """What would happen, found out without a trace."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, func, select, text
+from sqlalchemy.orm import Session
 
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk import preflight
+from backoffice.bulk.change import EachRecord
 from backoffice.bulk.models import RowState
 from backoffice.bulk.preflight import look
 from backoffice.bulk.trial import Limits
-from tests.bulk.rooms import Kind, all_of, session_on, setting, whole
+from tests.bulk.rooms import Kind, all_of, prepare, run, session_on, setting, whole
 
 
 def test_what_was_tried_leaves_no_trace(kinds: Engine) -> None:
@@ -107,3 +111,124 @@ def test_of_many_rows_as_many_are_tried_as_there_is_time_for(
         limits = Limits(rows=20, seconds=60)
         found = look(session, all_of(Kind), setting(Kind, number=2), limits)
         assert (found.count, found.tried, found.changed) == (30, tried, tried)
+
+
+# Functions
+
+
+def each(work: Any, **options: Any) -> EachRecord:
+    """A function that is called with each record."""
+    return EachRecord(Kind.__mapper__, work, **options)
+
+
+def kinds_with(session: Session, *numbers: int) -> None:
+    """Rows with these numbers, their keys from 1 on."""
+    session.add_all(Kind(id=key, number=n) for key, n in enumerate(numbers, 1))
+    session.commit()
+
+
+def raise_number(_session: Session, record: Any) -> None:
+    """One more."""
+    record.number += 1
+
+
+def test_a_function_is_tried_without_a_trace(kinds: Engine) -> None:
+    """It is really called, its refusals are named, and every row keeps its version."""
+    with session_on(kinds) as session:
+        kinds_with(session, 1, 999, 3)
+        before = whole(session, Kind)
+        is_pg = kinds.dialect.name == "postgresql"
+        versions = text("SELECT id, xmin FROM kinds ORDER BY id")
+        xmin = session.execute(versions).all() if is_pg else []
+        found = look(session, all_of(Kind), each(raise_number))
+        session.commit()
+        assert (found.tried, found.changed) == (3, 2)
+        assert [left.row.key for left in found.refused] == ["2"]
+        assert whole(session, Kind) == before
+        assert not is_pg or session.execute(versions).all() == xmin
+        assert session.scalar(select(func.count()).select_from(AuditEntry)) == 0
+
+
+def test_sequences_that_a_trial_draws_from_are_named(demo_engine: Engine) -> None:
+    """What is drawn stays drawn; of what draws from none nothing is said."""
+    prepare(demo_engine)
+    with session_on(demo_engine) as session:
+        kinds_with(session, 1, 2)
+
+        def add_another(own: Session, record: Any) -> None:
+            own.add(Kind(number=record.number))
+            record.number += 1
+
+        session.execute(text("ALTER SEQUENCE kinds_id_seq RESTART WITH 100"))
+        session.commit()
+        plain = look(session, all_of(Kind), setting(Kind, number=5))
+        session.commit()
+        drawn = look(session, all_of(Kind), each(add_another))
+        session.commit()
+        assert plain.sequences == ()
+        assert set(drawn.sequences) >= {"kinds_id_seq", "backoffice_audit_id_seq"}
+
+
+def test_of_a_function_as_much_is_tried_as_there_is_time_for(
+    demo_engine: Engine,
+) -> None:
+    """A record that takes too long ends the trial, and what was found out is told."""
+    prepare(demo_engine)
+    with session_on(demo_engine) as session:
+        kinds_with(session, 1, 2, 3, 4)
+
+        def slow_at_last(own: Session, record: Any) -> None:
+            if record.id == 3:
+                own.execute(text("SELECT pg_sleep(60)"))
+            record.number += 1
+
+        found = look(session, all_of(Kind), each(slow_at_last), Limits(seconds=0.5))
+        assert (found.tried, found.changed, found.problem) == (2, 2, "")
+        assert not found.is_whole
+
+
+def test_above_the_limit_a_function_is_called_with_some_records(
+    kinds: Engine,
+) -> None:
+    """All are counted, and it is said how many were tried."""
+    with session_on(kinds) as session:
+        kinds_with(session, *range(9))
+        found = look(session, all_of(Kind), each(raise_number), Limits(records=4))
+        assert (found.count, found.tried) == (9, 4)
+        assert found.digest is not None
+        assert found.digest.count == 9
+
+
+def test_a_record_that_somebody_holds_is_told_and_the_others_are_tried(
+    demo_engine: Engine,
+) -> None:
+    """A function waits for no lock in its trial."""
+    prepare(demo_engine)
+    with session_on(demo_engine) as session, demo_engine.connect() as other:
+        kinds_with(session, 1, 2, 3)
+        other.execute(text("SELECT 1 FROM kinds WHERE id = 2 FOR UPDATE"))
+        found = look(session, all_of(Kind), each(raise_number))
+        assert [left.row.key for left in found.locked] == ["2"]
+        assert (found.tried, found.changed) == (2, 2)
+        assert found.is_whole
+
+
+def test_a_rule_that_waits_for_the_end_names_its_record(demo_engine: Engine) -> None:
+    """A deferred constraint speaks of the record that breaks it, in trial and run."""
+    prepare(demo_engine)
+    with session_on(demo_engine) as session:
+        session.execute(
+            text(
+                "ALTER TABLE kinds ADD CONSTRAINT late UNIQUE (number)"
+                " DEFERRABLE INITIALLY DEFERRED"
+            )
+        )
+        kinds_with(session, 1, 5, 9)
+
+        def next_to_nine(_own: Session, record: Any) -> None:
+            record.number = {1: 2, 5: 9, 9: 10}[record.number]
+
+        found = look(session, all_of(Kind), each(next_to_nine))
+        assert [left.row.key for left in found.refused] == ["2"]
+        made = run(session, all_of(Kind), each(next_to_nine), token="t")
+        assert (made.changed, made.refused) == (2, 1)

@@ -353,6 +353,11 @@ def facts(call: Call, found: Preflight, task: Task) -> Iterator[Fact]:
         name = view.name_plural if view is not None else table_name
         did = {"update": "changed", "delete": "deleted", "create": "added"}
         yield Fact(name, Cell(f"{count:,} {did.get(action, action)}"))
+    if found.sequences:
+        used = ", ".join(found.sequences)
+        yield Fact(
+            "Sequences", Cell(f"{used}: what trying has drawn is not given back.")
+        )
 
 
 def _update_facts(call: Call, found: Preflight, change: SetValues) -> Iterator[Fact]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from backoffice.database.session import ACTOR, Actor
 from backoffice.errors import RecordNotFound
-from backoffice.explain import running_postgresql, running_sqlite
+from backoffice.explain import rules_sqlite, running_postgresql, running_sqlite
 from backoffice.explain.catalog_postgresql import Catalog, TableFacts
 from backoffice.explain.findings import NOBODY, Case, Finding, Severity, Subject
 from backoffice.explain.judging import judge, verdict
@@ -258,12 +258,13 @@ def _of_sqlite(
     reports = []
     for one in explained:
         subject = _subject(question, one.caught)
-        findings = running_sqlite.judge(one.plan, subject) if one.plan else ()
+        text = mask_text(one.caught.text)[:LONGEST_TEXT]
+        findings = rules_sqlite.judge(one.plan, subject, text) if one.plan else ()
         first = findings[0].heading + "." if findings else "Nothing stands out."
         reports.append(
             StatementReport(
                 title=one.caught.title,
-                text=mask_text(one.caught.text)[:LONGEST_TEXT],
+                text=text,
                 kind=one.kind.value,
                 how=one.how.value,
                 note=one.caught.note,

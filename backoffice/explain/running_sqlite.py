@@ -1,4 +1,4 @@
-"""What would SQLite do with this statement? EXPLAIN QUERY PLAN, and what it says.
+"""What would SQLite do with this statement? EXPLAIN QUERY PLAN.
 
 SQLite tells no costs and measures nothing: its plan is a tree of sentences.
 """
@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from backoffice.explain.findings import NOBODY, Finding, Severity, Subject
 from backoffice.explain.running_postgresql import Explained, How
 from backoffice.explain.statement import Caught, kind_of
 
@@ -19,9 +18,6 @@ LIMIT = 3.0
 STEPS = 10_000
 # Where EXPLAIN's JSON has a "Node Type", SQLite has a sentence.
 STEP = "Detail"
-
-_SCAN = re.compile(r"SCAN (?:TABLE )?(?P<table>\w+)(?P<index> USING .*)?$")
-_MADE = re.compile(r"(?:MATERIALIZE|CO-ROUTINE) (\w+)")
 
 
 def explain(engine: Engine, statements: Sequence[Caught]) -> tuple[Explained, ...]:
@@ -76,60 +72,3 @@ def sentences(plan: Any) -> Iterable[str]:
     yield str(plan[STEP])
     for inner in plan["Plans"]:
         yield from sentences(inner)
-
-
-def judge(plan: Any, subject: Subject = NOBODY) -> tuple[Finding, ...]:
-    """What in a plan of SQLite's is worth a look."""
-    found = []
-    # What the statement itself makes is no table.
-    made = {m.group(1) for s in sentences(plan) if (m := _MADE.match(s))}
-    made |= {"CONSTANT"}
-    for number, sentence in enumerate(sentences(plan), 1):
-        scan = _SCAN.match(sentence)
-        if scan and not scan.group("index") and scan.group("table") not in made:
-            table = scan.group("table")
-            found.append(_scan(table, number, subject))
-        elif sentence.startswith("USE TEMP B-TREE FOR ORDER BY"):
-            found.append(
-                Finding(
-                    "P5",
-                    Severity.INFO,
-                    "The rows are sorted",
-                    "No index gives them in the order of the list.",
-                    "All matching rows are read before the first is shown.",
-                    "An index on the columns of the order, in their order.",
-                    node=number,
-                )
-            )
-        elif "AUTOMATIC" in sentence:
-            found.append(
-                Finding(
-                    "P3",
-                    Severity.WARN,
-                    "An index is built for this statement alone",
-                    sentence,
-                    "It is thrown away afterwards and built again the next time.",
-                    "Declare it in the model.",
-                    node=number,
-                )
-            )
-    return tuple(sorted(found, key=lambda one: -one.severity))
-
-
-def _scan(table: str, number: int, subject: Subject) -> Finding:
-    fields = [f"`{one.path}`" for one in subject.searched if one.mode == "contains"]
-    advice = "Add an index on the columns of its filter to the model."
-    if fields and subject.is_searched:
-        advice = (
-            f"In {subject.view}, drop {', '.join(fields)} from column_searchable_list, "
-            "or give a mode that an index serves in column_search_modes."
-        )
-    return Finding(
-        "P3",
-        Severity.WARN if table == subject.table else Severity.INFO,
-        "A whole table is read",
-        f"{table} is read row by row.",
-        "That takes longer with every row that is added to it.",
-        advice,
-        node=number,
-    )

@@ -8,8 +8,9 @@ from sqlalchemy import Engine, create_engine, text
 from backoffice.errors import Refused
 from backoffice.explain.findings import Searched, Severity, Subject
 from backoffice.explain.report import Question, make_report
+from backoffice.explain.rules_sqlite import judge
 from backoffice.explain.running_postgresql import How
-from backoffice.explain.running_sqlite import explain, judge, sentences
+from backoffice.explain.running_sqlite import explain, sentences
 from backoffice.explain.statement import Caught
 
 
@@ -44,9 +45,53 @@ def test_a_scan_is_found(engine: Engine) -> None:
     (one,) = explain(
         engine, [Caught("", "SELECT * FROM people WHERE name LIKE ?", ("%a%",))]
     )
-    (finding,) = judge(one.plan, subject)
+    (finding,) = judge(one.plan, subject, one.caught.text)
     assert finding.severity is Severity.WARN
     assert "In PersonAdmin, drop `name` from column_searchable_list" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule", "code"),
+    [
+        (
+            "WHERE p.name = ? AND p.k > ?",
+            "P3",
+            'Index("ix_people_name_k", "name", "k")',
+        ),
+        (
+            "WHERE p.name = ? OR p.other = ?",
+            "P3",
+            'Index("ix_people_name", "name"),\nIndex("ix_people_other", "other")',
+        ),
+        (
+            "ORDER BY p.name DESC, p.id DESC LIMIT 5",
+            "P5",
+            'Index("ix_people_name_id", "name", "id")',
+        ),
+        ("WHERE lower(p.name) GLOB ?", "P25", ""),
+        ("WHERE p.name LIKE ? ESCAPE '/'", "P25", ""),
+    ],
+)
+def test_the_statement_says_what_the_plan_does_not(
+    engine: Engine, sql: str, rule: str, code: str
+) -> None:
+    """SQLite names the table alone: columns, order and patterns are in the text."""
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX people_k"))
+        connection.execute(text("ALTER TABLE people ADD COLUMN other"))
+    whole = f"SELECT * FROM people AS p {sql}"
+    (one,) = explain(engine, [Caught("", whole, (1,) * whole.count("?"))])
+    assert one.problem == ""
+    found = {f.rule: f for f in judge(one.plan, Subject(table="people"), whole)}
+    assert found[rule].code == code
+    assert ("GLOB one on the column itself" in found[rule].advice) is (rule == "P25")
+
+
+def test_a_page_that_stops_reading_is_no_trouble(engine: Engine) -> None:
+    """In the order of the key the first rows are the page."""
+    sql = "SELECT * FROM people AS p ORDER BY p.id DESC LIMIT 5"
+    (one,) = explain(engine, [Caught("", sql, ())])
+    assert judge(one.plan, Subject(table="people"), sql) == ()
 
 
 def test_an_index_is_no_trouble(engine: Engine) -> None:

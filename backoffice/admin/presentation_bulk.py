@@ -142,7 +142,7 @@ class PreflightView:
     rows: tuple[SampleRow, ...]
     sample_words: str
     facts: tuple[Fact, ...]
-    statement: str
+    statement: tuple[tuple[str, str], ...]
     plan: str
     button: str
     is_danger: bool
@@ -157,6 +157,7 @@ class PreflightView:
     count: str = ""
     left_out: tuple[LeftGroup, ...] = ()
     choose: str = ""
+    about: str = ""
     drift: tuple[DriftedRow, ...] = ()
     drift_more: str = ""
 
@@ -212,7 +213,7 @@ class RunView:
     changed: tuple[HistoryEntry, ...]
     changed_more: str
     happenings: tuple[Happening, ...]
-    statement: str
+    statement: tuple[tuple[str, str], ...]
     parameters: tuple[Fact, ...]
     share: float | None = None
     share_words: str = ""
@@ -239,7 +240,7 @@ class RunLine:
     took: str
     told: str = ""
     outcome: str = ""
-    statement: str = ""
+    statement: tuple[tuple[str, str], ...] = ()
 
 
 class RunsChoice(NamedTuple):

@@ -27,6 +27,7 @@ NAMES = (
     *("metrics", "metrics in trouble", "without a database", "checks", "findings"),
     *("tables", "connections", "connection", "statement", "request"),
     *("preflight", "run", "runs", "report", "reports"),
+    *("chosen rows", "drifted", "paused run"),
 )
 
 
@@ -46,8 +47,19 @@ def pages(office_url: URL, quick_passwords: None) -> Iterator[dict[str, str]]:
         asked = choose(ask, "product", "raise-prices", [key])
         preflight = ask.follow(ask.submit(asked, {"percent": "10"}))
         found["preflight"] = preflight.html
+        found["chosen rows"] = ask.get(f"{preflight.response.url}/rows").html
+        office.run("UPDATE products SET stock = stock + 1 WHERE id = :id", id=key)
+        preflight = ask.submit(preflight, button="Change 1 product")
+        found["drifted"] = preflight.html
         found["run"] = ask.follow(ask.submit(preflight, button="Change 1 product")).html
         found["runs"] = ask.get("/admin/runs").html
+        number = office.value("SELECT max(id) FROM backoffice_runs")
+        office.run(
+            "UPDATE backoffice_runs SET state = 'paused', finished_at = NULL,"
+            " total = 3, busy_ms = 9, reason = 'Paused by hand.' WHERE id = :id",
+            id=number,
+        )
+        found["paused run"] = ask.get(f"/admin/runs/{number}").html
         keeper = office.backoffice.keeper
         keeper.flush()
         keeper.measure()

@@ -3,8 +3,15 @@
 import pytest
 
 from backoffice.admin.pages import all_runs
+from backoffice.bulk.batches import step
 from tests.factories import make_student
-from tests.flows.actions import choose, products, raised, run_of
+from tests.flows.actions import (
+    choose,
+    few_at_once,  # noqa: F401 - a fixture
+    products,
+    raised,
+    run_of,
+)
 from tests.office import Office
 
 
@@ -57,6 +64,36 @@ def test_who_sees_their_own_runs_alone_is_offered_no_other_person(
     page = site.browser("editor").get("/admin/runs?by=Ada+Admin")
     assert "Person" not in page.text
     assert f" {theirs}: " not in page.text
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_run_is_followed_without_a_script_until_it_ends(site: Office) -> None:
+    """The page that is asked for every 5 s shows more each time, and then rests."""
+    products(site, *["10.00"] * 7, category="Followed")
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Followed")
+    number = run_of(browser.submit(page, button="Change 7 products"))
+    page = browser.get(f"/admin/runs/{number}")
+    assert "Refresh" not in page.response.headers
+    every = page.link("Every 5 s")
+    seen = []
+    for _ in range(3):
+        page = browser.get(every)
+        assert page.response.headers["refresh"] == "5"
+        seen.append(page.text.partition(" rows met")[0].split(" %")[-1].strip())
+        step(site.backoffice.sessions, site.site.worker.resolve, number)
+    assert seen == ["0 of 7", "3 of 7", "6 of 7"]
+    site.site.worker.run_all()
+    page = browser.get(every)
+    assert "refresh" not in page.response.headers
+    assert "7 products were changed." in page.text
+
+
+def test_the_preflight_says_what_the_action_is_for(site: Office) -> None:
+    """Its description, also where it asks for nothing."""
+    keys = [site.add(make_student).id]
+    page = choose(site.browser("editor"), "student", "graduate", keys)
+    assert "Sets the status and nothing else." in page.text
 
 
 def test_older_runs_keep_the_conditions(

@@ -371,6 +371,8 @@ def preflight(
         error=error,
         mark=kept_shown.mark,
     )
+    if spec is not None:
+        shown = replace(shown, about=spec.description)
     if drift is not None:
         shown = replace(
             shown,

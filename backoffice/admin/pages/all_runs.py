@@ -10,6 +10,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.action import run_url
 from backoffice.admin.pages.preflight import parameters_of
 from backoffice.admin.pages.runs import STATES, attendance_of, sees_all
+from backoffice.admin.panels import coloured
 from backoffice.admin.presentation import Choice, Link, Message
 from backoffice.admin.presentation_bulk import RunLine, RunsChoice, RunsView
 from backoffice.bulk.listing_runs import (
@@ -121,7 +122,7 @@ def line_of(call: Call, run: Run, workers: Attendance) -> RunLine:
         took=words.duration(run.busy_ms / 1000),
         told=", ".join(f"{one.label} {one.value.text}" for one in told),
         outcome=outcome_of(run),
-        statement=run.statement,
+        statement=coloured(run.statement) if run.statement else (),
     )
 
 

@@ -14,7 +14,7 @@ from backoffice.admin.fields import names_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.listing import selection_words, spec_for
 from backoffice.admin.panels import is_full
-from backoffice.admin.words import share
+from backoffice.admin.words import series, share
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.target import Chosen, Target, among
@@ -203,7 +203,7 @@ def title_of(view: ModelView, spec: ActionSpec, texts: Mapping[str, str]) -> str
     many = view.name_plural.lower()
     if spec.does is Does.EDIT:
         labels = [view.description.labels.get(key, key).lower() for key in texts]
-        return f"Change {' and '.join(labels)} of {many}"
+        return f"Change {series(labels)} of {many}"
     if spec.does is Does.DELETE:
         return f"Delete {many}"
     return spec.named(texts)

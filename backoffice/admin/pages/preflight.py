@@ -15,6 +15,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.naming import Names, names_of, text_of
 from backoffice.admin.pages.chosen import Task
 from backoffice.admin.pages.left_out import left_out, left_out_keys
+from backoffice.admin.panels import coloured
 from backoffice.admin.presentation import Cell, Fact, Hidden, Link
 from backoffice.admin.presentation_bulk import (
     BeforeAfter,
@@ -86,7 +87,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         ),
         sample_words=sample_words(found),
         facts=tuple(facts(call, found, task)),
-        statement=found.statement,
+        statement=coloured(found.statement) if found.statement else (),
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
         is_danger=is_deletion,

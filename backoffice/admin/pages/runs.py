@@ -17,6 +17,7 @@ from backoffice.admin.naming import names_of
 from backoffice.admin.pages.action import run_url, undo_selection
 from backoffice.admin.pages.chosen import is_for_job
 from backoffice.admin.pages.preflight import parameters_of, records
+from backoffice.admin.panels import coloured
 from backoffice.admin.presentation import (
     Action,
     Cell,
@@ -166,7 +167,7 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         else "",
         left_first=here if after else "",
         happenings=tuple(happenings(run)),
-        statement=run.statement,
+        statement=coloured(run.statement) if run.statement else (),
         parameters=parameters_of(view, run.parameters, run.action),
         undo=undo,
         share=share_of(run) if is_open or run.met < run.total else None,

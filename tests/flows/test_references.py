@@ -134,6 +134,42 @@ def test_a_text_typed_over_a_picked_record_counts(site: Office) -> None:
     assert site.read(Student, student.id).school_id == new.id
 
 
+def test_what_was_typed_for_a_reference_outlives_another_mistake(site: Office) -> None:
+    """The form comes back with the record's name, and is saved with the new one."""
+    old, new = site.add(make_school), site.add(make_school, name="The Next School")
+    student = site.add(make_student, school_id=old.id)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/student/edit/{student.id}")
+    wrong = browser.submit(page, {"school": str(new.id), "full_name": ""})
+    assert list(wrong.errors) == ["full_name"]
+    assert wrong.form().value("school") == "The Next School"
+    assert wrong.form().value("school:key") == str(new.id)
+    assert browser.submit(wrong, {"full_name": "Right"}).status == 303
+    assert site.read(Student, student.id).school_id == new.id
+
+
+def test_a_reference_that_was_not_understood_is_never_the_old_one(site: Office) -> None:
+    """Sending the same mistake again is refused again, not passed over."""
+    student = site.add(make_student)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/student/edit/{student.id}")
+    wrong = browser.submit(page, {"school": "No such school"})
+    assert wrong.form().value("school:key") == ""
+    assert list(browser.submit(wrong).errors) == ["school"]
+
+
+def test_what_the_site_calls_a_record_is_a_name_of_it(site: Office) -> None:
+    """A label can be copied from a list into the field."""
+    site.add(make_student, full_name="Called So", code="CS-1")
+    student = site.add(make_student, full_name="Called So", code="CS-2")
+    course = site.add(make_course, title="Copied", code="CP-1")
+    label = f"Called So (CS-2, {student.class_name})"
+    seen = enrolled(site, student=label, course="Copied (CP-1)")
+    assert seen.status == 303, seen.errors
+    found = "SELECT student_id FROM enrollments WHERE course_id = :c"
+    assert site.value(found, c=course.id) == student.id
+
+
 def test_a_reference_to_nothing_is_refused(site: Office) -> None:
     """A key that is not there, sent by a script, is a sentence on the field."""
     course = site.add(make_course)

@@ -37,6 +37,7 @@ from backoffice.admin.pages.explain_action import action_question
 from backoffice.admin.pages.preflight import preflight_view
 from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
+from backoffice.admin.referring import named, take_labels
 from backoffice.admin.words import plural
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.preflight import look, look_since
@@ -244,13 +245,22 @@ def ask(
     errors = dict(refused.fields) if refused is not None else {}
     defaults = {one.name: one.default for one in spec.parameters}
     is_edit = spec.does is Does.EDIT
+    meant = {
+        one.key: found
+        for one in fields
+        if one.key not in errors
+        and (found := named(call, one, texts.get(one.key, defaults.get(one.key, ""))))
+    }
     drawn = [
         field_view(
             call,
             view,
             one,
             texts.get(one.key, defaults.get(one.key, "")),
-            label=(labels or {}).get(one.key, texts.get(one.key, "")),
+            label=meant[one.key].label
+            if one.key in meant
+            else (labels or {}).get(one.key, texts.get(one.key, "")),
+            key=meant[one.key].key if one.key in meant else "",
             error=errors.get(one.key, ""),
             width="" if is_edit else None,
         )
@@ -298,6 +308,7 @@ def tell(call: Call, view: ModelView, selection: Selection, spec: ActionSpec) ->
     fields = asked_fields(call, view, spec)
     shown = {one.key: "" for one in fields}
     typed = typed_fields(call, fields, shown)
+    take_labels(call, fields, typed)
     if spec.does is Does.EDIT:
         sent = call.form.getlist(SET) if call.form is not None else []
         typed = {key: one for key, one in typed.items() if key in sent}

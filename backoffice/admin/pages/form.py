@@ -38,6 +38,7 @@ from backoffice.admin.presentation import (
     Submit,
 )
 from backoffice.admin.record import load_record, records_by_key
+from backoffice.admin.referring import named, take_labels
 from backoffice.admin.words import plural
 from backoffice.audit.history import history_of
 from backoffice.audit.recorder import label_of, record_changes
@@ -114,6 +115,7 @@ def create(call: Call) -> Reply:
     if state is None:
         return expired(call, view, blank(call, view, fields), is_created=True)
     typed = typed_fields(call, fields, state)
+    take_labels(call, fields, typed)
     values = submitted_texts(typed)
     record_changes(call.session)
     names, scopes = names_of(call, fields)
@@ -135,9 +137,7 @@ def create(call: Call) -> Reply:
         filled.labels = {key: sent.text for key, sent in typed.items()}
         filled.keys = {k: sent.key for k, sent in typed.items() if sent.is_picked}
         take_refusal(call, filled, refused)
-        name_candidates(call, filled)
-        status = status_of(refused)
-        return form_page(call, view, filled, is_created=True, status=status)
+        return form_page(call, view, filled, is_created=True, status=status_of(refused))
     key = format_key(view.description.mapper, record)
     return Redirect(
         after(call, view, key),
@@ -162,6 +162,7 @@ def update(call: Call) -> Reply:
         return expired(call, view, present(call, view, record), record=record)
     fields = fields_of(call, view, is_created=False)
     typed = typed_fields(call, fields, shown)
+    take_labels(call, fields, typed)
     values = {**shown, **submitted_texts(typed)}
     values = {key: text for key, text in values.items() if key in typed}
     record_changes(call.session)
@@ -563,7 +564,9 @@ def refused_page(
         **now.labels,
         **{key: sent.text for key, sent in typed.items()},
     }
-    filled.keys = {**now.keys, **{k: s.key for k, s in typed.items() if s.is_picked}}
+    # What was typed over a record's name is another one's: the old key goes.
+    filled.keys = {k: key for k, key in now.keys.items() if k not in typed}
+    filled.keys |= {k: sent.key for k, sent in typed.items() if sent.is_picked}
     for one in fields:
         if one.target is not None and one.key in values and one.key not in typed:
             # It came from a merge, as a key.
@@ -574,7 +577,6 @@ def refused_page(
         if one.read_only:
             filled.texts[one.key] = now.texts.get(one.key, "")
     take_refusal(call, filled, refused)
-    name_candidates(call, filled)
     status = status_of(refused)
     return form_page(call, view, filled, record=record, status=status)
 
@@ -611,6 +613,8 @@ def take_refusal(call: Call, filled: Filled, refused: BackofficeError) -> None:
     """What was refused, on its fields; locks and limits are nobody's field."""
     if isinstance(refused, Refused):
         filled.refuse(refused)
+        name_candidates(call, filled)
+        name_references(call, filled)
         return
     sentence = str(refused)
     if isinstance(refused, StatementTimedOut):
@@ -650,6 +654,18 @@ def name_candidates(call: Call, filled: Filled) -> None:
         )
 
 
+def name_references(call: Call, filled: Filled) -> None:
+    """Say which records were understood, beside what is in the way."""
+    for one in filled.fields:
+        is_open = one.key not in filled.candidates and not filled.keys.get(one.key)
+        if one.target is None or not is_open:
+            continue
+        found = named(call, one, filled.labels.get(one.key, ""))
+        if found is not None:
+            filled.texts[one.key] = filled.keys[one.key] = found.key
+            filled.labels[one.key] = found.label
+
+
 def expired(
     call: Call,
     view: ModelView,
@@ -663,6 +679,7 @@ def expired(
     for key, sent in typed.items():
         filled.texts[key] = sent.text
         filled.labels[key] = sent.text
+        filled.keys[key] = sent.key if sent.is_picked else ""
     filled.sentence = (
         "This form did not say what it had shown, so nothing was saved. "
         "Look it through and save again."

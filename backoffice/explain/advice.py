@@ -14,6 +14,7 @@ from backoffice.explain.conditions import (
     looked_at,
 )
 from backoffice.explain.findings import Case
+from backoffice.explain.masking import mask_text
 from backoffice.explain.numbers import series
 from backoffice.explain.plan import Node
 
@@ -38,18 +39,27 @@ class IndexAdvice:
     existing: str = ""
 
 
+CONDITIONS = ("Filter", "Index Cond", "Recheck Cond", "Join Filter")
+
+
 def advise_index(
-    case: Case, node: Node, keys: Sequence[str] = (), *, kept: float | None = None
+    case: Case,
+    node: Node,
+    keys: Sequence[str] = (),
+    *,
+    kept: float | None = None,
+    of: Sequence[str] = CONDITIONS,
 ) -> IndexAdvice | None:
     """The index for what a step filters by, then orders by; None where none is known.
 
     `keys` are the sort keys above it, as the server writes them; `kept` is the part of
-    the rows that the filter leaves, where that is known.
+    the rows that the filter leaves, where that is known; `of` are the conditions that
+    it is for.
     """
     facts = case.table(node)
     if facts is None or (facts.rows or 0) < WORTH_AN_INDEX:
         return None
-    condition = node.condition("Filter", "Index Cond", "Recheck Cond", "Join Filter")
+    condition = node.condition(*of)
     looked = looked_at(condition, facts.columns)
     if any(one.test is Test.CONTAINS for one in looked):
         text = [one for one in looked if one.test is Test.CONTAINS]
@@ -301,14 +311,24 @@ def _for_words(case: Case, facts: TableFacts, condition: str) -> IndexAdvice | N
         for one in case.subject.searched
         if one.table == facts.name and one.mode == "word_start"
     ]
+    looked = _bare_expression(facts, condition)
     there = [
         index.name
         for index in facts.indexes
-        if index.method == "gin" and any("to_tsvector" in c for c in index.columns)
+        if index.method == "gin"
+        and any(_bare_expression(facts, one) in looked for one in index.columns)
     ]
     if there:
         return IndexAdvice("the words", existing=there[0])
     return _word_index(case, facts, names) if names else _own_words(facts, condition)
+
+
+def _bare_expression(facts: TableFacts, text: str) -> str:
+    """An expression without what the server writes once so and once so."""
+    plain = re.sub(
+        rf"\b{re.escape(facts.name)}\.|::\w+(?: varying)?", "", mask_text(text)
+    )
+    return re.sub(r"[()\s]", "", plain).lower()
 
 
 _VECTOR = re.compile(

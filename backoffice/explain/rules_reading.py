@@ -106,7 +106,12 @@ def index_discards(case: Case) -> Iterable[Finding]:
             continue
         removed, share = discards(case, node)
         advice = advise_index(case, node, sort_keys(node), kept=1 - share)
-        finds = "finds" if case.plan.is_measured else "would find"
+        used = {one.index for one in node.below() if one.index}
+        if advice is not None and advice.existing in used:
+            # It is in use, and has no room for the rest: that needs one of its own.
+            advice = advise_index(case, node, kept=1 - share, of=["Filter"])
+        finds = "find" if len(used) > 1 else "finds"
+        finds = finds if case.plan.is_measured else "would find"
         thrown = "are" if case.plan.is_measured else "would be"
         yield Finding(
             "P4",
@@ -114,7 +119,7 @@ def index_discards(case: Case) -> Iterable[Finding]:
             "The index finds far more rows than are wanted",
             f"{_index_of(node)} {finds} {count(read_rows(case, node))} rows of "
             f"{node.table}; {count(removed)} ({percent(share)}) {thrown} thrown away "
-            "by conditions that it does not have.",
+            f"by conditions that {'they do' if len(used) > 1 else 'it does'} not have.",
             "Each of them is fetched from the table first.",
             *_index_advice(case, node, advice),
             node.number,

@@ -375,3 +375,51 @@ def test_an_index_on_what_is_always_the_same_is_not_advised() -> None:
     (found,) = RULES["P3"](Case(plan, Catalog("18.4", {"track": same}), SUBJECT))
     assert found.code == ""
     assert "status is the same in every row" in found.advice
+
+
+# Words
+
+WORDS = "(to_tsvector('simple'::regconfig, {name}) @@ '…'::tsquery)"
+GIN = IndexFacts("ix_words", ("to_tsvector('simple'::regconfig, name)",), "gin", 1)
+
+
+def words_case(column: str, index: IndexFacts, **more: Any) -> Case:
+    """A search by words in a column, of a table that has this index of words."""
+    searched = Searched("Name", "track", "name", "word_start")
+    subject = replace(SUBJECT, searched=(searched,))
+    catalog = Catalog("18.4", {"track": replace(TRACK, indexes=(index,))})
+    condition = WORDS.format(name=f"track.{column}")
+    plan = ran(
+        scan(9_000, 10, Filter=condition, **more), 50, 10, Rows_Removed_by_Filter=90_000
+    )
+    return Case(read_plan({"Plan": plan}), catalog, subject)
+
+
+def test_a_word_index_of_another_expression_does_not_serve() -> None:
+    """It has to be the very expression that is searched, brackets and casts aside."""
+    other = replace(GIN, columns=("to_tsvector('simple'::regconfig, (status)::text)",))
+    assert "search_vector(Name)" in only("P3", words_case("name", other)).code
+    assert only("P3", words_case("name", GIN)).code == ""
+
+
+def test_what_an_index_in_use_has_no_room_for_gets_its_own() -> None:
+    """A word index cannot have another column: the filter's is put beside it."""
+    bitmap = step(
+        "Bitmap Index Scan",
+        500,
+        4_513,
+        Index_Name="ix_words",
+        Index_Cond=WORDS.format(name="track.name"),
+    )
+    heap = scan(
+        9_000,
+        10,
+        bitmap,
+        kind="Bitmap Heap Scan",
+        Filter="(track.year = ?)",
+        Recheck_Cond=WORDS.format(name="track.name"),
+    )
+    plan = read_plan({"Plan": ran(heap, 50, 0, Rows_Removed_by_Filter=4_513)})
+    catalog = Catalog("18.4", {"track": replace(TRACK, indexes=(GIN,))})
+    (found,) = RULES["P4"](Case(plan, catalog, SUBJECT))
+    assert found.code == 'Index("ix_track_year", "year")'

@@ -322,7 +322,10 @@ def test_deleting_says_what_goes_what_stays_and_what_forbids_it(site: Office) ->
     assert "Delete" not in {label for _, _, label in forbidden.form().buttons}
     refused = browser.post(forbidden.form().action, forbidden.form().data({}))
     assert refused.status == 409
-    assert browser.submit(preview, {"sure": "yes"}).status == 303
+    unsure = browser.submit(preview)
+    assert (unsure.status, site.read(Post, post.id) is None) == (400, False)
+    assert "Tick that you are sure of it. Nothing was deleted." in unsure.text
+    assert browser.submit(unsure, {"sure": "yes"}).status == 303
     assert site.read(Post, post.id) is None
     assert (
         site.value("SELECT count(*) FROM comments WHERE post_id = :i", i=post.id) == 0

@@ -25,7 +25,8 @@ from backoffice.editing.deletion import DeletePreview, Dependent, PreviewChanged
 from backoffice.editing.dependents import Fate
 from backoffice.errors import LockNotAvailable, Refused, StatementTimedOut
 
-EXPECTED = "expected"
+EXPECTED, SURE = "expected", "sure"
+UNSURE = "Tick that you are sure of it. Nothing was deleted."
 FATES = {
     Fate.DELETED: ("deleted", "Deleted"),
     Fate.KEPT: ("kept", "Kept"),
@@ -49,6 +50,11 @@ def delete(call: Call) -> Reply:
     view = call.model_view
     record_changes(call.session)
     name = record_name(view, load_record(call, view, call.key))
+    if call.posted(SURE) != "yes":
+        found = preview(call)
+        was_asked = found.digest == call.posted(EXPECTED) and not found.is_forbidden
+        if was_asked and confirm_of(found):
+            return page(call, found, error=UNSURE, status=400)
     try:
         if not deleted_own_way(call, view):
             deletion.delete(
@@ -119,9 +125,7 @@ def page(
     record = load_record(call, view, call.key)
     name = record_name(view, record)
     base, query = call.site.base_url, back_query(call)
-    records = plural(found.deleted, "record")
-    if found.is_capped:
-        records = f"more than {found.deleted:,} records"
+    records = records_of(found)
     shown = DeleteView(
         url=address(base, view.identity, "delete", call.key) + query,
         verdict=verdict_of(found, records),
@@ -144,7 +148,7 @@ def page(
             address(base, view.identity, "details", call.key) + query,
         ),
         button=f"Delete {records}",
-        confirm="" if found.deleted == 1 else f"Yes, delete {records}",
+        confirm=confirm_of(found),
         caption=f"What hangs on this {view.name.lower()}",
         footnote=(
             f"Counts stop at {deletion.LIMIT:,}. If anything is added before you "
@@ -168,6 +172,18 @@ def page(
         ),
         status,
     )
+
+
+def records_of(found: DeletePreview) -> str:
+    """How many records go, as people say it."""
+    if found.is_capped:
+        return f"more than {found.deleted:,} records"
+    return plural(found.deleted, "record")
+
+
+def confirm_of(found: DeletePreview) -> str:
+    """What has to be ticked; nothing where the record goes alone."""
+    return "" if found.deleted == 1 else f"Yes, delete {records_of(found)}"
 
 
 def verdict_of(found: DeletePreview, records: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Integer, Numeric, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -356,6 +356,7 @@ def _told(
         locked=tuple(finding.locked),
         samples=tuple(_samples(change, finding, changed, limits)),
         attributes=change.attributes,
+        is_largest_first=amount_at(change) is not None,
         triggers=finding.triggers,
         problem=finding.problem,
         statement=statement_text(session, target, change),
@@ -385,12 +386,17 @@ def _plan(session: Session, target: Target, change: SetValues, limits: Limits) -
 def _samples(
     change: SetValues, finding: _Finding, changed: set[str], limits: Limits
 ) -> Iterator[Sample]:
-    """The refused first, then those that are locked, that change, that stay."""
+    """Some that are left out first, then the largest changes, and one that stays."""
     names = change.attributes
     left = {one.row.key: one for one in (*finding.refused, *finding.locked)}
+    would = [row for row in finding.rows if row.key in changed]
+    at = amount_at(change)
+    if at is not None:
+        would.sort(key=lambda row: _size(finding, row, at), reverse=True)
+    # Half of them at most are left out: what would change is to be seen as well.
     rank = [
-        [row for row in finding.rows if row.key in left],
-        [row for row in finding.rows if row.key in changed],
+        [row for row in finding.rows if row.key in left][: limits.samples // 2],
+        would,
         [row for row in finding.rows if row.key not in changed and row.key not in left],
     ]
     order = [row for rows in rank for row in rows]
@@ -408,3 +414,18 @@ def _samples(
             yield Sample(row, before, after, RowState.SAME)
         else:
             yield Sample(row, before, after)
+
+
+def amount_at(change: SetValues) -> int | None:
+    """The place of the first column that holds an amount; None where none does."""
+    for index, one in enumerate(change.assignments):
+        is_amount = isinstance(one.column.type, Integer | Numeric)
+        if is_amount and not one.column.foreign_keys:
+            return index
+    return None
+
+
+def _size(finding: _Finding, row: Chosen, at: int) -> Any:
+    """How much an amount would change; from or to nothing is more than anything."""
+    before, after = finding.before[row.key][at], finding.after[row.key][at]
+    return float("inf") if before is None or after is None else abs(after - before)

@@ -58,6 +58,8 @@ class Preflight:
     is_refused_capped: bool = False
     locked: tuple[Left, ...] = ()
     samples: tuple[Sample, ...] = ()
+    # Whether those that change are in the order of how much.
+    is_largest_first: bool = False
     attributes: tuple[str, ...] = ()
     # What trying took, and what all of it would, with its audit.
     spent: float | None = None

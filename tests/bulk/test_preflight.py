@@ -232,3 +232,18 @@ def test_a_rule_that_waits_for_the_end_names_its_record(demo_engine: Engine) -> 
         assert [left.row.key for left in found.refused] == ["2"]
         made = run(session, all_of(Kind), each(next_to_nine), token="t")
         assert (made.changed, made.refused) == (2, 1)
+
+
+def test_the_sample_has_the_largest_changes_and_not_only_what_is_refused(
+    kinds: Engine,
+) -> None:
+    """Half of it at most is left out; an amount that comes from nothing is the most."""
+    with session_on(kinds) as session:
+        numbers = [None, 4, 9, 1, *[999] * 6]
+        session.add_all(Kind(id=at, number=n) for at, n in enumerate(numbers, 1))
+        session.commit()
+        change = setting(Kind, number=func.coalesce(Kind.number, 0) * 2)
+        limits = Limits(seconds=30, samples=6)
+        found = look(session, all_of(Kind), change, limits)
+        assert [one.row.key for one in found.samples] == ["5", "6", "7", "1", "3", "2"]
+        assert found.is_largest_first

@@ -217,12 +217,16 @@ def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
 
 
 def sample_words(found: Preflight) -> str:
-    """As in: 8 of 1,234; what is refused comes first."""
+    """As in: 8 of 1,234; the refused first, then the largest changes."""
     shown = len(found.samples)
     if shown == found.count:
         return "all of them" if shown > 1 else ""
-    first = "; the refused come first" if found.refused else ""
-    return f"{shown:,} of {found.count:,}{first}"
+    order = ["the refused first"] if found.refused else []
+    if found.is_largest_first and found.changed:
+        which = "" if found.is_whole else f" of the {found.tried:,} that were tried"
+        order.append(f"{'then ' if order else ''}the largest changes{which}")
+    told = f"; {', '.join(order)}" if order else ""
+    return f"{shown:,} of {found.count:,}{told}"
 
 
 def sampled(found: Preflight) -> dict[str, list[Any]]:

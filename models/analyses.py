@@ -125,6 +125,36 @@ def _hash_of_row(context: DefaultExecutionContext) -> str:
     return hash_of(row["text"])
 
 
+SCORES = 'Each emotion has a score from 0 to 1, as in {"joy": 0.8}.'
+
+
+def scores_on_sqlite() -> list[Trigger]:
+    """The scores' rule where a check constraint cannot look into a document."""
+    condition = (
+        "CASE WHEN NOT json_valid(NEW.emotions) THEN 1\n"
+        "  WHEN json_type(NEW.emotions) <> 'object' THEN 1\n"
+        "  ELSE EXISTS (SELECT 1 FROM json_each(NEW.emotions)\n"
+        "    WHERE type NOT IN ('integer', 'real') OR value < 0 OR value > 1) END"
+    )
+    return [
+        Trigger(
+            name=f"text_analyses_scores_{name}",
+            dialect="sqlite",
+            create=(
+                (
+                    f"CREATE TRIGGER IF NOT EXISTS text_analyses_scores_{name} BEFORE "
+                    f"{event} ON text_analyses\nFOR EACH ROW "
+                    f"WHEN NEW.emotions IS NOT NULL AND {condition}\nBEGIN\n"
+                    "  SELECT RAISE(ABORT, "
+                    f"'backoffice:field=emotions: {SCORES}');\nEND"
+                ),
+            ),
+            drop=(f"DROP TRIGGER IF EXISTS text_analyses_scores_{name}",),
+        )
+        for name, event in (("insert", "INSERT"), ("update", "UPDATE OF emotions"))
+    ]
+
+
 class TextAnalysis(Timestamps, Base):
     """One text, and what was found in it; it stays when its batch goes."""
 
@@ -192,6 +222,12 @@ class TextAnalysis(Timestamps, Base):
             name="milliseconds_not_negative",
             info={"fields": ["milliseconds"], "message": "A time is 0 or more."},
         ),
+        CheckConstraint(
+            "jsonb_typeof(emotions) = 'object' AND NOT jsonb_path_exists(emotions, "
+            "'strict $.* ? (@.type() <> \"number\" || @ < 0 || @ > 1)', '{}', true)",
+            name="emotions_are_scores",
+            info={"fields": ["emotions"], "message": SCORES},
+        ).ddl_if(dialect="postgresql"),
         one_of("type", AnalysisType),
         one_of("tier", OptimizationTier),
         one_of("status", AnalysisStatus),
@@ -235,4 +271,5 @@ ON text_analyses FOR EACH ROW EXECUTE FUNCTION text_analyses_hash()""",
         ),
         drop=("DROP FUNCTION IF EXISTS text_analyses_hash() CASCADE",),
     ),
+    *scores_on_sqlite(),
 )

@@ -26,7 +26,12 @@ from backoffice.database.base import Base, Timestamps
 from backoffice.database.choices import choice_column, one_of
 from backoffice.database.textsearch import search_vector
 from backoffice.database.triggers import declare
-from models.seats import count_on_postgresql, count_on_sqlite
+from models.seats import (
+    count_on_postgresql,
+    count_on_sqlite,
+    only_counted_on_postgresql,
+    only_counted_on_sqlite,
+)
 
 PASSING_AVERAGE = 75
 SUBJECTS = ("mathematics", "indonesian", "english", "science", "javanese")
@@ -370,3 +375,4 @@ class Enrollment(Timestamps, Base):
 
 # `Course.enrolled`, whoever writes.
 declare(Enrollment.__table__, count_on_postgresql(), *count_on_sqlite())
+declare(Course.__table__, only_counted_on_postgresql(), *only_counted_on_sqlite())

@@ -1,6 +1,7 @@
 """How many seats of a course are taken: counted by the database, whoever writes.
 
-The triggers on `enrollments` keep `courses.enrolled` and refuse who finds no seat.
+The triggers on `enrollments` keep `courses.enrolled` and refuse who finds no seat;
+those on `courses` refuse every other hand that writes it.
 """
 
 from backoffice.database.triggers import Trigger
@@ -61,11 +62,73 @@ def count_on_sqlite() -> list[Trigger]:
     ]
 
 
+BY_HAND = "Enrolled is counted from the enrollments; nobody writes it."
+
+
+def only_counted_on_postgresql() -> Trigger:
+    """Nobody writes the count but what runs inside of another trigger."""
+    when = {
+        "insert": ("INSERT", "NEW.enrolled <> 0"),
+        "update": ("UPDATE OF enrolled", "NEW.enrolled IS DISTINCT FROM OLD.enrolled"),
+    }
+    triggers = (
+        f"CREATE OR REPLACE TRIGGER courses_only_counted_{name} BEFORE {event}\n"
+        f"ON courses FOR EACH ROW WHEN ({condition} AND pg_trigger_depth() = 0)\n"
+        "EXECUTE FUNCTION courses_only_counted()"
+        for name, (event, condition) in when.items()
+    )
+    return Trigger(
+        name="courses_only_counted",
+        dialect="postgresql",
+        create=(_POSTGRESQL_ONLY_COUNTED, *triggers),
+        drop=("DROP FUNCTION IF EXISTS courses_only_counted() CASCADE",),
+    )
+
+
+def only_counted_on_sqlite() -> list[Trigger]:
+    """What is written is what is counted: SQLite does not say who writes."""
+    conditions = {
+        ("insert", "BEFORE INSERT"): "NEW.enrolled <> 0",
+        ("update", "BEFORE UPDATE OF enrolled"): (
+            "NEW.enrolled <> OLD.enrolled AND NEW.enrolled <>\n"
+            "  (SELECT count(*) FROM enrollments WHERE course_id = NEW.id)"
+        ),
+    }
+    return [
+        Trigger(
+            name=f"courses_only_counted_{name}",
+            dialect="sqlite",
+            create=(
+                (
+                    f"CREATE TRIGGER IF NOT EXISTS courses_only_counted_{name} {when} "
+                    f"ON courses\nFOR EACH ROW WHEN {condition}\nBEGIN\n"
+                    "  SELECT RAISE(ABORT, "
+                    f"'backoffice:field=enrolled: {BY_HAND}');\nEND"
+                ),
+            ),
+            drop=(f"DROP TRIGGER IF EXISTS courses_only_counted_{name}",),
+        )
+        for (name, when), condition in conditions.items()
+    ]
+
+
 def _sqlite_trigger(name: str, when: str, body: str) -> str:
     """One row trigger of `enrollments`."""
     head = f"CREATE TRIGGER IF NOT EXISTS {name} {when} ON enrollments"
     return f"{head}\nFOR EACH ROW BEGIN\n{body}\nEND"
 
+
+_POSTGRESQL_ONLY_COUNTED = f"""\
+CREATE OR REPLACE FUNCTION courses_only_counted() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION USING
+    ERRCODE = 'check_violation',
+    CONSTRAINT = 'ck_courses_only_counted',
+    TABLE = 'courses',
+    HINT = 'backoffice:field=enrolled',
+    MESSAGE = '{BY_HAND}';
+END $$"""
 
 _POSTGRESQL_COUNT = """\
 CREATE OR REPLACE FUNCTION enrollments_count() RETURNS trigger

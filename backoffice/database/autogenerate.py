@@ -272,9 +272,9 @@ class _Comparison:
         return table.startswith(OWN_PREFIX) is self.is_own
 
 
-def is_made_on(index: Index, dialect: str) -> bool:
-    """Whether an index is for this dialect, as its `ddl_if` says."""
-    condition = index._ddl_if  # noqa: SLF001 - SQLAlchemy has no question for it
+def is_made_on(thing: Index | CheckConstraint, dialect: str) -> bool:
+    """Whether an index or a rule is for this dialect, as its `ddl_if` says."""
+    condition = thing._ddl_if  # noqa: SLF001 - SQLAlchemy has no question for it
     only = condition.dialect if condition else None
     return only is None or dialect in _as_tuple(only)
 
@@ -420,7 +420,12 @@ def _compare_checks(
     named = {
         connection.dialect.identifier_preparer.format_constraint(rule): rule
         for rule in sorted(
-            (c for c in wanted.constraints if isinstance(c, CheckConstraint)),
+            (
+                c
+                for c in wanted.constraints
+                if isinstance(c, CheckConstraint)
+                and is_made_on(c, connection.dialect.name)
+            ),
             key=lambda rule: str(rule.name),
         )
         if rule.name

@@ -7,6 +7,20 @@ from backoffice.admin.own_names import KEY, WRITTEN
 from tests.lab import Gate, Sheet, Worker
 from tests.office import Office
 
+DOCUMENTS = [
+    None,
+    "null",
+    "[]",
+    "0",
+    "false",
+    '""',
+    "{}",
+    '{"joy": 0.10, "anger": 1e-7}',
+    '{"n": 12345678901234567890.123456789}',
+    '{"ä": "\\n\\t☃", "b": [null, true]}',
+    '"\\r\\n"',
+]
+
 # Names that forms and addresses had for things of their own.
 NAMES = ("csrf", "state", "then", "do", "set", "next", "worker__key", "worker__for")
 
@@ -206,3 +220,28 @@ def test_a_view_that_names_a_secret_is_told(lab: Office) -> None:
         }.items()
         for name in names
     }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_comes_back_as_it_was(lab: Office, document: str | None) -> None:
+    """Saved untouched, and saved with another field changed."""
+    with lab.session() as session:
+        worker = Worker(name="Wendy")
+        session.add(worker)
+        session.commit()
+    lab.run(
+        "UPDATE lab_workers SET meta = CAST(:d AS jsonb) WHERE id = :k",
+        d=document,
+        k=worker.id,
+    )
+    whole = "SELECT to_jsonb(t) - 'badge' FROM lab_workers t WHERE id = :k"
+    before = lab.value(whole, k=worker.id)
+    null = "SELECT meta IS NULL FROM lab_workers WHERE id = :k"
+    was_null = lab.value(null, k=worker.id)
+    browser = lab.browser("editor")
+    path = f"/admin/lab-boss/edit/{worker.id}"
+    seen = browser.follow(browser.submit(browser.get(path)))
+    assert seen.notes == ["Nothing was changed, so nothing is saved."]
+    assert browser.submit(browser.get(path), {"name": "Wanda"}).status == 303
+    assert lab.value(whole, k=worker.id) == {**before, "name": "Wanda"}
+    assert lab.value(null, k=worker.id) is was_null

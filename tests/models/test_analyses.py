@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backoffice.database.base import Base
-from models.analyses import BatchAnalysis, TextAnalysis, hash_of
+from backoffice.database.triggers import refusal_of
+from models.analyses import SCORES, BatchAnalysis, TextAnalysis, hash_of
 from tests.factories import make_batch_analysis, make_text_analysis
 
 CONTENT = "Selamat pagi, dunia: ñ 漢 🙂"
@@ -81,6 +82,23 @@ def test_emotions_come_back(demo_session: Session) -> None:
     assert given.emotions == scores
     missing = select(TextAnalysis.id).where(TextAnalysis.emotions.is_(None))
     assert demo_session.scalars(missing).all() == [none.id]
+
+
+def test_emotions_are_scores_on_sqlite_too() -> None:
+    """A trigger looks into the document, where a check cannot."""
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        make_text_analysis(session, emotions={"joy": 1, "fear": 0.5})
+        make_text_analysis(session, emotions={})
+        make_text_analysis(session, emotions=None)
+        for emotions in ({"joy": 1.5}, {"joy": "1"}, {"joy": None}, [1], 0.5):
+            with pytest.raises(IntegrityError) as refused, session.begin_nested():
+                make_text_analysis(session, emotions=emotions)
+            assert refusal_of(refused.value) == ("emotions", SCORES)
+        with pytest.raises(IntegrityError), session.begin_nested():
+            session.execute(update(TextAnalysis).values(emotions={"joy": -1}))
+    engine.dispose()
 
 
 def test_counters_never_pass_the_size(demo_session: Session) -> None:

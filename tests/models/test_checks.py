@@ -18,6 +18,15 @@ from tests import factories
 
 Make = Callable[..., Any]
 
+
+def make_narrow_course(session: Session) -> None:
+    """A course with fewer seats than students."""
+    course = factories.make_course(session, capacity=1)
+    factories.make_enrollment(session, course=course)
+    course.capacity = 0
+    session.flush()
+
+
 REFUSED: list[tuple[str, Make, dict[str, Any]]] = [
     ("ck_schools_name_given", factories.make_school, {"name": ""}),
     ("ck_students_code_given", factories.make_student, {"code": ""}),
@@ -43,8 +52,8 @@ REFUSED: list[tuple[str, Make, dict[str, Any]]] = [
     ("ck_courses_title_given", factories.make_course, {"title": ""}),
     (
         "ck_courses_enrolled_within_capacity",
-        factories.make_course,
-        {"enrolled": 31, "capacity": 30},
+        make_narrow_course,
+        {},
     ),
     ("ck_products_name_given", factories.make_product, {"name": ""}),
     ("ck_products_price_not_negative", factories.make_product, {"price": Decimal(-1)}),
@@ -113,6 +122,17 @@ REFUSED: list[tuple[str, Make, dict[str, Any]]] = [
         "ck_text_analyses_milliseconds_not_negative",
         factories.make_text_analysis,
         {"milliseconds": -1},
+    ),
+    *(
+        (
+            "ck_text_analyses_emotions_are_scores",
+            factories.make_text_analysis,
+            {"emotions": emotions},
+        )
+        for emotions in (
+            *({"joy": 1.01}, {"joy": -0.1}, {"joy": "0.5"}, {"joy": None}),
+            *({"joy": 0.5, "fear": [0.5]}, [0.5], 0.5),
+        )
     ),
     ("ck_text_analyses_type_known", factories.make_text_analysis, {"type": "smell"}),
     ("ck_text_analyses_tier_known", factories.make_text_analysis, {"tier": "free"}),

@@ -125,6 +125,26 @@ def test_enrolled_follows_deleted_student(any_session: Session) -> None:
     assert _enrolled(any_session, course) == [0]
 
 
+def test_nobody_writes_the_count_by_hand(any_session: Session) -> None:
+    """Neither a new course's nor an old one's, past the models or through them."""
+    course = make_course(any_session)
+    make_enrollment(any_session, course=course)
+    for write in (
+        text("UPDATE courses SET enrolled = 5"),
+        text("UPDATE courses SET enrolled = 0"),
+        insert(Course).values(code="BY-HAND", title="x", capacity=9, enrolled=3),
+    ):
+        with pytest.raises(IntegrityError) as refused, any_session.begin_nested():
+            any_session.execute(write)
+        found = refusal_of(refused.value)
+        assert found == (
+            "enrolled",
+            "Enrolled is counted from the enrollments; nobody writes it.",
+        )
+    any_session.execute(text("UPDATE courses SET enrolled = enrolled, title = 'same'"))
+    assert _enrolled(any_session, course) == [1]
+
+
 def test_enrolled_counts_bulk_writes(demo_session: Session) -> None:
     """One statement for many rows counts every one of them, in each course."""
     courses = [make_course(demo_session), make_course(demo_session)]

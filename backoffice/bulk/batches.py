@@ -65,6 +65,10 @@ UNPREPARED = "The run met something it was not prepared for."
 UNFINISHED = (RunState.WAITING, RunState.RUNNING)
 
 
+class RowsDrifted(Refused):
+    """The rows are not those that were shown."""
+
+
 def enqueue(
     session: Session,
     target: Target,
@@ -80,7 +84,7 @@ def enqueue(
     `left_out` are keys with why they are; `since` rows that were changed since.
 
     Raises:
-        Refused: the rows are not those of the `expected` digest any more.
+        RowsDrifted: they are not those of the `expected` digest any more.
     """
     limit_statements(session, statement=WRITING_SECONDS, lock=5)
     run = start_run(session, target, change, order, 0)
@@ -91,7 +95,7 @@ def enqueue(
         run.left = write_rows(session, run, since, state=RowState.DRIFTED).count
     found = write_rows(session, run, target, after=run.left)
     if expected is not None and found != expected:
-        raise Refused(
+        raise RowsDrifted(
             message=f"The rows are not those that were shown: {expected.count:,} then, "
             f"{found.count:,} now, or some were changed."
         )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from backoffice.bulk.batch import settle
 from backoffice.bulk.change import Change, EachRecord, SetValues, is_row
+from backoffice.bulk.drift_postgresql import snapshot_postgresql
 from backoffice.bulk.locks_postgresql import drawn_sequences, held_rows
 from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
@@ -75,6 +76,7 @@ def look(
     limits = limits or Limits()
     until = time.monotonic() + limits.seconds * TRYING
     most = limits.records if isinstance(change, EachRecord) else limits.rows
+    snapshot = snapshot_postgresql(session) if is_postgresql(session) else ""
     try:
         with undone(session, replace(limits, seconds=limits.count_seconds)):
             rows = read_chosen(session, target, most)
@@ -98,7 +100,7 @@ def look(
         told = _look_at_some(session, target, change, rows, found, limits, until)
     else:
         told = _look_update(session, target, change, rows, found, limits)
-    return replace(told, sequences=drawn_sequences(session))
+    return replace(told, sequences=drawn_sequences(session), snapshot=snapshot)
 
 
 def _look_at_some(

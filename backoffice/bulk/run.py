@@ -30,13 +30,16 @@ class Drift:
     changed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    # Changed or added: of many rows it is not known which of both.
+    written: tuple[str, ...] = ()
     before: int = 0
     now: int = 0
 
     @property
     def most(self) -> int:
         """How many rows there are of the kind that has most."""
-        return max(len(self.changed), len(self.added), len(self.removed))
+        kinds = (self.changed, self.added, self.removed, self.written)
+        return max(map(len, kinds))
 
     def sentence(self) -> str:
         """As in: Since then 3 rows were changed, 1 was added and 2 are gone."""
@@ -67,8 +70,8 @@ def drift_of(shown: Mapping[str, str] | None, now: Mapping[str, str] | None) -> 
         tuple(k for k, version in now.items() if k in shown and shown[k] != version),
         tuple(k for k in now if k not in shown),
         tuple(k for k in shown if k not in now),
-        len(shown),
-        len(now),
+        before=len(shown),
+        now=len(now),
     )
 
 

@@ -26,6 +26,8 @@ class Shown:
     versions: Mapping[str, str] | None = None
     statement: str = ""
     is_capped: bool = False
+    # Of more rows than that: what was visible then.
+    snapshot: str = ""
 
     @property
     def mark(self) -> str:
@@ -72,6 +74,7 @@ def shown_of(
         else None,
         statement=found.statement,
         is_capped=found.is_refused_capped,
+        snapshot=found.snapshot,
     )
 
 

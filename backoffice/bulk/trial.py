@@ -75,6 +75,8 @@ class Preflight:
     # Why it was not tried to its end.
     problem: str = ""
     versions: Mapping[str, str] | None = None
+    # Of many rows: what was visible when they were counted.
+    snapshot: str = ""
 
     @property
     def is_whole(self) -> bool:

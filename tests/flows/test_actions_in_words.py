@@ -1,10 +1,17 @@
 """What actions change is told in names and words, before the click and after it."""
 
+import pytest
+
 from backoffice.admin import own_names as own
 from models.school import School
 from models.shop import Product
 from tests.factories import make_product, make_school, make_student
-from tests.flows.actions import choose, products, raised
+from tests.flows.actions import (
+    choose,
+    few_at_once,  # noqa: F401 - a fixture
+    products,
+    raised,
+)
 from tests.office import Office
 
 
@@ -65,3 +72,20 @@ def test_rows_that_a_run_left_alone_are_named(site: Office) -> None:
     ran = browser.follow(browser.submit(page, button="Change 1 product"))
     assert "Too dear" in ran.text
     assert "Price 10.00 became 11.00" in ran.text
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_of_many_rows_those_are_named_that_were_written_since(site: Office) -> None:
+    """No version of each is kept; what changed or came to it is told all the same."""
+    products(site, *["10.00"] * 4, category="Written")
+    lamp = site.add(make_product, name="Lamp W", category="Written").id
+    browser, other = site.browser("editor"), site.browser("admin")
+    page = raised(browser, None, "category=Written")
+    other.submit(other.get(f"/admin/product/edit/{lamp}"), {"stock": "78"})
+    site.add(make_product, name="Chair W", category="Written")
+    refused = browser.submit(page, button="Change 5 products")
+    assert refused.status == 409
+    assert "5 then, 6 now" in refused.text
+    assert "Lamp W Changed or new Ada Admin" in refused.text
+    assert "Chair W Changed or new not known" in refused.text
+    assert refused.text.count("Changed or new") == 2

@@ -30,8 +30,14 @@ from backoffice.admin.pages.chosen import (
     rows_of,
     task_of,
 )
-from backoffice.admin.pages.confirming import NotRun, confirm, keep_shown, limits
-from backoffice.admin.pages.drifting import NAMED, drifted_rows
+from backoffice.admin.pages.confirming import (
+    NAMED,
+    NotRun,
+    confirm,
+    keep_shown,
+    limits,
+)
+from backoffice.admin.pages.drifting import drifted_rows
 from backoffice.admin.pages.explain import answer
 from backoffice.admin.pages.explain_action import action_question
 from backoffice.admin.pages.preflight import preflight_view

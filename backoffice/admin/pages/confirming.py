@@ -7,12 +7,14 @@ since, nothing is run, and what has become different is said.
 from collections.abc import Sequence
 
 from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 
 from backoffice.admin.actions import ActionSpec
 from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import Task, is_for_job, task_of
-from backoffice.bulk.batches import enqueue
+from backoffice.bulk.batches import RowsDrifted, enqueue
+from backoffice.bulk.drift_postgresql import written_since
 from backoffice.bulk.models import RowState, Run, Selection
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.run import Drift, Order, drift_of, run_at_once
@@ -32,6 +34,12 @@ FAILURES = (Refused, LockNotAvailable, StatementTimedOut)
 COUNT_SECONDS = 60.0
 # Rows that would be left out are named one by one up to so many.
 LISTED = 1_000
+
+
+# So many rows of each kind are named that are others than those that were shown.
+NAMED = 20
+# Seconds that finding them may take, among many.
+NAMING_SECONDS = 5
 
 
 class NotRun(BackofficeError):
@@ -182,9 +190,22 @@ def _later(
             since=task.since,
         )
     except FAILURES as failure:
-        raise NotRun(f"{failure} Nothing was run.") from failure
+        drift = None
+        if isinstance(failure, RowsDrifted) and shown.snapshot:
+            drift = _drift_of_many(call, task, shown)
+        raise NotRun(f"{failure} Nothing was run.", drift) from failure
     call.site.worker.queue(call.session, made.id)
     return made
+
+
+def _drift_of_many(call: Call, task: Task, shown: Shown) -> Drift | None:
+    """Some of the rows that were written since, if they are found in time."""
+    limit_statements(call.session, statement=NAMING_SECONDS, lock=1)
+    try:
+        found = written_since(call.session, task.target, shown.snapshot, NAMED + 1)
+    except DBAPIError:
+        return None  # what was begun is rolled back in any case
+    return Drift(written=found)
 
 
 def _order(view: ModelView, selection: Selection, task: Task, shown: Shown) -> Order:

@@ -7,12 +7,10 @@ from backoffice.admin import words
 from backoffice.admin.call import Call, address
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.naming import names_of
+from backoffice.admin.pages.confirming import NAMED
 from backoffice.admin.presentation_bulk import DriftedRow
 from backoffice.audit.history import HistoryEntry, last_entries
 from backoffice.bulk.run import Drift
-
-# So many of each kind are named.
-NAMED = 20
 
 
 def drifted_rows(
@@ -22,6 +20,7 @@ def drifted_rows(
     kinds = (
         ("Changed", drift.changed[:NAMED]),
         ("Came to it", drift.added[:NAMED]),
+        ("Changed or new", drift.written[:NAMED]),
         ("Not among them any more", drift.removed[:NAMED]),
     )
     keys = [key for _, some in kinds for key in some]

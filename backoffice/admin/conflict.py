@@ -56,7 +56,7 @@ def merged_choices(call: "Call", current: Mapping[str, str]) -> dict[str, str]:
             case "written":
                 chosen[key] = posted.get(WRITTEN + key, mine)
             case _:
-                open_choices[key] = "Both of you changed this: choose one."
+                open_choices[key] = "This was changed in both versions: choose one."
     if open_choices:
         raise Unchosen(open_choices, {k: posted[MINE + k] for k in open_choices})
     return chosen
@@ -76,7 +76,8 @@ def conflict_page(
 
     record = load_record(call, view, call.key)
     by_key = {one.key: one for one in fields}
-    who = _names(stale)
+    is_own = all(c.is_own for c in stale.conflicts)
+    who = "You" if is_own else _names(stale)
     when = max((c.when for c in stale.conflicts if c.when), default=None)
     both = [c for c in stale.conflicts if c.needs_choice and c.key in by_key]
     # What only I changed goes along as it was typed.
@@ -98,7 +99,7 @@ def conflict_page(
         hidden.append(Hidden(THEN, then))
     merged = [_theirs(call, by_key, c, who) for c in stale.conflicts if c not in both]
     merged += [
-        _mine(call, by_key[key], stale, key, text)
+        _mine(call, by_key[key], stale, key, text, is_own=is_own)
         for key, text in only_mine.items()
         if key in by_key
     ]
@@ -107,13 +108,9 @@ def conflict_page(
         url=url,
         who=who,
         when=moment(when, with_time=True) if when else Moment(""),
-        sentence=f"{who} saved this record while you were editing.",
-        text="Nothing of yours is saved yet, and nothing is lost. "
-        + (
-            f"Both of you changed {plural(len(both), 'field')}: choose, then save."
-            if both
-            else "What each of you changed is merged below; look it through and save."
-        ),
+        sentence=_sentence(who, moment(when, with_time=True).text if when else ""),
+        text=_advice(len(both), is_own=is_own),
+        is_own=is_own,
         choices=tuple(_choice(call, by_key[c.key], c) for c in both),
         merged=tuple(merged),
         same=f"{plural(untouched, 'other field is', 'other fields are')} the same "
@@ -142,9 +139,34 @@ def conflict_page(
     )
 
 
+def _sentence(who: str, when: str) -> str:
+    """Who saved the record, and when, as far as the history knows."""
+    at = f" at {when}" if len(when) == len("14:05") else f" on {when}" if when else ""
+    if who == "You":
+        return f"You changed this record{at}, in another tab or window."
+    return f"{who} saved this record{at} while you were editing."
+
+
+def _advice(both: int, *, is_own: bool) -> str:
+    """What to do now."""
+    kept = (
+        "Nothing of this form is saved yet, and nothing is lost. "
+        if is_own
+        else "Nothing of yours is saved yet, and nothing is lost. "
+    )
+    if both:
+        who = "Both times you" if is_own else "Both of you"
+        return f"{kept}{who} changed {plural(both, 'field')}: choose, then save."
+    what = "you changed there and here" if is_own else "each of you changed"
+    return f"{kept}What {what} is merged below; look it through and save."
+
+
 def _names(stale: Stale) -> str:
     """Who else has written, as far as the history knows."""
-    who = sorted({conflict.who for conflict in stale.conflicts if conflict.who})
+    who = sorted(
+        {"you" if c.is_own else c.who for c in stale.conflicts if c.who},
+        key=lambda name: (name == "you", name),
+    )
     return " and ".join(who) or "Somebody else"
 
 
@@ -193,12 +215,14 @@ def _theirs(
         mine=opened,
         saved=theirs,
         whose="theirs",
-        saved_words=f"by {conflict.who or who}",
+        saved_words="as you saved it"
+        if conflict.is_own
+        else f"by {conflict.who or who}",
     )
 
 
 def _mine(
-    call: "Call", one: FormField, stale: Stale, key: str, text: str
+    call: "Call", one: FormField, stale: Stale, key: str, text: str, *, is_own: bool
 ) -> MergedField:
     """A field that only I changed: mine is saved."""
     now, new = (in_words(call, one, value) for value in (stale.current[key], text))
@@ -209,7 +233,7 @@ def _mine(
         mine=new,
         saved=new,
         whose="mine",
-        saved_words="yours",
+        saved_words="of this form" if is_own else "yours",
     )
 
 

@@ -647,6 +647,8 @@ class ConflictView:
     state: str = ""
     discard: Link | None = None
     save_label: str = "Save the merged record"
+    # The same person saved it, in another tab or window.
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

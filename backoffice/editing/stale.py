@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapper, RelationshipProperty, Session
 from backoffice.audit.history import HistoryEntry, last_changes, last_deletion
 from backoffice.audit.recorder import audited_table
 from backoffice.database.keys import no_such_record
+from backoffice.database.session import ACTOR
 from backoffice.database.words import field_word, record_word, sentence
 from backoffice.editing.texts import same_text
 from backoffice.errors import RecordNotFound, StaleRecord
@@ -30,6 +31,8 @@ class FieldConflict:
     when: datetime | None
     # Both changed it: somebody has to choose.
     needs_choice: bool
+    # It was the same person, elsewhere.
+    is_own: bool = False
 
 
 class Stale(StaleRecord):
@@ -50,12 +53,16 @@ class Stale(StaleRecord):
         self.conflicts = conflicts
         self.current = dict(current)
         self.merged = dict(merged)
-        fields = {c.key: f"{c.who or 'Somebody else'} changed this." for c in conflicts}
+        fields = {c.key: f"{_who(c)} changed this." for c in conflicts}
         super().__init__(fields, _summary(conflicts))
 
 
+def _who(conflict: FieldConflict) -> str:
+    return "You" if conflict.is_own else conflict.who or "Somebody else"
+
+
 def _summary(conflicts: Collection[FieldConflict]) -> str:
-    who = sorted({conflict.who for conflict in conflicts if conflict.who})
+    who = sorted({_who(conflict) for conflict in conflicts if conflict.who})
     people = " and ".join(who) or "Somebody else"
     fields = ", ".join(conflict.label for conflict in conflicts)
     return (
@@ -91,7 +98,15 @@ def compare(
         return None
     known = _who_changed(session, mapper, key, changed)
     conflicts = tuple(
-        _conflict(mapper, field, shown[field], text, mine.get(field), known.get(field))
+        _conflict(
+            mapper,
+            field,
+            shown[field],
+            text,
+            mine.get(field),
+            known.get(field),
+            is_own=_is_own(session, known.get(field)),
+        )
         for field, text in changed.items()
     )
     return Stale(conflicts, current, {**current, **mine})
@@ -104,6 +119,8 @@ def _conflict(
     theirs: str,
     mine: str | None,
     entry: HistoryEntry | None,
+    *,
+    is_own: bool,
 ) -> FieldConflict:
     return FieldConflict(
         key=field,
@@ -114,7 +131,16 @@ def _conflict(
         who=entry.actor_label if entry else "",
         when=entry.at if entry else None,
         needs_choice=mine is not None,
+        is_own=is_own,
     )
+
+
+def _is_own(session: Session, entry: HistoryEntry | None) -> bool:
+    """Whether whoever acts now made this entry, in another tab or window."""
+    actor = session.info.get(ACTOR)
+    if actor is None or actor.id is None or entry is None:
+        return False
+    return bool(entry.actor_id == actor.id)
 
 
 def _who_changed(
@@ -146,4 +172,5 @@ def gone(session: Session, mapper: Mapper[Any], key: str) -> RecordNotFound:
     what = record_word(mapper)
     is_named = entry.label and not entry.label.lower().startswith(what.lower())
     name = f"{sentence(what)} {entry.label}" if is_named else f"This {what}"
-    return RecordNotFound(f"{name} was deleted by {entry.actor_label} {when}.")
+    who = "you" if _is_own(session, entry) else entry.actor_label
+    return RecordNotFound(f"{name} was deleted by {who} {when}.")

@@ -1,5 +1,6 @@
 """Two people, one record: stale forms, merges, races for the last seat and stock."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +58,10 @@ def test_a_stale_form_leads_to_a_merge_and_is_saved(site: Office) -> None:
     mine = {"guardian": "Aunt", "email": "new@example.org"}
     conflict = editor.submit(first, mine)
     assert conflict.status == 409
-    assert "Ada Admin saved this record while you were editing." in conflict.text
+    assert re.search(
+        r"Ada Admin saved this record at \d\d:\d\d while you were editing\.",
+        conflict.text,
+    )
     assert site.read(Student, student.id).guardian == "Father"
     assert {"theirs", "mine", "written"} == set(
         conflict.form().choices["choose:guardian"]
@@ -76,6 +80,36 @@ def test_a_stale_form_leads_to_a_merge_and_is_saved(site: Office) -> None:
         "8A",
         "new@example.org",
     )
+
+
+def test_two_tabs_of_one_person_say_so(site: Office) -> None:
+    """Who meets oneself reads of no other, and loses nothing either."""
+    student = site.add(make_student, guardian="Mother")
+    path = f"/admin/student/edit/{student.id}"
+    editor = site.browser("editor")
+    first, second = editor.get(path), editor.get(path)
+    assert (
+        editor.submit(first, {"guardian": "Father", "class_name": "8A"}).status == 303
+    )
+    conflict = editor.submit(second, {"guardian": "Aunt", "email": "a@example.org"})
+    assert conflict.status == 409
+    assert re.search(
+        r"You changed this record at \d\d:\d\d, in another tab or window\.",
+        conflict.text,
+    )
+    assert "Both times you changed 1 field" in conflict.text
+    assert "Keep what you saved before" in conflict.text
+    assert "Emil" not in conflict.text.partition("Log out")[2]
+    saved = editor.submit(conflict, {"choose:guardian": "mine"})
+    assert saved.status == 303, saved.text
+    now = site.read(Student, student.id)
+    assert (now.guardian, now.class_name, now.email) == ("Aunt", "8A", "a@example.org")
+
+    form = editor.get(path)
+    editor.submit(editor.get(f"/admin/student/delete/{student.id}"))
+    gone = editor.submit(form, {"guardian": "Nobody"})
+    assert "was deleted by you on" in gone.text
+    assert gone.form().value("guardian") == "Nobody"
 
 
 def test_keeping_theirs_writes_only_what_they_did_not(site: Office) -> None:

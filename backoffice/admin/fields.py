@@ -22,6 +22,7 @@ from backoffice.admin.presentation import (
 )
 from backoffice.database.keys import format_key
 from backoffice.editing.fields import FieldKind, FormField
+from backoffice.editing.texts import same_text
 
 if TYPE_CHECKING:
     from backoffice.admin.call import Call
@@ -87,7 +88,8 @@ def typed_fields(
     """What the form sent of each writable field; what it did not send is not there.
 
     A browser sends nothing for a box that is not ticked: of a box that was `shown`,
-    nothing means no.
+    nothing means no. Blanks around a line that was changed are left out, as in Django:
+    they come with what is pasted, nobody sees them, and no search finds the rest.
     """
     found = {}
     posted = call.posted_all()
@@ -100,10 +102,19 @@ def typed_fields(
             text = "false"
         if text is None:
             continue
+        if is_trimmed(field) and not same_text(text, shown.get(field.key, "")):
+            # Blanks alone, where a value has to be, are told as what they are.
+            text = text.strip() or (text if field.required else "")
         found[field.key] = Typed(
             text, posted.get(field.key + KEY, ""), posted.get(field.key + FOR, "")
         )
     return found
+
+
+def is_trimmed(field: FormField) -> bool:
+    """Whether blanks around what is typed are none of it: a name, a code, no poem."""
+    is_line = field.kind is FieldKind.TEXT and not field.is_long
+    return is_line and not field.secret and not field.keeps_blanks
 
 
 def submitted_texts(typed: Mapping[str, Typed]) -> dict[str, str]:

@@ -73,6 +73,8 @@ class FormField:
     is_long: bool = False
     # Never shown; an empty text leaves what is there.
     secret: bool = False
+    # Blanks before and behind what is typed belong to it.
+    keeps_blanks: bool = False
     # A date and time with a zone.
     has_zone: bool = False
     # The empty text is NULL.
@@ -223,6 +225,7 @@ def _field(mapper: Mapper[Any], key: str, label: str, dialect: str) -> FormField
         choices=limits.choices,
         is_long=kind in (FieldKind.LONG_TEXT, FieldKind.JSON),
         secret=bool(column.info.get("secret")),
+        keeps_blanks=bool(column.info.get("keeps_blanks")),
         has_zone=bool(getattr(column.type, "timezone", False)),
         nullable=bool(column.nullable),
     )

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from backoffice.admin.own_names import THEN, TOKEN
 from models.publishing import Comment, Post
-from models.school import Course, ReportCard, Student
+from models.school import Course, ReportCard, School, Student
 from models.shop import Product
 from tests.browser import Browser, Seen
 from tests.factories import (
@@ -194,6 +194,19 @@ def test_blanks_are_no_value_of_a_required_text(site: Office) -> None:
     school = site.add(make_school, name="Has letters")
     form = browser.get(f"/admin/school/edit/{school.id}")
     assert "name" in browser.submit(form, {"name": "   "}).errors
+
+
+def test_blanks_around_a_line_come_with_pasting_and_are_left_out(site: Office) -> None:
+    """As in Django; what stands so in the database stays until somebody types."""
+    school = site.add(make_school, city=" Old ")
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/school/edit/{school.id}")
+    assert browser.submit(form, {"name": "  Pasted\u00a0\t"}).status == 303
+    found = site.read(School, school.id)
+    assert (found.name, found.city) == ("Pasted", " Old ")
+    form = browser.get(f"/admin/school/edit/{school.id}")
+    same = browser.follow(browser.submit(form, {"name": "Pasted "}))
+    assert "Nothing was changed" in " ".join(same.notes)
 
 
 def test_a_record_is_created_and_another_one_offered(site: Office) -> None:

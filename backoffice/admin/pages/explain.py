@@ -279,7 +279,8 @@ def _summary(report: Report) -> str:
         return f"{sum(measured):,.0f} ms for {statements}."
     if report.how == "generic":
         return f"{statements}, planned for any values; nothing was run."
-    return f"{statements}, as the planner expects them; nothing was run."
+    them = "it" if number == 1 else "them"
+    return f"{statements}, as the planner expects {them}; nothing was run."
 
 
 def _buttons(

@@ -11,7 +11,13 @@ from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
 from backoffice.auth.models import User
 from backoffice.auth.permissions import Role
-from backoffice.auth.users import create_user, delete_user, set_password, update_user
+from backoffice.auth.users import (
+    create_user,
+    delete_user,
+    set_password,
+    update_user,
+    why_kept,
+)
 from backoffice.editing.fields import FieldKind, FormField
 
 PASSWORD = "password"  # noqa: S105 - the name of a field
@@ -59,7 +65,7 @@ class AccountAdmin(ModelView, model=User):
         self, call: Call, *, is_created: bool
     ) -> tuple[FormField, ...] | None:
         """The columns, and a password: of a new account, or to give a new one."""
-        del call
+        kept = "" if is_created else self.why_kept(call)
         roles = tuple((str(role), str(role)) for role in Role)
         hint = (
             "At least 10 characters. Tell it the person; they can change it."
@@ -77,9 +83,9 @@ class AccountAdmin(ModelView, model=User):
                 required=True,
                 choices=roles,
                 hint="viewer reads, editor also writes, ops reads and sees the "
-                "metrics, admin does all.",
+                "metrics, admin does all." + (f" {kept}" if kept else ""),
             ),
-            FormField("is_active", "Active", FieldKind.BOOLEAN),
+            FormField("is_active", "Active", FieldKind.BOOLEAN, hint=kept),
             FormField(
                 PASSWORD,
                 "Password" if is_created else "New password",
@@ -89,6 +95,19 @@ class AccountAdmin(ModelView, model=User):
                 secret=True,
             ),
         )
+
+    def why_kept(self, call: Call) -> str:
+        """Why the account of this page keeps its role and its use."""
+        key = str(call.request.path_params.get("pk", ""))
+        try:
+            user_id = uuid.UUID(key)
+        except ValueError:
+            return ""
+        return why_kept(call.session, call.login.user_id, user_id)
+
+    def why_not_deleted(self, record: Any, call: Call) -> str:
+        """Neither the last administrator nor oneself."""
+        return why_kept(call.session, call.login.user_id, record.id)
 
     def create_record(
         self, session: Session, values: Mapping[str, str], call: Call

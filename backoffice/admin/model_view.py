@@ -175,6 +175,11 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         del session, record, call
         return False
 
+    def why_not_deleted(self, record: Any, call: "Call") -> str:
+        """Why this record cannot be deleted, told before; "" where it can."""
+        del record, call
+        return ""
+
     def may(self, role: str, action: str) -> bool:
         """Whether this view offers the action at all; roles come on top of it."""
         del role

@@ -61,6 +61,17 @@ def has_admin(session: Session) -> bool:
     return session.scalar(admin) is not None
 
 
+def why_kept(session: Session, acting: uuid.UUID | None, user_id: uuid.UUID) -> str:
+    """Why an account can lose neither role nor use, nor be deleted; "" where it can.
+
+    Told before anybody tries; who tries is refused by what holds then.
+    """
+    admins = frozenset(session.scalars(select(User.id).where(*_is_admin()).limit(2)))
+    if admins == {user_id}:
+        return LAST_ADMIN
+    return NOT_ONESELF if acting == user_id else ""
+
+
 def create_user(
     session: Session,
     acting: uuid.UUID | None,

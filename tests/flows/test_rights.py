@@ -347,11 +347,40 @@ def test_the_last_admin_stays(site: Office) -> None:
         seen = admin.submit(page, changes)
         assert seen.status == 400
         assert next(iter(changes)) in seen.errors
+    last = "This is the last active administrator; make another one first."
+    assert last in admin.get(f"/admin/account/edit/{key}").text
     preview = admin.get(f"/admin/account/delete/{key}")
+    assert last in preview.text
+    assert preview.heading == "Ada Admin (admin@example.org) cannot be deleted"
+    assert "Delete 1 record" not in preview.text
     assert admin.submit(preview, {"sure": "yes"}).status == 409
     found = "SELECT role, is_active, deleted_at FROM backoffice_users WHERE id = :k"
     assert site.values(found, k=key) == [("admin", True, None)]
     assert admin.get("/admin/account/list").status == 200
+
+
+def test_who_is_not_the_last_admin_is_told_of_oneself(site: Office) -> None:
+    """Another administrator can; the page says so before anybody tries."""
+    admin = site.browser("admin")
+    other = {"email": "second@example.org", "name": "Second", "role": "admin"}
+    page = admin.get("/admin/account/create")
+    assert admin.submit(page, {**other, "password": "ten green bottles"}).status == 303
+    own, second = (account(site, f"{n}@example.org") for n in ("admin", "second"))
+    assert "another administrator can" in admin.get(f"/admin/account/delete/{own}").text
+    preview = admin.get(f"/admin/account/delete/{second}")
+    assert preview.heading.startswith("Delete Second")
+    # Meanwhile the other one has become the last.
+    site.run("UPDATE backoffice_users SET is_active = false WHERE id = :k", k=own)
+    try:
+        refused = admin.submit(preview, {"sure": "yes"})
+    finally:
+        site.run("UPDATE backoffice_users SET is_active = true WHERE id = :k", k=own)
+    assert refused.status in {303, 401, 403}
+    assert (
+        site.value("SELECT deleted_at FROM backoffice_users WHERE id = :k", k=second)
+        is None
+    )
+    assert admin.submit(preview, {"sure": "yes"}).status == 303
 
 
 def test_nobody_lifts_themselves(site: Office) -> None:

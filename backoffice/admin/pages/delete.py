@@ -126,11 +126,15 @@ def page(
     name = record_name(view, record)
     base, query = call.site.base_url, back_query(call)
     records = records_of(found)
+    reason = view.why_not_deleted(record, call)
+    is_forbidden = found.is_forbidden or bool(reason)
     shown = DeleteView(
         url=address(base, view.identity, "delete", call.key) + query,
-        verdict=verdict_of(found, records),
+        verdict=reason or verdict_of(found, records),
         text=(
-            "Change or delete these first."
+            ""
+            if reason
+            else "Change or delete these first."
             if found.is_forbidden
             else f"This cannot be undone. {kept_words(found)}"
         ),
@@ -140,11 +144,11 @@ def page(
             ),
             *(row_of(call, one) for one in found.records),
         )
-        if not found.is_forbidden
+        if not is_forbidden
         else tuple(row_of(call, one) for one in found.records),
-        is_forbidden=found.is_forbidden,
+        is_forbidden=is_forbidden,
         cancel=Link(
-            "Keep everything" if not found.is_forbidden else "Back",
+            "Keep everything" if not is_forbidden else "Back",
             address(base, view.identity, "details", call.key) + query,
         ),
         button=f"Delete {records}",
@@ -157,9 +161,9 @@ def page(
         if found.records
         else "",
         hidden=(Hidden(EXPECTED, found.digest),),
-        error=error,
+        error=error if error != reason else "",
     )
-    title = f"Delete {name}?" if not found.is_forbidden else f"{name} cannot be deleted"
+    title = f"Delete {name}?" if not is_forbidden else f"{name} cannot be deleted"
     return Page(
         "delete",
         shown,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from backoffice.admin.site import Site
 
 ASKED_AFTER = 2.0
+# The save may end while the question is on its way; so long its answer is waited for.
+ANSWERED_WITHIN = 0.5
 # Of a shorter limit there must be some time left to ask in.
 SHARE = 0.6
 
@@ -43,6 +45,7 @@ class _Watch:
     def __init__(self, call: Call) -> None:
         self.site: Site = call.site
         self.found: tuple[Live, ...] = ()
+        self.is_asking = False
         limit = self.site.backoffice.settings.database.lock_timeout
         after = min(ASKED_AFTER, limit * SHARE) if limit else ASKED_AFTER
         connection = call.session.connection()
@@ -64,6 +67,7 @@ class _Watch:
     def ask(self) -> None:
         """Ask whom the connection waits for; whatever goes wrong, nobody is named."""
         assert self.pid is not None  # noqa: S101 - `start` has looked
+        self.is_asking = True
         with suppress(Exception):
             backoffice = self.site.backoffice
             reading = read_blockers(backoffice.ops, self.pid)
@@ -72,6 +76,8 @@ class _Watch:
 
     def words(self) -> str:
         """A sentence that names them; "" where nobody could be asked."""
+        if self.is_asking:
+            self.timer.join(ANSWERED_WITHIN)
         if not self.found:
             return ""
         first = self.found[0]

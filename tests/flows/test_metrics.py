@@ -693,7 +693,7 @@ def test_the_pool_of_a_request_is_told_by_the_one_who_holds(site: Office) -> Non
 def test_a_save_that_waits_is_told_for_whom(site: Office) -> None:
     """The form comes back with what was typed, and names the colleague in the way."""
     course = site.add(make_course)
-    limits = {"lock_timeout": 1.0, "statement_timeout": 5.0}
+    limits = {"lock_timeout": 2.0, "statement_timeout": 5.0}
     with opened(site.engine.url, database=limits) as office:
         browser = office.fresh("editor")
         page = browser.get(f"/admin/course/edit/{course.id}")

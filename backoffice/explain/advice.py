@@ -299,8 +299,8 @@ def _word_index(case: Case, facts: TableFacts, names: Sequence[str]) -> IndexAdv
     return IndexAdvice(
         f"a word index on {series(list(names))}",
         f'Index("ix_{facts.name}_search", search_vector({listed}), '
-        'postgresql_using="gin").ddl_if(dialect="postgresql")'
-        "  # from backoffice.database.textsearch import search_vector",
+        'postgresql_using="gin").ddl_if(dialect="postgresql")\n'
+        "# from backoffice.database.textsearch import search_vector",
     )
 
 

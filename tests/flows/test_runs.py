@@ -83,6 +83,11 @@ def test_a_run_is_followed_without_a_script_until_it_ends(site: Office) -> None:
         seen.append(page.text.partition(" rows met")[0].split(" %")[-1].strip())
         step(site.backoffice.sessions, site.site.worker.resolve, number)
     assert seen == ["0 of 7", "3 of 7", "6 of 7"]
+    paused = browser.submit(page, button="Pause")
+    assert paused.location == every
+    assert page.link("Stand still") == f"/admin/runs/{number}"
+    site.site.worker.run_all()
+    browser.submit(browser.follow(paused), button="Go on")
     site.site.worker.run_all()
     page = browser.get(every)
     assert "refresh" not in page.response.headers

@@ -108,7 +108,7 @@ def change(call: Call) -> Reply:
     locked = call.session.get(Run, run.id, with_for_update=True, populate_existing=True)
     if locked is not None and wish(call.session, locked, asked):
         call.site.worker.queue(call.session, run.id)
-    return Redirect(run_url(call, run.id))
+    return Redirect(moving(run_url(call, run.id), refresh_of(call)))
 
 
 def may_steer(call: Call, run: Run) -> bool:
@@ -143,11 +143,10 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         undo = Action("Undo", run_url(call, run.id), "undo", method="post")
     changed = changed_rows(call, run, view)
     is_open = run.finished_at is None
-    asked = given.get("refresh", "")
-    refresh = int(asked) if asked in {"1", "5", "10"} and is_open else 0
+    refresh = refresh_of(call) if is_open else 0
     here = run_url(call, run.id)
     shown = RunView(
-        url=here,
+        url=moving(here, refresh),
         tone=tone,
         icon=icon,
         verdict=verdict,
@@ -193,17 +192,31 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
 
 
 def actions(call: Call, run: Run, view: ModelView, refresh: int) -> list[Action]:
-    """Look again, now or by itself; and the way to the list."""
+    """Look again, now or by itself, until it stands still; and the way to the list."""
     here = run_url(call, run.id)
     found = []
     if run.finished_at is None:
         found.append(Action("Refresh", here))
-        if not refresh:
-            found.append(Action("Every 5 s", f"{here}?refresh=5"))
+        if refresh:
+            found[0] = Action("Refresh", moving(here, refresh))
+            found.append(Action("Stand still", here))
+        else:
+            found.append(Action("Every 5 s", moving(here, 5)))
     if call.may("list", view):
         url = address(call.site.base_url, view.identity, "list")
         found.append(Action(view.name_plural, url))
     return found
+
+
+def refresh_of(call: Call) -> int:
+    """After how many seconds the page is asked for again; 0 for never."""
+    asked = dict(call.query_items).get("refresh", "")
+    return int(asked) if asked in {"1", "5", "10"} else 0
+
+
+def moving(url: str, seconds: int) -> str:
+    """The address of a page that is asked for again by itself."""
+    return f"{url}?refresh={seconds}" if seconds else url
 
 
 def share_of(run: Run) -> float:

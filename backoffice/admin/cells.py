@@ -236,12 +236,12 @@ def record_name(view: "ModelView", record: Any) -> str:
     """What a record is called: its label columns, or what its `__str__` says."""
     own = view.record_label(record)
     if own:
-        return own
+        return words.apart(own)
     cls = type(record)
     if not view.label_columns and "__str__" in {
         name for base in cls.__mro__[:-1] for name in vars(base)
     }:
-        return str(record)
+        return words.apart(str(record))
     return label_of(record, view.description.label_keys)
 
 
@@ -263,7 +263,8 @@ def label_of(record: Any, keys: Sequence[str]) -> str:
         values.append(format_value(column, value) if column is not None else str(value))
     if not values:
         return format_key(mapper, record)
-    first, *rest = values
+    first, *rest = map(words.apart, values)
     if rest and all(key in primary_keys(mapper) for key in keys):
-        return ", ".join(values)  # parts of one key: none is a remark on another
+        # Parts of one key: none is a remark on another.
+        return ", ".join([first, *rest])
     return f"{first} ({', '.join(rest)})" if rest else first

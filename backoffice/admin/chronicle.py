@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from backoffice.admin.call import address
 from backoffice.admin.naming import Names
 from backoffice.admin.presentation import Change, HistoryEntry, Link
-from backoffice.admin.words import moment
+from backoffice.admin.words import apart, moment
 from backoffice.audit.history import HistoryEntry as Entry
 from backoffice.database.words import words
 
@@ -92,7 +92,7 @@ def _entry_of(
     record = None
     if not is_own and entry.table_name:
         name = view.name if view is not None else words(entry.table_name)
-        label = entry.label or entry.key
+        label = apart(entry.label or entry.key)
         if not label.lower().startswith(name.lower()):
             label = f"{name} {label}"
         url = ""
@@ -102,7 +102,7 @@ def _entry_of(
             url = address(call.site.base_url, view.identity, "history", entry.key)
         record = Link(label, url)
     elif not is_own and entry.label:
-        record = Link(entry.label, "")
+        record = Link(apart(entry.label), "")
     return HistoryEntry(
         who=entry.actor_label,
         when=moment(entry.at, with_time=True),

@@ -4,6 +4,7 @@ Without JavaScript a reference is typed: a key, an exact name, or what the site 
 calls the record, as in "Okafor, Amara (S-099002, 9B)".
 """
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from backoffice.admin.fields import Typed, names_of, reference_label
@@ -56,6 +57,11 @@ def take_labels(
             typed[field.key] = Typed(sent.text, found, sent.text)
 
 
+def _bare(label: str) -> str:
+    """A label without the signs around what is written from the right."""
+    return re.sub("[\u2066-\u2069]", "", label)
+
+
 def _called(call: "Call", field: FormField, text: str) -> str:
     """The key of the one record with this label; "" where there is none such."""
     head, bracket, rest = text.removesuffix(")").rpartition(" (")
@@ -75,7 +81,7 @@ def _called(call: "Call", field: FormField, text: str) -> str:
         keys = {
             format_key(mapper, one)
             for one in records
-            if reference_label(call, one) == text
+            if _bare(reference_label(call, one)) == _bare(text)
         }
         if len(keys) == 1:
             return keys.pop()

@@ -155,6 +155,27 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole * 100:.0f}{NBSP}%" if whole else "none"
 
 
+# Letters that are written from the right, and characters that turn the writing round.
+_TURNING = re.compile(
+    "[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff"
+    "\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+
+
+_CONTROLS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def apart(text: str) -> str:
+    """A name whose direction of writing is its own, not that of what stands beside it.
+
+    Between the signs for it, where the name has letters from the right, or anything
+    that would turn the rest of a line round.
+    """
+    if text.isascii() or not _TURNING.search(text):
+        return text
+    return f"\u2068{_CONTROLS.sub('', text)}\u2069"
+
+
 def shortened(value: str, limit: int) -> str:
     """A text of at most `limit` characters, cut at a word where there is one."""
     if len(value) <= limit:

@@ -65,6 +65,9 @@ class Dependent:
     examples: tuple[str, ...]
     # The words of the fields that refer: what is emptied where they are kept.
     fields: tuple[str, ...]
+    # The keys of the examples, and the attributes that refer.
+    keys: tuple[str, ...]
+    attributes: tuple[str, ...]
     # 1 for records that refer to the record itself, 2 for those that refer to them.
     depth: int
     # The database lets nobody here count them: there may be some, or none.
@@ -252,6 +255,7 @@ def _dependent(session: Session, mapper: Mapper[Any], branch: Branch) -> Depende
         several = plural(word)
     else:
         word, several = f"row of {branch.name}", f"rows of {branch.name}"
+    examples = _examples(session, own, branch)
     return Dependent(
         table_name=branch.name,
         model=None if own is None else own.class_,
@@ -260,8 +264,12 @@ def _dependent(session: Session, mapper: Mapper[Any], branch: Branch) -> Depende
         count=branch.count,
         is_capped=branch.is_capped,
         what=branch.fate,
-        examples=_examples(session, own, branch),
+        examples=tuple(label for _, label in examples),
         fields=tuple(_field_words(own, branch.reference)),
+        keys=tuple(key for key, _ in examples),
+        attributes=()
+        if own is None
+        else tuple(attribute_of(own, c) or "" for c in branch.reference.columns),
         depth=branch.depth,
         is_unread=branch.is_unread,
         is_recorded=_is_recorded(own, branch),
@@ -287,8 +295,8 @@ def _field_words(own: Mapper[Any] | None, reference: Reference) -> Iterator[str]
 
 def _examples(
     session: Session, own: Mapper[Any] | None, branch: Branch
-) -> tuple[str, ...]:
-    """What a few of the records call themselves; only of the nearest ones."""
+) -> tuple[tuple[str, str], ...]:
+    """Keys and names of a few of the records; only of the nearest ones."""
     if own is None or branch.depth > 1 or branch.is_unread:
         return ()
     entity = aliased(own.class_, branch.rows)
@@ -299,7 +307,8 @@ def _examples(
         .limit(EXAMPLES)
     )
     records = session.scalars(query).unique()
-    return tuple(label_of(own, r, format_key(own, r)) for r in records)
+    keyed = [(format_key(own, record), record) for record in records]
+    return tuple((key, label_of(own, record, key)) for key, record in keyed)
 
 
 # The entries of what goes along

@@ -201,7 +201,8 @@ def _unique_names(mapper: Mapper[Any]) -> set[str]:
 
 def _typable(text: str) -> str:
     """What of a text can be searched for; nothing where it cannot be stored."""
-    text = text.strip()
+    # Without the signs that pages put around a name that is written from the right.
+    text = re.sub("[\u2066-\u2069]", "", text).strip()
     if "\x00" in text or re.search("[\ud800-\udfff]", text):
         return ""
     return text[:LONGEST_TERM]

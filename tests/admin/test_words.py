@@ -182,3 +182,16 @@ def test_difference_marks_what_is_new() -> None:
 def test_difference_loses_nothing(before: str, after: str) -> None:
     """The pieces together are the new text, whatever it was before."""
     assert "".join(piece.text for piece in words.difference(before, after)) == after
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Zoë Ångström", "Zoë Ångström"),
+        ("مريم حسن", "\u2068مريم حسن\u2069"),
+        ("a\u2069\u202eb", "\u2068ab\u2069"),
+    ],
+)
+def test_a_name_turns_no_other_words_round(name: str, shown: str) -> None:
+    """What is written from the right stands apart from the sentence around it."""
+    assert words.apart(name) == shown

@@ -242,3 +242,13 @@ def test_what_is_wrong_is_said_at_once(site: Office) -> None:
         "english",
     }
     assert "5 fields need you" in seen.text
+
+
+def test_a_name_from_the_right_is_found_as_it_is_shown(site: Office) -> None:
+    """The signs that keep its code in order are no part of what is looked for."""
+    student = site.add(make_student, full_name="مريم حسن", code="2026-11")
+    course = site.add(make_course)
+    label = site.browser("editor").get(f"/admin/student/details/{student.id}").heading
+    assert label == f"\u2068مريم حسن\u2069 (2026-11, {student.class_name})"
+    seen = enrolled(site, student=label, course=str(course.id))
+    assert seen.status == 303, seen.errors

@@ -345,6 +345,18 @@ def test_deleting_says_what_goes_what_stays_and_what_forbids_it(site: Office) ->
     )
 
 
+def test_a_deletion_leads_to_what_hangs_on_the_record(site: Office) -> None:
+    """To the list of just these rows, and to each that is named."""
+    student = site.add(make_student)
+    card = site.add(make_report_card, student_id=student.id)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/student/delete/{student.id}")
+    listed = f"/admin/report-card/list?student={student.id}"
+    assert ("Report cards", listed) in page.page.links
+    assert "all 1 that match" in browser.get(listed).text
+    assert f"/admin/report-card/details/{card.id}" in set(page.hrefs())
+
+
 def test_a_deletion_that_grew_asks_again(site: Office) -> None:
     """What was added after the preview is shown before anything goes."""
     post = site.add(make_post)

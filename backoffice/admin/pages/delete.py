@@ -1,5 +1,7 @@
 """Before a record is deleted: what goes with it, what is kept, what forbids it."""
 
+from urllib.parse import urlencode
+
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cells import record_name
 from backoffice.admin.frame import frame
@@ -17,7 +19,7 @@ from backoffice.admin.presentation import (
     Link,
     Message,
 )
-from backoffice.admin.record import load_record
+from backoffice.admin.record import load_record, records_by_key
 from backoffice.admin.words import plural
 from backoffice.audit.recorder import record_changes
 from backoffice.editing import deletion, save
@@ -218,17 +220,48 @@ def row_of(call: Call, one: Dependent) -> DependentRow:
     if one.what is Fate.KEPT and one.fields and not one.is_unread:
         words = f"Kept, {' and '.join(one.fields)} emptied"
     view = call.site.view_of(one.model) if one.model is not None else None
-    url = ""
-    if view is not None and call.may("list", view):
-        url = address(call.site.base_url, view.identity, "list")
+    url = list_of(call, view, one) if view is not None else ""
+    examples = examples_of(call, view, one)
     label = one.words[:1].upper() + one.words[1:]
-    left = one.count - len(one.examples)
+    left = one.count - len(examples)
     return DependentRow(
         label=label,
         count=one.number,
         fate=fate,
         words=words,
         url=url,
-        examples=tuple(Link(text, "") for text in one.examples),
-        more=f"and {left:,} more" if left > 0 and one.examples else "",
+        examples=examples,
+        more=f"and {left:,} more" if left > 0 and examples else "",
+    )
+
+
+def list_of(call: Call, view: ModelView, one: Dependent) -> str:
+    """The list of just these rows, where it can be filtered so; else none."""
+    if one.depth > 1 or len(one.attributes) != 1 or not call.may("list", view):
+        return ""
+    mapper = view.description.mapper
+    names = set(one.attributes)
+    for relationship in mapper.relationships:
+        own = {mapper.get_property_by_column(c).key for c in relationship.local_columns}
+        if not relationship.uselist and own == set(one.attributes):
+            names.add(relationship.key)
+    filters = {field.path for field in view.description.list_spec.filters}
+    usable = sorted(names & filters)
+    url = address(call.site.base_url, view.identity, "list")
+    return f"{url}?{urlencode({usable[0]: call.key})}" if usable else ""
+
+
+def examples_of(call: Call, view: ModelView | None, one: Dependent) -> tuple[Link, ...]:
+    """A few of the rows by the names that their view gives them, each with its way."""
+    if view is None:
+        return tuple(Link(text, "") for text in one.examples)
+    found = records_by_key(call, view, one.keys)
+    base = call.site.base_url if call.may("details", view) else ""
+    return tuple(
+        Link(
+            record_name(view, found[key]),
+            address(base, view.identity, "details", key) if base else "",
+        )
+        for key in one.keys
+        if key in found
     )

@@ -28,6 +28,21 @@ def test_ops_and_admins_see_operations(action: str) -> None:
     assert roles_that_may(action) == (Role.ADMIN, Role.OPS)
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        "ops:analyze",
+        "ops:analyze_writes",
+        "ops:see_values",
+        "ops:terminate",
+        "ops:reset",
+    ],
+)
+def test_running_and_ending_things_is_for_admins(action: str) -> None:
+    """Ops look and cancel; what runs, ends or shows more is for administrators."""
+    assert roles_that_may(action) == (Role.ADMIN,)
+
+
 @pytest.mark.parametrize("identity", ["account", "session"])
 @pytest.mark.parametrize("action", [*READS, *WRITES])
 def test_accounts_are_for_admins(identity: str, action: str) -> None:

@@ -141,6 +141,7 @@ def test_an_administrator_measures(site: Office) -> None:
     page = measured(site.fresh("admin"))
     assert "measured" in page.text
     assert "by a role that only reads, rolled back" in page.text
+    assert "ms for 1 statement; 1 more as expected, not run." in page.text
     assert stored(site)["how"] == "measured"
 
 

@@ -274,13 +274,18 @@ def _summary(report: Report) -> str:
     """The numbers behind the verdict."""
     measured = [one.milliseconds for one in report.statements if one.milliseconds]
     number = sum(1 for one in report.statements if one.plan)
-    statements = "1 statement" if number == 1 else f"{number} statements"
     if measured:
-        return f"{sum(measured):,.0f} ms for {statements}."
+        rest = number - len(measured)
+        others = f"; {rest} more as expected, not run" if rest else ""
+        return f"{sum(measured):,.0f} ms for {_statements(len(measured))}{others}."
     if report.how == "generic":
-        return f"{statements}, planned for any values; nothing was run."
+        return f"{_statements(number)}, planned for any values; nothing was run."
     them = "it" if number == 1 else "them"
-    return f"{statements}, as the planner expects {them}; nothing was run."
+    return f"{_statements(number)}, as the planner expects {them}; nothing was run."
+
+
+def _statements(number: int) -> str:
+    return "1 statement" if number == 1 else f"{number} statements"
 
 
 def _buttons(

@@ -224,6 +224,8 @@ class RunView:
     refresh: int = 0
     left_next: str = ""
     left_first: str = ""
+    changed_next: str = ""
+    changed_first: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,15 @@ def last_entries(
     return {one.key: one for one in _read(session, query, None, None)}
 
 
-def of_run(session: Session, run_id: int, limit: int) -> list[HistoryEntry]:
-    """The first entries that a run has written."""
-    query = select(AuditEntry).where(AuditEntry.run_id == run_id)
+def of_run(
+    session: Session, run_id: int, table_name: str, limit: int, after: int = 0
+) -> list[HistoryEntry]:
+    """The first entries that a run has written of a table, or those after an entry."""
+    query = select(AuditEntry).where(
+        AuditEntry.run_id == run_id,
+        AuditEntry.table_name == table_name,
+        AuditEntry.id > after,
+    )
     return _read(session, query, limit, None, is_newest_first=False)
 
 

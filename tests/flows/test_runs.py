@@ -2,7 +2,7 @@
 
 import pytest
 
-from backoffice.admin.pages import all_runs
+from backoffice.admin.pages import all_runs, runs
 from backoffice.bulk.batches import step
 from tests.factories import make_student
 from tests.flows.actions import (
@@ -115,3 +115,25 @@ def test_older_runs_keep_the_conditions(
     assert f" {first}: " in older.text
     assert f" {second}: " not in older.text
     assert "view=product" in older.link("Newest")
+
+
+def test_every_row_that_a_run_has_changed_is_found_on_its_page(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few first, then page by page, in the order of their change."""
+    monkeypatch.setattr(runs, "CHANGED_SHOWN", 2)
+    monkeypatch.setattr(runs, "CHANGED_PAGE", 3)
+    keys = products(site, *["10.00"] * 6)
+    for key in keys:
+        site.run(f"UPDATE products SET name = 'Thing {key}' WHERE id = {key}")
+    browser = site.browser("editor")
+    page = browser.follow(
+        browser.submit(raised(browser, keys), button="Change 6 products")
+    )
+    seen = []
+    for _ in range(3):
+        seen.append([key for key in keys if f"Thing {key} Price" in page.text])
+        if len(seen) < 3:
+            page = browser.get(page.link("More rows"))
+    assert seen == [keys[:2], keys[2:5], keys[5:]]
+    assert page.link("First rows")

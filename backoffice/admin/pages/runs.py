@@ -31,6 +31,7 @@ from backoffice.admin.presentation_bulk import (
     LeftRow,
     RunView,
 )
+from backoffice.audit.history import HistoryEntry as Entry
 from backoffice.audit.history import of_run
 from backoffice.bulk.batches import is_walked
 from backoffice.bulk.models import RowState, Run, RunRow, RunState
@@ -47,7 +48,9 @@ from backoffice.jobs.attendance import (
     standing,
 )
 
-LEFT_SHOWN, CHANGED_SHOWN = 100, 8
+LEFT_SHOWN = 100
+# A look at what it does; who wants more goes on by pages.
+CHANGED_SHOWN, CHANGED_PAGE = 8, 50
 STATES: dict[str, tuple[str, str]] = {
     RunState.WAITING: ("waits", "none"),
     RunState.RUNNING: ("running", "ok"),
@@ -141,7 +144,9 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
     undo: Action | None = None
     if may_undo(call, run, view):
         undo = Action("Undo", run_url(call, run.id), "undo", method="post")
-    changed = changed_rows(call, run, view)
+    since = position_of(given.get("changed", ""))
+    entries, is_more = changed_of(call, run, view, since)
+    changed = changed_rows(call, view, entries)
     is_open = run.finished_at is None
     refresh = refresh_of(call) if is_open else 0
     here = run_url(call, run.id)
@@ -158,6 +163,8 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         changed_more=f"{len(changed):,} of {run.changed:,}"
         if len(changed) < run.changed
         else "",
+        changed_next=f"{here}?changed={entries[-1].id}" if is_more else "",
+        changed_first=here if since else "",
         left_more=f"{len(left[:LEFT_SHOWN])} of {count:,} are shown."
         if count > LEFT_SHOWN
         else "",
@@ -381,15 +388,21 @@ def left_rows(call: Call, view: ModelView, rows: Sequence[RunRow]) -> Iterator[L
         yield LeftRow(label, url, row.reason, row.state == RowState.REFUSED)
 
 
-def changed_rows(call: Call, run: Run, view: ModelView) -> tuple[HistoryEntry, ...]:
-    """The first rows that it has changed, with old and new of each field."""
+def changed_of(
+    call: Call, run: Run, view: ModelView, after: int
+) -> tuple[list[Entry], bool]:
+    """The rows that it has changed behind this entry, and whether there are more."""
     if not run.changed or not call.may("details", view):
-        return ()
-    found = [
-        one
-        for one in of_run(call.session, run.id, CHANGED_SHOWN)
-        if one.table_name == run.table_name
-    ]
+        return [], False
+    many = CHANGED_PAGE if after else CHANGED_SHOWN
+    found = of_run(call.session, run.id, run.table_name, many + 1, after)
+    return found[:many], len(found) > many
+
+
+def changed_rows(
+    call: Call, view: ModelView, found: Sequence[Entry]
+) -> tuple[HistoryEntry, ...]:
+    """Rows that were changed, with old and new of each field."""
     names = names_of(call, view, [one.key for one in found])
     base = call.site.base_url
     return tuple(

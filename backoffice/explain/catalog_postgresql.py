@@ -43,13 +43,29 @@ class TableFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key to one of the tables, the `target`: whose, and of which columns.
+
+    `has_index` where an index begins with these; `rows` is about how many its own
+    table has.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    target: str
+    has_index: bool
+    rows: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """What is known besides the plans."""
+    """What is known besides the plans; `references` by the names of the constraints."""
 
     version: str = ""
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
     has_trigrams: bool = False
     can_have_trigrams: bool = False
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
 
 _TABLES = """
@@ -86,6 +102,20 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am m ON m.oid = c.relam
 WHERE i.indrelid = ANY (%s::oid[]) ORDER BY c.relname"""
 
+_REFERENCES = """
+SELECT c.conname AS name, t.relname AS table, r.relname AS target,
+       greatest(t.reltuples, 0) AS rows,
+       ARRAY(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, i)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
+             ORDER BY k.i)::text[] AS columns,
+       EXISTS (SELECT FROM pg_index x
+               WHERE x.indrelid = c.conrelid AND x.indisvalid AND x.indpred IS NULL
+               AND (x.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey
+              ) AS has_index
+FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+JOIN pg_class r ON r.oid = c.confrelid
+WHERE c.contype = 'f' AND c.confrelid = ANY (%s::oid[])"""
+
 _TRIGRAMS = """
 SELECT installed_version IS NOT NULL FROM pg_available_extensions
 WHERE name = 'pg_trgm'"""
@@ -100,6 +130,7 @@ def read_catalog(connection: Connection, names: Iterable[tuple[str, str]]) -> Ca
         oids = [row["oid"] for row in found]
         columns = cursor.execute(_COLUMNS, [oids], prepare=True).fetchall()
         indexes = cursor.execute(_INDEXES, [oids], prepare=True).fetchall()
+        keys = cursor.execute(_REFERENCES, [oids], prepare=True).fetchall()
     trigrams = connection.execute(_TRIGRAMS, prepare=True).fetchone()
     facts = {}
     for row in found:
@@ -137,6 +168,16 @@ def read_catalog(connection: Connection, names: Iterable[tuple[str, str]]) -> Ca
         tables=facts,
         has_trigrams=bool(trigrams and trigrams[0]),
         can_have_trigrams=trigrams is not None,
+        references={
+            one["name"]: Reference(
+                table=one["table"],
+                columns=tuple(one["columns"]),
+                target=one["target"],
+                has_index=one["has_index"],
+                rows=one["rows"],
+            )
+            for one in keys
+        },
     )
 
 

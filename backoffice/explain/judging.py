@@ -9,6 +9,7 @@ from backoffice.explain import (
     rules_planner,
     rules_reading,
     rules_repeating,
+    rules_writing,
 )
 from backoffice.explain.findings import Case, Finding, Severity
 from backoffice.explain.numbers import count, milliseconds, percent
@@ -37,7 +38,7 @@ RULES: dict[str, Rule] = {
     "P16": rules_planner.missing_workers,
     "P17": rules_planner.planning_dominates,
     "P18": rules_planner.jit_dominates,
-    "P19": rules_planner.slow_triggers,
+    "P19": rules_writing.slow_triggers,
     "P20": rules_planner.stale_statistics,
     "P21": rules_planner.disabled_node,
     "P22": rules_planner.slow_serialization,
@@ -53,7 +54,9 @@ def judge(case: Case) -> tuple[Finding, ...]:
     found = [finding for rule in RULES.values() for finding in rule(case)]
     most = _most(case)
     capped = [
-        one if one.rule == "P24" else replace(one, severity=min(one.severity, most))
+        one
+        if one.rule == "P24" or (one.rule == "P19" and not case.plan.is_measured)
+        else replace(one, severity=min(one.severity, most))
         for one in found
     ]
     return in_order(_placed(case, one, capped) for one in capped)

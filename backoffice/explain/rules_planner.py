@@ -23,7 +23,7 @@ WRONG, VERY_WRONG, ABSURD = 10, 100, 1_000
 WRONG_ROWS = 100
 LOOPS, MANY_LOOPS = 1_000, 100_000
 SLOW_PLANNING = 10.0
-JIT_SHARE = TRIGGER_SHARE = 0.25
+JIT_SHARE = 0.25
 SERIALIZE_SHARE = 0.3
 STALE_SHARE, STALE_ROWS = 0.1, 500
 SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
@@ -208,26 +208,6 @@ def jit_dominates(case: Case) -> Iterable[Finding]:
         "It pays for long reports, not for pages.",
         "Switch JIT off for the application's role.",
         sql="ALTER ROLE CURRENT_USER SET jit = off",
-    )
-
-
-def slow_triggers(case: Case) -> Iterable[Finding]:
-    """P19: triggers and foreign keys take a quarter of the time."""
-    triggers = case.plan.raw.get("Triggers", [])
-    spent = sum(float(one.get("Time", 0)) for one in triggers)
-    if not case.plan.execution or spent <= TRIGGER_SHARE * case.plan.execution:
-        return
-    worst = max(triggers, key=lambda one: float(one.get("Time", 0)))
-    name = worst.get("Constraint Name") or worst.get("Trigger Name", "")
-    yield Finding(
-        "P19",
-        WARN,
-        "Triggers take much of the time",
-        f"{milliseconds(spent)} of {milliseconds(case.plan.execution)}, most of it "
-        f"{name} ({count(float(worst.get('Calls', 0)))} calls).",
-        "A foreign key looks for referencing rows once per row; without an index that "
-        "reads their whole table.",
-        "Index the foreign key's columns on the table that refers to this one.",
     )
 
 

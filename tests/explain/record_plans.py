@@ -175,7 +175,7 @@ OTHERS: dict[str, tuple[dict[str, str], str]] = {
     ),
 }
 # These are seen without running anything, too.
-PLANNED = ("P1", "P3", "P13", "P14", "P24", "P25")
+PLANNED = ("P1", "P3", "P13", "P14", "P19", "P24", "P25", "P26")
 
 
 def record(url: str) -> Path:

@@ -6,7 +6,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from backoffice.explain.catalog_postgresql import Catalog, IndexFacts, TableFacts
+from backoffice.explain.catalog_postgresql import (
+    Catalog,
+    IndexFacts,
+    Reference,
+    TableFacts,
+)
 from backoffice.explain.findings import Case, Searched, Subject
 from backoffice.explain.plan import read_plan
 from tests.explain.record_plans import DIRECTORY
@@ -39,7 +44,11 @@ def catalog(version: int) -> Catalog:
     """What the server knew of the tables."""
     found = recorded(version)["catalog"]
     tables = {name: _table(facts) for name, facts in found["tables"].items()}
-    return Catalog(**{**found, "tables": tables})
+    references = {
+        name: Reference(**{**one, "columns": tuple(one["columns"])})
+        for name, one in found["references"].items()
+    }
+    return Catalog(**{**found, "tables": tables, "references": references})
 
 
 def _table(facts: dict[str, Any]) -> TableFacts:

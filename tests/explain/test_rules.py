@@ -138,6 +138,16 @@ def test_an_order_by_another_tables_column_has_no_index(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ["P19", "P19 planned"])
+def test_a_foreign_key_without_an_index_gets_one(version: int, name: str) -> None:
+    """On the table that refers, seen by its time and before anything is deleted."""
+    (one,) = found(version, name)
+    assert one.code == 'Index("ix_child_parent_id", "parent_id")'
+    assert one.sql.endswith("ON child (parent_id)")
+    assert judge(case(version, name))[0].severity is not Severity.INFO
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_rows_that_nothing_joins_are_pairs(version: int) -> None:
     """How many of each, and how many pairs."""
     (one,) = found(version, "P26")

@@ -358,7 +358,7 @@ def _told(
         locked=tuple(finding.locked),
         samples=tuple(_samples(change, finding, changed, limits)),
         attributes=change.attributes,
-        is_largest_first=amount_at(change) is not None,
+        is_largest_first=is_by_amount(change),
         triggers=finding.triggers,
         problem=finding.problem,
         statement=statement_text(session, target, change),
@@ -392,15 +392,16 @@ def _samples(
     names = change.attributes
     left = {one.row.key: one for one in (*finding.refused, *finding.locked)}
     would = [row for row in finding.rows if row.key in changed]
-    at = amount_at(change)
-    if at is not None:
-        would.sort(key=lambda row: _size(finding, row, at), reverse=True)
+    if is_by_amount(change):
+        would.sort(key=lambda row: _size(finding, row), reverse=True)
     # Half of them at most are left out: what would change is to be seen as well.
     rank = [
-        [row for row in finding.rows if row.key in left][: limits.samples // 2],
+        [row for row in finding.rows if row.key in left],
         would,
         [row for row in finding.rows if row.key not in changed and row.key not in left],
     ]
+    others = len(would) + len(rank[2])
+    rank[0] = rank[0][: max(limits.samples // 2, limits.samples - others)]
     order = [row for rows in rank for row in rows]
     # At least one that stays the same is shown, if there is one.
     chosen = order[: limits.samples]
@@ -418,16 +419,15 @@ def _samples(
             yield Sample(row, before, after)
 
 
-def amount_at(change: SetValues) -> int | None:
-    """The place of the first column that holds an amount; None where none does."""
-    for index, one in enumerate(change.assignments):
-        is_amount = isinstance(one.column.type, Integer | Numeric)
-        if is_amount and not one.column.foreign_keys:
-            return index
-    return None
+def is_by_amount(change: SetValues) -> bool:
+    """Whether one amount is set, and to something: changes of it have a size."""
+    if len(change.assignments) > 1 or change.assignments[0].value is None:
+        return False
+    column = change.assignments[0].column
+    return isinstance(column.type, Integer | Numeric) and not column.foreign_keys
 
 
-def _size(finding: _Finding, row: Chosen, at: int) -> Any:
+def _size(finding: _Finding, row: Chosen) -> Any:
     """How much an amount would change; from or to nothing is more than anything."""
-    before, after = finding.before[row.key][at], finding.after[row.key][at]
+    before, after = finding.before[row.key][0], finding.after[row.key][0]
     return float("inf") if before is None or after is None else abs(after - before)

@@ -164,6 +164,8 @@ def _each_samples(
     first = [row for row in rows if row.key in why]
     second = [row for row in rows if row.key not in why and row.key in changes]
     third = [row for row in rows if row.key not in why and row.key not in changes]
+    # Half of them at most are left out: what would change is to be seen as well.
+    first = first[: max(limits.samples // 2, limits.samples - len(second) - len(third))]
     for row in [*first, *second, *third][: limits.samples]:
         known = changes.get(row.key, {})
         before = {name: pair[0] for name, pair in known.items()}

@@ -367,12 +367,12 @@ def facts(call: Call, found: Preflight, task: Task) -> Iterator[Fact]:
 
 def _update_facts(call: Call, found: Preflight, change: SetValues) -> Iterator[Fact]:
     if is_postgresql(call.session):
-        yield Fact(
-            "Locks",
-            Cell(
-                "Each row until the end. Reading goes on; who edits one of them waits."
-            ),
-        )
+        most = call.site.backoffice.settings.bulk.at_once
+        until = "until its batch is done, about a second"
+        if found.count <= most:
+            until = "until the end"
+        text = f"Each row {until}. Reading goes on; who edits one of them waits."
+        yield Fact("Locks", Cell(text))
     for hit in found.triggers:
         times = words.plural(hit.calls, "time")
         text = f"{hit.name}: {times}, {words.duration(hit.seconds)}"

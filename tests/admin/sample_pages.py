@@ -204,6 +204,7 @@ STUDENTS = ListView(
     hidden=(Hidden("pageSize", "20"),),
     caption="Students, rows 1 to 20",
 )
+EDIT = Action("Edit", "/admin/student/edit/1", is_primary=True, key="e")
 NEW = Action("New student", "/admin/student/create", "plus", is_primary=True, key="c")
 EXPORT = Action("Export CSV", "/admin/student/export/csv", "down")
 
@@ -482,7 +483,7 @@ PAGES: dict[str, tuple[str, object, Frame]] = {
             "/admin/student/history/9",
             "7",
         ),
-        frame("Okafor, Amara", actions=(NEW,), width="mid"),
+        frame("Okafor, Amara", actions=(EDIT,), width="mid"),
     ),
     "history": (
         "history",

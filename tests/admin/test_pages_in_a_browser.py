@@ -148,6 +148,14 @@ def test_c_creates(students: Page) -> None:
     students.wait_for_url("**/create")
 
 
+def test_e_edits(browser: Browser) -> None:
+    """The key e follows the action that edits, as the link says of itself."""
+    page = open_page(browser, "details")
+    page.keyboard.press("e")
+    page.wait_for_url("**/edit/**")
+    close(page)
+
+
 def test_g_and_a_letter_follow_the_menu(students: Page) -> None:
     """The key g and the first free letter of a menu line go there."""
     students.keyboard.press("g")
@@ -218,6 +226,25 @@ def test_a_reference_is_picked_by_typing(form: Page) -> None:
     expect(form.locator("[name=student]")).to_have_value("Kaplan, Deniz")
     expect(form.locator("[name='student:key']")).to_have_value("6")
     expect(form.locator("[name='student:for']")).to_have_value("Kaplan, Deniz")
+
+
+# Typing on and, before the answer is there, choosing: all in one task of the browser.
+QUICK_HAND = """input => {
+  input.value += "x";
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  return ["ArrowDown", "Enter"].map((key) => input.dispatchEvent(
+    new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })));
+}"""
+
+
+def test_a_quick_hand_picks_nothing_of_an_older_list(form: Page) -> None:
+    """What is listed for a shorter text is not chosen, and nothing is sent yet."""
+    field = form.get_by_label("Student")
+    field.fill("kap")
+    form.get_by_role("option").first.wait_for()
+    assert field.evaluate(QUICK_HAND) == [False, False]
+    expect(field).to_have_value("kapx")
+    expect(form.locator("[name='student:key']")).to_have_value("")
 
 
 def test_typing_forgets_the_picked_reference(form: Page) -> None:

@@ -59,6 +59,7 @@ const SINGLE = {
   n: () => find("a[rel=next]")?.click(),
   p: () => find("a[rel=prev]")?.click(),
   c: () => find("[data-key=c]")?.click(),
+  e: () => find("[data-key=e]")?.click(),
   g: () => { going = performance.now(); },
   "?": showKeys,
 };
@@ -115,7 +116,10 @@ function showKeys() {
   add(["f"], "filters", find("#filters"));
   add(["j", "k"], "next and previous row, Enter opens it", rowLinks().length);
   add(["n", "p"], "next and previous page", find("a[rel=next], a[rel=prev]"));
-  add(["c"], find("[data-key=c]")?.textContent.trim().toLowerCase(), find("[data-key=c]"));
+  for (const key of ["c", "e"]) {
+    const does = find(`[data-key=${key}]`);
+    add([key], does?.textContent.trim().toLowerCase(), does);
+  }
   add(["Ctrl", "S"], "save", find("[data-save]"));
   add(["Esc"], "close what lies on top, or leave a field");
   for (const [letter, link] of places()) add(["g", letter], link.textContent.trim());

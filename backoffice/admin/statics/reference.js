@@ -41,6 +41,10 @@ class Reference {
 
   typed() {
     if (this.key) this.key.value = "";
+    // What is listed is for another text: it is not to be chosen from by a quick hand.
+    this.isStale = true;
+    this.active = -1;
+    this.input.removeAttribute("aria-activedescendant");
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.ask(this.input.value.trim()), WAIT);
   }
@@ -66,6 +70,7 @@ class Reference {
   show({ choices, more }) {
     this.choices = choices;
     this.active = -1;
+    this.isStale = false;
     this.list.replaceChildren(...choices.map((choice, index) => this.option(choice, index)));
     if (!choices.length) this.list.append(this.line("Nothing fits. Type less, or something else."));
     else if (more) this.list.append(this.line("There are more: type on."));
@@ -109,6 +114,7 @@ class Reference {
     clearTimeout(this.timer);
     this.asked += 1;
     this.waiting?.abort();
+    this.isStale = false;
     this.open(false);
   }
 
@@ -128,10 +134,13 @@ class Reference {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (by) {
       event.preventDefault();
+      if (isOpen && this.isStale) return;
       if (!isOpen) { this.ask(this.input.value === this.input.defaultValue ? "" : this.input.value.trim()); return; }
       const size = this.choices.length;
       if (size) this.active = (this.active + by + size + (this.active < 0 && by < 0 ? 1 : 0)) % size;
       this.point();
+    } else if (event.key === "Enter" && this.isStale) {
+      event.preventDefault(); // the answer to what was typed is on its way
     } else if (event.key === "Enter" && isOpen && this.active >= 0) {
       event.preventDefault();
       this.choose(this.active);

@@ -156,6 +156,7 @@ class PreflightView:
     explain: str = ""
     count: str = ""
     left_out: tuple[LeftGroup, ...] = ()
+    statement_words: str = ""
     choose: str = ""
     about: str = ""
     drift: tuple[DriftedRow, ...] = ()

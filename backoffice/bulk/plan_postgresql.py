@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import (
     Executable,
+    Select,
     tuple_,
     update,
 )
-from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -16,17 +16,21 @@ from sqlalchemy.sql.expression import ClauseElement, Update
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from backoffice.bulk.change import SetValues
-from backoffice.bulk.target import Target
+from backoffice.bulk.target import Target, version_postgresql
 
 
 class Explained(Executable, ClauseElement):
     """`EXPLAIN` of an update, with its values bound; with `runs` it is executed."""
 
     inherit_cache = False
-    _traverse_internals = [("statement", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
+    # What is cached under these: with another answer it is another statement.
+    _traverse_internals = [  # noqa: RUF012
+        ("statement", InternalTraversal.dp_clauseelement),
+        ("runs", InternalTraversal.dp_boolean),
+    ]
     _all_selected_columns = ()
 
-    def __init__(self, statement: Update, *, runs: bool) -> None:
+    def __init__(self, statement: Update | Select[Any], *, runs: bool) -> None:
         self.statement = statement
         self.runs = runs
 
@@ -96,22 +100,11 @@ def whole_update(target: Target, change: SetValues) -> Update:
     )
 
 
-def plan_postgresql(session: Session, target: Target, change: SetValues) -> str:
-    """The plan of the whole update, which is not executed."""
-    lines = session.execute(
-        Explained(whole_update(target, change), runs=False)
-    ).scalars()
-    return "\n".join(lines)
+def selecting(target: Target) -> Select[Any]:
+    """How the rows of a run are found: their keys, and their versions."""
+    return target.only([*target.keys, version_postgresql(target.table)])
 
 
-def statement_text(session: Session, target: Target, change: SetValues) -> str:
-    """The update in words, with its values where they can be written."""
-    statement = whole_update(target, change)
-    dialect = session.get_bind().dialect
-    try:
-        compiled = statement.compile(
-            dialect=dialect, compile_kwargs={"literal_binds": True}
-        )
-        return str(compiled)
-    except (CompileError, NotImplementedError, TypeError, ValueError):
-        return str(statement.compile(dialect=dialect))
+def plan_postgresql(session: Session, statement: Update | Select[Any]) -> str:
+    """The plan of a statement, which is not executed."""
+    return "\n".join(session.execute(Explained(statement, runs=False)).scalars())

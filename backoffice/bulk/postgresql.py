@@ -232,12 +232,22 @@ def entries_of(
         entry.c.key: changed.c.key,
         entry.c.label: changed.c.label,
         entry.c.changes: _changes(changed, columns),
-        entry.c.request_id: literal(str(session.info.get(REQUEST_ID) or "")[:64], Text),
-        entry.c.run_id: literal(session.info.get(RUN_ID), entry.c.run_id.type),
+        entry.c.request_id: _known(session, REQUEST_ID, Text()),
+        entry.c.run_id: _known(session, RUN_ID, entry.c.run_id.type),
     }
     return insert(entry).from_select(
         list(values), select(*values.values()), include_defaults=False
     )
+
+
+def _known(session: Session, name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """What stands on the session; where it is only to be shown, a name for it."""
+    value = session.info.get(name)
+    if isinstance(value, ColumnElement):
+        return value
+    if isinstance(kind, Text):
+        value = str(value or "")[:64]
+    return literal(value, kind)
 
 
 def _changes(changed: CTE, columns: dict[str, Column[Any]]) -> ColumnElement[Any]:

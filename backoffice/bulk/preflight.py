@@ -22,12 +22,13 @@ from backoffice.bulk.outcome import Left
 from backoffice.bulk.plan_postgresql import (
     TriggerHit,
     plan_postgresql,
-    statement_text,
+    selecting,
     try_postgresql,
 )
 from backoffice.bulk.postgresql import given_rows, same_keys, update_of
 from backoffice.bulk.preflight_each import look_each
 from backoffice.bulk.rowwise import refusal_words
+from backoffice.bulk.statements import statements_of
 from backoffice.bulk.target import (
     Chosen,
     Target,
@@ -361,8 +362,10 @@ def _told(
         is_largest_first=is_by_amount(change),
         triggers=finding.triggers,
         problem=finding.problem,
-        statement=statement_text(session, target, change),
-        plan=_plan(session, target, change, limits),
+        statement=statements_of(
+            session, target, change, is_large=found.count > limits.at_once
+        ),
+        plan=_plan(session, target, change, finding.rows, limits),
     )
     if finding.seconds is None or not told.tried:
         return told
@@ -375,12 +378,21 @@ def _told(
     )
 
 
-def _plan(session: Session, target: Target, change: SetValues, limits: Limits) -> str:
+def _plan(
+    session: Session,
+    target: Target,
+    change: SetValues,
+    rows: Sequence[Chosen],
+    limits: Limits,
+) -> str:
+    """How the rows are found, and how those that were tried are changed."""
     if not is_postgresql(session):
         return ""
     try:
         with undone(session, limits):
-            return plan_postgresql(session, target, change)
+            found = plan_postgresql(session, selecting(target))
+            changed = update_of(target, change, given_rows(target, rows))
+            return f"{found}\n\n{plan_postgresql(session, changed)}"
     except DBAPIError:
         return ""
 

@@ -18,6 +18,8 @@ from backoffice.bulk.locks_postgresql import held_rows
 from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.rowwise import call_each
+from backoffice.bulk.statements import caught
+from backoffice.bulk.statements import told as told_of
 from backoffice.bulk.target import Chosen, Target
 from backoffice.bulk.trial import Limits, Preflight, Sample, undone
 from backoffice.database.refusals import explain_refusal
@@ -39,10 +41,11 @@ def look_each(
     left: list[Left] = []
     locked: list[Left] = []
     entries: list[Any] = []
+    statement = ""
     try:
         with undone(session, limits):
             held = {one.row.key: one for one in held_rows(session, target, rows)}
-        with undone(session, limits), _marked(session) as mark:
+        with undone(session, limits), _marked(session) as mark, caught(session) as sent:
             last = session.scalar(select(func.max(AuditEntry.id))) or 0
             for row in rows:
                 if row.key in held:
@@ -64,6 +67,7 @@ def look_each(
                 if time.monotonic() - started > limits.seconds:
                     break
             spent = time.monotonic() - started
+            statement = told_of(sent)
             entries = _entries(session, last, mark)
     except DBAPIError as error:
         problem = str(explain_refusal(error, target.mapper, session))
@@ -86,7 +90,7 @@ def look_each(
         problem=problem,
         elsewhere=tuple(_elsewhere(target, entries)),
         attributes=_touched(target, change, entries),
-        statement="",
+        statement=statement,
     )
     if not tried:
         return told

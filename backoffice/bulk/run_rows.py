@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
+    Insert,
     Numeric,
     Text,
     cast,
@@ -68,13 +70,32 @@ def write_rows(
 def _write_postgresql(
     session: Session, run: Run, target: Target, after: int, state: RowState
 ) -> Digest:
+    number = literal(run.id, BigInteger)
+    session.execute(rows_postgresql(target, number, after=after, state=state))
+    hashed = func.hashtextextended(RunRow.key + literal(":") + RunRow.version, 0)
+    count, total = session.execute(
+        select(func.count(), func.coalesce(func.sum(cast(hashed, Numeric)), 0)).where(
+            RunRow.run_id == run.id, RunRow.position > after
+        )
+    ).one()
+    return Digest(int(count), str(total))
+
+
+def rows_postgresql(
+    target: Target,
+    number: ColumnElement[int],
+    *,
+    after: int = 0,
+    state: RowState = RowState.WAITING,
+) -> Insert:
+    """The statement that writes down the rows of a run, by its number."""
     keys, label = target.keys, target.label
     named: Any = literal("", Text)
     if state and label is not None:
         named = func.left(func.coalesce(cast(label, Text), ""), LABEL_LENGTH)
     rows = target.only(
         [
-            literal(run.id, BigInteger),
+            number,
             func.row_number().over(order_by=list(keys)) + literal(after, BigInteger),
             key_text_postgresql(keys),
             version_postgresql(target.table),
@@ -83,14 +104,7 @@ def _write_postgresql(
             named,
         ]
     )
-    session.execute(insert(RunRow.__table__).from_select(OWN, rows))  # type: ignore[arg-type]
-    hashed = func.hashtextextended(RunRow.key + literal(":") + RunRow.version, 0)
-    count, total = session.execute(
-        select(func.count(), func.coalesce(func.sum(cast(hashed, Numeric)), 0)).where(
-            RunRow.run_id == run.id, RunRow.position > after
-        )
-    ).one()
-    return Digest(int(count), str(total))
+    return insert(RunRow.__table__).from_select(OWN, rows)  # type: ignore[arg-type]
 
 
 def mark_left_out(

@@ -28,6 +28,8 @@ class Limits:
     count_seconds: float = 2.0
     lock_seconds: float = 0.5
     listed: int = 1_000
+    # More rows are a run for a worker.
+    at_once: int = 1_000
     samples: int = 8
 
 

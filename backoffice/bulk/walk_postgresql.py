@@ -7,11 +7,13 @@ there were, and the places of those that were not changed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     CTE,
     BigInteger,
+    Select,
     any_,
     case,
     cast,
@@ -64,6 +66,16 @@ def walk_postgresql(
 
     What the database refuses comes out as its own error, of no row in particular.
     """
+    statement = batch_statement(session, run, target, change)
+    last, count, changes, unchanged = session.execute(statement).one()
+    left = _mark(session, run, target, unchanged) if unchanged else 0
+    return Walked(last or 0, count, changes, left)
+
+
+def batch_statement(
+    session: Session, run: Any, target: Target, change: SetValues
+) -> Select[Any]:
+    """The one statement of a batch: the run's next rows, their update, its audit."""
     given = _given(run, target)
     changed, columns = changed_of(session, target, change, given)
     entries = entries_of(session, target, changed, columns).cte("entries")
@@ -74,18 +86,15 @@ def walk_postgresql(
     others = select(func.array_agg(given.c.position)).where(
         given.c.text.not_in(select(changed.c.key))
     )
-    statement = select(
+    return select(
         select(func.max(given.c.position)).scalar_subquery(),
         met,
         done,
         case((met > done, others.scalar_subquery())),
     ).add_cte(entries)
-    last, count, changes, unchanged = session.execute(statement).one()
-    left = _mark(session, run, target, unchanged) if unchanged else 0
-    return Walked(last or 0, count, changes, left)
 
 
-def _given(run: Run, target: Target) -> CTE:
+def _given(run: Any, target: Target) -> CTE:
     """The next rows of a run, with their keys as the table has them."""
     key = target.keys[0]
     return (

@@ -10,7 +10,9 @@ from sqlalchemy import Engine, select, text, update
 
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk.change import SetValues
-from backoffice.bulk.plan_postgresql import plan_postgresql
+from backoffice.bulk.plan_postgresql import plan_postgresql, selecting
+from backoffice.bulk.postgresql import given_rows, update_of
+from backoffice.bulk.target import read_chosen
 from backoffice.bulk.undo import undo_of
 from tests.bulk.rooms import (
     Kind,
@@ -139,10 +141,13 @@ def test_statistics_from_before_the_first_run_mislead_nobody(
         made = run(session, all_of(Kind), setting(Kind, number=500), token="t")
         back, since, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
         assert isinstance(change, SetValues)
-        for plan in (
-            plan_postgresql(session, back, change),
-            plan_postgresql(session, since, change),
+        rows = given_rows(back, read_chosen(session, back))
+        for statement in (
+            selecting(back),
+            selecting(since),
+            update_of(back, change, rows),
         ):
+            plan = plan_postgresql(session, statement)
             # Once, for the keys of all its rows; never beside a row.
             assert plan.count("ix_backoffice_audit_run_id") <= 1
             assert "ix_backoffice_audit_table_name_key_id" in plan

@@ -1,14 +1,21 @@
 """What is confirmed is what was shown: the same rows, told the same, or nothing."""
 
+import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.admin.own_names import DO, TOKEN
+from backoffice.auth.models import User
 from backoffice.bulk import preflight, target
+from backoffice.bulk.change import SetValues
+from backoffice.bulk.models import Run
+from backoffice.bulk.statements import BETWEEN, statements_of
 from backoffice.bulk.target import Digest, Target
+from tests.factories import make_order
 from tests.flows.actions import (
     bulk_settings,
     choose,
@@ -19,7 +26,7 @@ from tests.flows.actions import (
     raised,
     run_of,
 )
-from tests.office import Office, log_in, opened
+from tests.office import Office, counted, log_in, opened
 
 
 @pytest.mark.parametrize("count", [2, 5])
@@ -166,3 +173,55 @@ def test_a_row_that_is_not_chosen_cannot_be_taken_out(site: Office) -> None:
     assert left == 0
     site.site.worker.run_all()
     assert "5 products were changed." in browser.get(ran.location).text
+
+
+def is_sent(shown: str, statement: str) -> bool:
+    """Whether a shown statement is this one, with values in its places."""
+    plain = re.sub(r"^/\*.*?\*/ ", "", statement).strip().replace("%%", "%")
+    parts = re.split(r"%\(\w+\)s", plain)
+    return bool(re.fullmatch(".+?".join(map(re.escape, parts)), shown, re.DOTALL))
+
+
+@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.usefixtures("few_at_once")
+def test_the_statements_that_are_shown_are_those_that_run(
+    site: Office, count: int
+) -> None:
+    """With their audit, and of many rows with what writes them down; on both pages."""
+    products(site, *["10.00"] * count, category=f"Sent {count}")
+    browser = site.browser("editor")
+    page = raised(browser, None, f"category=Sent {count}")
+    worker = site.site.worker
+    with counted(site.engine) as sent, counted(worker.engine) as walked:
+        ran = browser.submit(page, button=f"Change {count} products")
+        worker.run_all()
+    with site.session() as session:
+        shown = session.get_one(Run, run_of(ran)).statement.split(BETWEEN)
+    assert len(shown) == (1 if count == 2 else 2)
+    for one in shown:
+        assert any(is_sent(one, other) for other in (*sent, *walked))
+    page_text = "".join(page.text.split())
+    assert all("".join(one.split()) in page_text for one in shown)
+    assert "1.1" in shown[-1]
+    assert "INSERT INTO backoffice_audit" in shown[-1]
+
+
+def test_the_statements_of_a_function_are_those_that_it_has_sent(site: Office) -> None:
+    """Caught while it was tried, without their values."""
+    order = site.add(make_order, status="placed")
+    page = choose(site.browser("editor"), "order", "cancel", [order.id])
+    assert "A function of the view; for 1 records it has sent these." in page.text
+    assert "UPDATE orders SET status=" in page.text
+    assert "INSERT INTO backoffice_audit" in page.text
+
+
+def test_an_action_on_a_secret_column_shows_no_value(site: Office) -> None:
+    """Its statement has names in the places of all values."""
+    change = SetValues(User.__mapper__, {User.password_hash: "a hash of something"})
+    rows: Select[Any] = select(User)
+    with site.session() as session:
+        shown = statements_of(
+            session, Target(User.__mapper__, rows), change, is_large=False
+        )
+    assert "a hash of something" not in shown
+    assert "UPDATE backoffice_users SET password_hash=:" in shown

@@ -61,6 +61,7 @@ def limits(call: Call, *, is_patient: bool = False) -> Limits:
         records=settings.at_once,
         seconds=settings.tried_seconds,
         listed=LISTED,
+        at_once=settings.at_once,
         count_seconds=COUNT_SECONDS if is_patient else settings.tried_seconds / 2,
     )
 

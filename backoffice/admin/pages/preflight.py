@@ -88,6 +88,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         sample_words=sample_words(found),
         facts=tuple(facts(call, found, task)),
         statement=coloured(found.statement) if found.statement else (),
+        statement_words=statement_words(found, task, is_large=is_large),
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
         is_danger=is_deletion,
@@ -105,6 +106,15 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         if found.count and may(call.login.role, "ops:explain")
         else "",
     )
+
+
+def statement_words(found: Preflight, task: Task, *, is_large: bool) -> str:
+    """What the statements are that the page shows."""
+    if isinstance(task.change, EachRecord):
+        return f"A function of the view; for {found.tried:,} records it has sent these."
+    if is_large:
+        return "First the rows are written down, then each batch is one statement."
+    return "The change and its history are one statement."
 
 
 def explain_words(task: Task) -> str:

@@ -44,7 +44,7 @@ def _telling(findings: Sequence[Finding]) -> Iterator[Finding]:
     others = [one for one in findings if one.rule not in ("P1", "P20")]
     for one in findings:
         if one.rule == "P1" and (
-            any(other.node == one.node for other in others)
+            any(_says_more(other, one) for other in others)
             or (one.severity is Severity.INFO and others)
         ):
             continue  # that finding has the step, and says why it is slow
@@ -53,6 +53,12 @@ def _telling(findings: Sequence[Finding]) -> Iterator[Finding]:
         if one.rule == "P5" and one.node in sorted_in_vain:
             continue
         yield one
+
+
+def _says_more(other: Finding, first: Finding) -> bool:
+    """Whether a finding is on the step where to start, or on one that has it inside."""
+    is_wider = other.share >= first.share and other.severity >= first.severity
+    return other.node == first.node or is_wider
 
 
 def _indexes_once(told: Sequence[Told]) -> Iterator[Told]:

@@ -45,7 +45,8 @@ def rules(*findings: Finding) -> list[str]:
 def test_where_to_start_is_said_by_what_stands_there() -> None:
     """P1 names a step; a finding on the same step says the same and more."""
     assert rules(finding("P1", 2), finding("P3", 2)) == ["P3"]
-    assert rules(finding("P3", 3), finding("P1", 2)) == ["P3", "P1"]
+    assert rules(finding("P3", 3), finding("P1", 2, share=0.8)) == ["P3", "P1"]
+    assert rules(finding("P12", 1, share=0.9), finding("P1", 2, share=0.8)) == ["P12"]
     assert rules(finding("P1", 2, severity=Severity.INFO)) == ["P1"]
 
 

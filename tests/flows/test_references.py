@@ -209,10 +209,13 @@ def test_a_duplicate_is_refused_on_its_field(site: Office) -> None:
     assert seen.status == 400
     assert seen.errors == {"code": "Another student has this code."}
     assert seen.form().value("full_name") == "Second"
+    assert seen.link("Open that student") == f"/admin/student/details/{student.id}"
     course = site.add(make_course)
     enrolled(site, student=str(student.id), course=str(course.id))
     again = enrolled(site, student=str(student.id), course=str(course.id))
     assert again.errors == {"course": "The student is in this course already."}
+    there = site.value(f"SELECT id FROM enrollments WHERE student_id = {student.id}")
+    assert again.link("Open that enrollment") == f"/admin/enrollment/details/{there}"
     assert site.read(Enrollment, 0) is None
     mail = site.value("SELECT email FROM customers LIMIT 1")
     page = browser.get("/admin/customer/create")

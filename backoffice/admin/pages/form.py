@@ -39,6 +39,7 @@ from backoffice.admin.presentation import (
 )
 from backoffice.admin.record import load_record, records_by_key
 from backoffice.admin.referring import named, take_labels
+from backoffice.admin.twins import twin_links
 from backoffice.admin.words import plural
 from backoffice.audit.history import history_of
 from backoffice.audit.recorder import label_of, record_changes
@@ -78,6 +79,8 @@ class Filled:
     shown_labels: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     candidates: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    # The ways to the records that have already what was typed.
+    links: dict[str, Link] = field(default_factory=dict)
     sentence: str = ""
 
     def refuse(self, refused: Refused) -> None:
@@ -496,6 +499,7 @@ def draw(
         label=label,
         key=filled.keys.get(one.key, ""),
         error=filled.errors.get(one.key, ""),
+        error_link=filled.links.get(one.key),
         was=choices.get(before, before)[:SHOWN_WAS] if changed else "",
         is_changed=changed,
         candidates=filled.candidates.get(one.key, ()),
@@ -615,6 +619,7 @@ def take_refusal(call: Call, filled: Filled, refused: BackofficeError) -> None:
         filled.refuse(refused)
         name_candidates(call, filled)
         name_references(call, filled)
+        filled.links = twin_links(call, call.model_view, filled.texts, filled.errors)
         return
     sentence = str(refused)
     if isinstance(refused, StatementTimedOut):

@@ -10,6 +10,7 @@ from backoffice.audit.models import AuditEntry
 from backoffice.bulk import preflight
 from backoffice.bulk.change import EachRecord
 from backoffice.bulk.models import RowState
+from backoffice.bulk.plan_postgresql import extrapolated
 from backoffice.bulk.preflight import look
 from backoffice.bulk.trial import Limits
 from tests.bulk.rooms import Kind, all_of, prepare, run, session_on, setting, whole
@@ -247,3 +248,14 @@ def test_the_sample_has_the_largest_changes_and_not_only_what_is_refused(
         found = look(session, all_of(Kind), change, limits)
         assert [one.row.key for one in found.samples] == ["5", "6", "7", "1", "3", "2"]
         assert found.is_largest_first
+
+
+def test_what_all_rows_write_is_not_told_by_whole_pages_of_a_few() -> None:
+    """A page is written whole once: 4,000 of a million rows had 5,047 of 30,000."""
+    few = {"written": 40_976_758, "images": 5_047}
+    assert extrapolated(**few, share=250, pages=30_000) == pytest.approx(
+        1.13e9, rel=0.01
+    )
+    # Without whole pages it is what it was, so many times.
+    assert extrapolated(written=9_000, images=0, share=2, pages=5) == 18_000
+    assert extrapolated(**few, share=1, pages=30_000) == 40_976_758

@@ -1,8 +1,8 @@
 """What a check constraint demands of each column, where that can be read.
 
 Only simple conditions are understood: comparisons of a column (or its length) with a
-literal or another column, BETWEEN, IN, IS NULL, joined by AND; `x IS NULL OR …` is
-`…` for values that are there. Everything else is left to the database alone.
+literal or another column, BETWEEN, IN, LIKE, IS NULL, joined by AND; `x IS NULL OR …`
+is `…` for values that are there. Everything else is left to the database alone.
 """
 
 import re
@@ -23,8 +23,8 @@ Literal = Decimal | str | bool
 class Condition:
     """One comparison that every row passes.
 
-    `operator` is one of `< <= > >= = <> in`; `other` is a literal, a column's name as
-    `Name`, or a tuple of literals for `in`.
+    `operator` is one of `< <= > >= = <> in like`; `other` is a literal, a column's name
+    as `Name`, or a tuple of literals for `in`.
     """
 
     column: str
@@ -80,7 +80,8 @@ def condition_text(check: CheckConstraint) -> str:
     try:
         return str(
             check.sqltext.compile(
-                dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+                # Of the usual style of parameters every percent sign comes out twice.
+                dialect=postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
                 compile_kwargs={"literal_binds": True},
             )
         )
@@ -232,6 +233,12 @@ class _Reader:
                 values.append(self.literal())
             self.need("mark", ")")
             return [_condition(left, "in", tuple(values), is_length=is_length)]
+        if self.take("word", "like"):
+            pattern = self.literal()
+            # With a backslash the two databases understand different things.
+            if not isinstance(pattern, str) or "\\" in pattern or is_length:
+                raise _NotSimple
+            return [_condition(left, "like", pattern, is_length=False)]
         operator = {"!=": "<>"}.get(self.peek().value, self.peek().value)
         if self.peek().kind != "mark" or operator not in _FLIPPED:
             raise _NotSimple

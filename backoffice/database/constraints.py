@@ -403,6 +403,7 @@ _VALUE = {
     ">=": "{value} is less than {limit}, the least that {word} can be.",
     "=": "{value} is not {limit}, which {word} has to be.",
     "<>": "{value} is not accepted here.",
+    "like": "{value} has not the form {limit}, which {word} has to have.",
 }
 
 
@@ -410,6 +411,8 @@ def breaks(value: Any, operator: str, other: Any) -> bool:
     """Whether `value operator other` is known to be false."""
     if operator == "in":
         return all(breaks(value, "=", choice) for choice in other)
+    if operator == "like":
+        return isinstance(value, str) and not _is_like(value, other)
     pair = _comparable(value, other)
     if pair is None:
         return False
@@ -423,6 +426,13 @@ def breaks(value: Any, operator: str, other: Any) -> bool:
         "<>": left != right,
     }
     return not holds[operator]
+
+
+def _is_like(value: str, pattern: str) -> bool:
+    """Whether a text fits a pattern, whatever the case: SQLite has no eye for it."""
+    parts = {"%": ".*", "_": "."}
+    wanted = "".join(parts.get(one, re.escape(one)) for one in pattern)
+    return bool(re.fullmatch(wanted, value, re.DOTALL | re.IGNORECASE))
 
 
 def _comparable(value: Any, other: Any) -> tuple[Any, Any] | None:

@@ -245,6 +245,9 @@ def test_what_is_wrong_is_said_at_once(site: Office) -> None:
         "english",
     }
     assert "5 fields need you" in seen.text
+    page = browser.get("/admin/student/create")
+    seen = browser.submit(page, {"birth_date": "soon", "email": "nobody"})
+    assert {"birth_date", "email", "full_name"} <= set(seen.errors)
 
 
 def test_a_name_from_the_right_is_found_as_it_is_shown(site: Office) -> None:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
-from backoffice.bulk import careful
+from backoffice.audit.models import AuditEntry
+from backoffice.bulk import careful, postgresql
 from backoffice.bulk.batches import Step, enqueue, step
 from backoffice.bulk.change import Change
 from backoffice.bulk.models import Run, RunRow
@@ -76,10 +77,15 @@ def test_the_rows_of_an_update_never_leave_the_database(demo_engine: Engine) -> 
     assert max(sent) < 2_000
 
 
+@pytest.mark.parametrize("since", [18, 99])
 def test_rows_that_are_so_already_are_counted_beside_those_left_alone(
-    demo_engine: Engine,
+    demo_engine: Engine, monkeypatch: pytest.MonkeyPatch, since: int
 ) -> None:
-    """Of one batch: changed, so already, changed by somebody, and deleted."""
+    """Of one batch: changed, so already, changed by somebody, deleted; on any server.
+
+    From 18 on the update itself returns the old values.
+    """
+    monkeypatch.setattr(postgresql, "RETURNS_OLD", (since,))
     number = ordered(demo_engine, [1, 2, 2, 1])
 
     def to_two(_session: Session, run: Run) -> tuple[Target, Change]:
@@ -92,6 +98,9 @@ def test_rows_that_are_so_already_are_counted_beside_those_left_alone(
         pass
     run = state(demo_engine, number)
     assert (run.changed, run.same, run.left) == (1, 1, 2)
+    with Session(demo_engine) as session:
+        found = select(AuditEntry.changes).where(AuditEntry.run_id == number)
+        assert session.scalars(found).all() == [{"number": [1, 2]}]
     with Session(demo_engine) as session:
         found = select(RunRow.key, RunRow.reason).where(RunRow.state != "")
         told = dict(session.execute(found.order_by(RunRow.position)).all())

@@ -1,11 +1,12 @@
 """What is confirmed is what was shown: the same rows, told the same, or nothing."""
 
 import re
+import threading
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, select, text
+from sqlalchemy import URL, Select, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.admin.own_names import DO, TOKEN
@@ -15,6 +16,7 @@ from backoffice.bulk.change import SetValues
 from backoffice.bulk.models import Run
 from backoffice.bulk.statements import BETWEEN, statements_of
 from backoffice.bulk.target import Digest, Target
+from tests.browser import Seen
 from tests.factories import make_order
 from tests.flows.actions import (
     bulk_settings,
@@ -26,6 +28,7 @@ from tests.flows.actions import (
     raised,
     run_of,
 )
+from tests.jobs.orders import until
 from tests.office import Office, counted, log_in, opened
 
 
@@ -225,3 +228,31 @@ def test_an_action_on_a_secret_column_shows_no_value(site: Office) -> None:
         )
     assert "a hash of something" not in shown
     assert "UPDATE backoffice_users SET password_hash=:" in shown
+
+
+def test_a_second_click_waits_for_the_first_however_long_that_takes(
+    office_url: URL, quick_passwords: None
+) -> None:
+    """It leads to the run of the first, also where pages wait for no lock so long."""
+    with opened(office_url, database={"lock_timeout": 0.05}) as office:
+        browser = office.fresh("editor")
+        page = raised(browser, products(office, "10.00"))
+        answers: list[Seen] = []
+        press = threading.Thread(
+            target=lambda: answers.append(
+                browser.submit(page, button="Change 1 product")
+            )
+        )
+        with office.engine.connect() as first:
+            first.execute(text("SELECT 1 FROM backoffice_selections FOR UPDATE"))
+            press.start()
+            until(lambda: bool(answers) or office.value(BLOCKED) == 1)
+            assert answers == []
+        press.join()
+        assert run_of(answers[0])
+
+
+BLOCKED = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    " AND datname = current_database()"
+)

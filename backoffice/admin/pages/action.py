@@ -51,10 +51,13 @@ from backoffice.bulk.run import Drift
 from backoffice.bulk.selection import find_selection, keep_selection
 from backoffice.bulk.shown import shown_of
 from backoffice.bulk.trial import Since
+from backoffice.database.session import limit_statements
 from backoffice.editing.fields import FormField
 from backoffice.errors import Refused
 
 TICKED, ALL = "ticked", "all"
+# Seconds that a confirmation may take.
+CONFIRMING = 150
 
 
 def choose(call: Call) -> Reply:
@@ -159,6 +162,10 @@ def answered(
 def submit(call: Call) -> Reply:
     """Keep what was told or taken out, or run exactly what was shown."""
     view = call.model_view
+    do = call.posted(DO)
+    if do == "run":
+        # A second click waits for the first, which writes down what a million rows are.
+        limit_statements(call.session, statement=CONFIRMING, lock=CONFIRMING)
     selection = selected(call, lock=True)
     spec = action_of(call, view, selection)
     if selection.run_id is not None:
@@ -166,7 +173,6 @@ def submit(call: Call) -> Reply:
             run_url(call, selection.run_id),
             Message("", "This had been run already; it was not run again."),
         )
-    do = call.posted(DO)
     if do == "tell" and spec is not None:
         return tell(call, view, selection, spec)
     if spec is not None and spec.is_answer:

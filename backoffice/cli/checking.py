@@ -24,6 +24,7 @@ from backoffice.settings import Settings
 
 OLDEST, NEWEST = 14, 18
 SECRET_LENGTH = 32
+READ_ONLY = "25006"
 LOG_HINT = (
     "Set log_error_verbosity = terse and log_parameter_max_length = 0 on the server."
 )
@@ -181,6 +182,16 @@ def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
         found = make_revision(backoffice.engine, backoffice.project, dry_run=True)
     except BackofficeError as error:
         yield CheckMessage(Level.INFO, f"{error}", "", "database.I001")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") != READ_ONLY:
+            raise
+        yield CheckMessage(
+            Level.WARNING,
+            "The database takes no changes: people can read and not save, and the "
+            "models were not compared with the tables.",
+            "Point database.url to the primary server.",
+            "database.W007",
+        )
     else:
         if found.changes:
             yield CheckMessage(

@@ -29,6 +29,8 @@ INTERRUPTED = 130
 
 UNDEFINED_TABLE = "42P01"
 UNDEFINED_COLUMN = "42703"
+READ_ONLY = "25006"
+NO_RIGHT = "42501"
 
 
 def main() -> NoReturn:
@@ -70,7 +72,7 @@ def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
         if sentence is None:
             traceback.print_exc()
         else:
-            print(f"Error: {sentence}", file=sys.stderr)
+            print(f"Error: {sentence.strip()}", file=sys.stderr)
         return FAILURE
     return code
 
@@ -97,17 +99,34 @@ def in_words(error: Exception, root: Path | None = None) -> str | None:
         return f"The package {error.name} is not installed here."
     if isinstance(error, OSError) and _is_of_output(error):
         return f"What this prints cannot be written: {error.strerror}."
-    # Only where SQLAlchemy is imported can it have raised anything.
+    return _database_in_words(error)
+
+
+def _database_in_words(error: Exception) -> str | None:
+    """What the database, or its driver by itself, has refused."""
+    # Only where they are imported can they have raised anything.
     exceptions: Any = sys.modules.get("sqlalchemy.exc")
-    if exceptions is None or not isinstance(error, exceptions.DBAPIError):
+    driver: Any = sys.modules.get("psycopg")
+    is_known = exceptions is not None and isinstance(error, exceptions.DBAPIError)
+    is_bare = driver is not None and isinstance(error, driver.Error)
+    if not (is_known or is_bare):
         return None
-    cause: Any = error.orig
+    cause: Any = getattr(error, "orig", None) if is_known else error
     said = str(cause).strip().partition("\n")[0]
-    state = getattr(cause, "sqlstate", None)
+    state = getattr(cause, "sqlstate", None) or ""
     if state in (UNDEFINED_TABLE, UNDEFINED_COLUMN) or "no such table" in said:
         do = terminal.typed("migrate")
         return f"The database lacks something: {said}. `{do}` makes it."
-    if isinstance(error, exceptions.OperationalError):
+    if state == READ_ONLY or "readonly database" in said:
+        return (
+            "The database takes no changes: it is a replica, or an operator has made "
+            "it read-only. Nothing was changed."
+        )
+    if state == NO_RIGHT:
+        return f"The database's role may not do this: {said}."
+    if type(cause).__name__ in ("OperationalError", "ConnectionTimeout") and not state:
+        return f"No connection to the database: {said}"
+    if is_known and isinstance(error, exceptions.OperationalError):
         return f"The database does not do it: {said}"
     return None
 

@@ -1,5 +1,6 @@
 """An engine as the settings describe it: pool, time limits, and its name."""
 
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -14,6 +15,11 @@ from backoffice.errors import EnvironmentProblem, SettingsError
 from backoffice.settings import DatabaseSettings
 
 SUPPORTED = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+
+# The error that ended a batch is raised; that ending the batch met it too is no news.
+logging.getLogger("psycopg").addFilter(
+    lambda record: not str(record.msg).startswith("error ignored terminating")
+)
 
 
 def database_url(text: str) -> URL:

@@ -258,6 +258,7 @@ def test_seed_that_is_interrupted_says_so(
     sys.modules.pop("tiny_seeding", None)  # read anew
 
     said = migrated("seed")
+    sys.modules.pop("tiny_seeding", None)  # for whoever comes after
 
     assert said.code != 0
     assert "nothing is written, the tables are as they were" in said.err
@@ -274,3 +275,33 @@ def test_dbshell_runs_psql(migrated: Manage) -> None:
 def test_dbshell_hands_on_the_return_code(migrated: Manage) -> None:
     """Psql's return code is the command's."""
     assert migrated("dbshell", "--", "-c", "SELECT nothing").code == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("flush", "--yes"),
+        ("seed",),
+        ("createsuperuser", "--email", "a@example.org", "--password-stdin"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_database_that_takes_no_changes_is_one_sentence(
+    migrated: Manage, empty_database: URL, command: tuple[str, ...]
+) -> None:
+    """Whatever an operator tries on a replica; nothing of the driver's beside it."""
+    engine = create_engine(empty_database, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        name = empty_database.database
+        connection.execute(
+            text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        )
+    engine.dispose()
+
+    said = migrated(*command, stdin="four wild geese fly\n")
+
+    assert said.code == 1
+    assert "The database takes no changes" in said.err
+    assert "Traceback" not in said.err
+    assert "psycopg" not in said.err
+    assert said.err.count("Error") == 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import chain
 
 from backoffice.explain import (
+    rules_joining,
     rules_memory,
     rules_planner,
     rules_reading,
@@ -20,7 +21,9 @@ Rule = Callable[[Case], Iterable[Finding]]
 RULES: dict[str, Rule] = {
     "P1": rules_planner.hot_node,
     "P2": rules_planner.misestimate,
-    "P3": rules_reading.scan_discards,
+    "P3": lambda case: chain(
+        rules_reading.scan_discards(case), rules_joining.join_discards(case)
+    ),
     "P4": rules_reading.index_discards,
     "P5": rules_memory.sort_spill,
     "P6": rules_memory.hash_spill,

@@ -148,6 +148,22 @@ OTHERS: dict[str, tuple[dict[str, str], str]] = {
     "P3 cast": (ALONE, "SELECT * FROM corr WHERE a::text = '7'"),
     "P3 start": (ALONE, "SELECT * FROM big WHERE name LIKE 'name 77%'"),
     "P3 either": (ALONE, "SELECT * FROM corr WHERE a = 7 OR b = 9"),
+    "P3 join": (
+        ALONE,
+        (
+            "SELECT c.* FROM small s JOIN child c ON c.parent_id = s.a + 1000 "
+            "WHERE s.b = 7"
+        ),
+    ),
+    "P3 recursion": (
+        ALONE,
+        (
+            "WITH RECURSIVE w (id, n) AS (SELECT 1, 0 UNION ALL "
+            "SELECT c.parent_id + 1, n + 1 FROM w "
+            "JOIN child c ON c.parent_id = w.id + 1000 WHERE n < 3) "
+            "SELECT count(*) FROM w"
+        ),
+    ),
     "P3 words": (
         ALONE,
         (

@@ -94,12 +94,14 @@ def test_a_sorted_list_gets_an_index_in_its_order() -> None:
             ),
         ),
         ("P12 subquery", 'Index("ix_corr_a", "a")'),
+        ("P3 join", 'Index("ix_child_parent_id", "parent_id")'),
+        ("P3 recursion", 'Index("ix_child_parent_id", "parent_id")'),
     ],
 )
 def test_an_index_is_of_what_the_condition_looks_at(
     version: int, name: str, code: str
 ) -> None:
-    """Of the lowered text, its beginning, its words, and one for each side of an OR."""
+    """Lowered, its beginning, its words, each side of an OR, what it is joined by."""
     (one,) = found(version, name)
     assert one.code == code
 

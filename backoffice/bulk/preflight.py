@@ -81,11 +81,8 @@ def look(
     until = time.monotonic() + limits.seconds * TRYING
     most = limits.records if isinstance(change, EachRecord) else limits.rows
     snapshot = snapshot_postgresql(session) if is_postgresql(session) else ""
-    try:
-        with undone(session, replace(limits, seconds=limits.count_seconds)):
-            rows = read_chosen(session, target, most)
-    except DBAPIError as error:
-        _only_late(error, target, session)
+    rows = _read(session, target, most, limits)
+    if rows is None:
         return _estimated(session, target, least=1)
     if len(rows) > most:
         rows = rows[:most]
@@ -126,6 +123,19 @@ def _look_at_some(
     return _look_update(session, target, change, rows[:many], found, limits)
 
 
+def _read(
+    session: Session, target: Target, most: int, limits: Limits
+) -> list[Chosen] | None:
+    """The first rows, one more than are tried; None where that takes too long."""
+    seconds = max(limits.seconds, limits.count_seconds)
+    try:
+        with undone(session, replace(limits, seconds=seconds)):
+            return read_chosen(session, target, most)
+    except DBAPIError as error:
+        _only_late(error, target, session)
+        return None
+
+
 def look_since(session: Session, target: Target, limits: Limits) -> Since:
     """The rows that an undo leaves alone: how many there are, and the first of them."""
     try:
@@ -164,7 +174,9 @@ def _count_many(session: Session, target: Target, limits: Limits) -> Preflight:
 
 
 def _estimated(session: Session, target: Target, *, least: int) -> Preflight:
-    """About how many rows there are, by the server's own estimate."""
+    """About how many rows there are: as is known, or by the server's own estimate."""
+    if target.about is not None:
+        return Preflight(target.about, None, is_exact=False)
     estimate = explained_rows_postgresql(session, target.only(target.keys))
     return Preflight(max(estimate, least), None, is_exact=False)
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnClause,
     ColumnElement,
@@ -22,11 +23,14 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    any_,
     cast,
+    column,
     func,
     literal,
     or_,
     select,
+    tuple_,
 )
 from sqlalchemy.orm import Mapper, Session
 
@@ -60,12 +64,14 @@ class Digest:
 class Target:
     """The rows of a select of one model, in no order.
 
-    `label_key` names the attribute that a row is called by.
+    `label_key` names the attribute that a row is called by; `about` is how many rows
+    there are, where that is known without counting.
     """
 
     mapper: Mapper[Any]
     rows: Select[Any]
     label_key: str = ""
+    about: int | None = None
     table: Table = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,14 +103,26 @@ class Target:
             *columns, maintain_column_froms=True
         ).order_by(None)
 
-    def narrowed(self, chosen: Sequence[Chosen]) -> "Target":
-        """Of the rows only those chosen."""
-        rows = self.rows.where(among(self.keys, chosen))
-        return Target(self.mapper, rows, self.label_key)
 
+def among(
+    keys: Sequence[Column[Any]], chosen: Sequence[Chosen], dialect: str
+) -> ColumnElement[bool]:
+    """Whether a row is one of the chosen, by its key; whatever their number.
 
-def among(keys: Sequence[Column[Any]], chosen: Sequence[Chosen]) -> ColumnElement[bool]:
-    """Whether a row is one of the chosen, by its key."""
+    PostgreSQL takes arrays, each of them one bound value: of single ones it takes
+    65,535 in a statement.
+    """
+    if dialect == "postgresql":
+        arrays = [
+            literal([one.values[index] for one in chosen], ARRAY(key.type))
+            for index, key in enumerate(keys)
+        ]
+        if len(keys) == 1:
+            return keys[0] == any_(arrays[0])
+        names = [column(f"k{index}", key.type) for index, key in enumerate(keys)]
+        given = func.unnest(*arrays).table_valued(*names, name="picked")
+        table = given.render_derived()
+        return tuple_(*keys).in_(select(*table.c))
     if len(keys) == 1 or not chosen:
         return keys[0].in_([one.values[0] for one in chosen])
     return or_(

@@ -57,7 +57,11 @@ def undo_of(
     touched = whole.rows.where(entry.is_touched())
     back = {name: entry.old_value(name) for name in run.attributes}
     return (
-        replace(whole, rows=touched.where(entry.has_one(~entry.is_outdated()))),
+        replace(
+            whole,
+            rows=touched.where(entry.has_one(~entry.is_outdated())),
+            about=run.changed,
+        ),
         replace(whole, rows=touched.where(entry.has_one(entry.is_outdated()))),
         SetValues(mapper, back),
     )

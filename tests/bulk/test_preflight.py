@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, Select, func, not_, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.audit.models import AuditEntry
@@ -12,8 +12,18 @@ from backoffice.bulk.change import EachRecord
 from backoffice.bulk.models import RowState
 from backoffice.bulk.plan_postgresql import extrapolated
 from backoffice.bulk.preflight import look
+from backoffice.bulk.target import Chosen, Target, among, read_chosen, take_digest
 from backoffice.bulk.trial import Limits
-from tests.bulk.rooms import Kind, all_of, prepare, run, session_on, setting, whole
+from tests.bulk.rooms import (
+    Kind,
+    Pair,
+    all_of,
+    prepare,
+    run,
+    session_on,
+    setting,
+    whole,
+)
 
 
 def test_what_was_tried_leaves_no_trace(kinds: Engine) -> None:
@@ -259,3 +269,46 @@ def test_what_all_rows_write_is_not_told_by_whole_pages_of_a_few() -> None:
     # Without whole pages it is what it was, so many times.
     assert extrapolated(written=9_000, images=0, share=2, pages=5) == 18_000
     assert extrapolated(**few, share=1, pages=30_000) == 40_976_758
+
+
+# Any number of ticked rows
+
+
+def test_more_rows_are_chosen_than_a_statement_takes_values(
+    demo_engine: Engine,
+) -> None:
+    """Of single values PostgreSQL takes 65,535; of keys there may be more."""
+    prepare(demo_engine)
+    with session_on(demo_engine) as session:
+        session.execute(
+            text(
+                "INSERT INTO kinds (id, number) SELECT i, 1"
+                " FROM generate_series(1, 70001) i"
+            )
+        )
+        session.commit()
+        chosen = [Chosen((key,), str(key), "") for key in range(1, 70_001)]
+        ticked = among(all_of(Kind).keys, chosen, "postgresql")
+        rows: Select[Any] = select(Kind).where(ticked)
+        target = Target(all_of(Kind).mapper, rows)
+        assert take_digest(session, target, []).count == 70_000
+        rest: Select[Any] = select(Kind).where(not_(ticked))
+        left = Target(all_of(Kind).mapper, rest)
+        assert [one.key for one in read_chosen(session, left)] == ["70001"]
+
+
+def test_chosen_rows_have_keys_of_two_parts(kinds: Engine) -> None:
+    """Both parts together choose a row, and neither alone."""
+    with session_on(kinds) as session:
+        session.add_all(
+            Pair(left=left, right=right, amount=0) for left in "ab" for right in (1, 2)
+        )
+        session.commit()
+        chosen = [Chosen(("a", 1), "a;1", ""), Chosen(("b", 2), "b;2", "")]
+        keys = all_of(Pair).keys
+        ticked = among(keys, chosen, kinds.dialect.name)
+        target = Target(all_of(Pair).mapper, select(Pair).where(ticked))
+        assert [one.key for one in read_chosen(session, target)] == ["a;1", "b;2"]
+        none = among(keys, [], kinds.dialect.name)
+        target = Target(all_of(Pair).mapper, select(Pair).where(none))
+        assert read_chosen(session, target) == []

@@ -108,15 +108,15 @@ def rows_of(call: Call, view: ModelView, selection: Selection) -> Select[Any]:
     """
     mapper = view.description.mapper
     everything = view.scope(select(view.model), call)
+    dialect = call.session.get_bind(mapper).dialect.name
     if selection.undone_run_id is not None:
         return everything
     if selection.keys is not None:
         chosen = _as_chosen(view, selection.keys)
-        return everything.where(among(_keys(view), chosen))
+        return everything.where(among(_keys(view), chosen, dialect))
     query = list_query(call, view, selection.items or ())
     if query.problems:
         raise Refused(message=query.problems[0].message)
-    dialect = call.session.get_bind(mapper).dialect.name
     return select_rows(spec_for(call, view), query, dialect)
 
 
@@ -166,7 +166,8 @@ def task_of(
         title = title_of(view, spec, texts)
         verb = spec.verb
     if selection.excluded and not with_excluded:
-        out = among(target.keys, _as_chosen(view, selection.excluded))
+        dialect = call.session.get_bind(mapper).dialect.name
+        out = among(target.keys, _as_chosen(view, selection.excluded), dialect)
         target = replace(target, rows=target.rows.where(not_(out)))
     return Task(target, change, title, verb, since)
 

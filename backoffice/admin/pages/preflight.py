@@ -66,6 +66,10 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     if is_uncounted:
         about = records(view, found.count)
         verdict = f"About {about} are chosen. Count them first: what runs is exact."
+        if not found.tried:
+            text = (
+                "Finding them takes longer than a page should; nothing was tried yet."
+            )
         tone, can_run = "warn", False
     will = found.changed if found.is_whole else int(found.changed * found.share)
     noun = records(view, will)

@@ -52,6 +52,13 @@ WIDTHS = {
     Control.CHECKBOX: "w3",
 }
 SHORT_TEXT = 60
+# How what has no control of its own is typed.
+FORMS = {
+    FieldKind.DATETIME: "Such as 2025-08-31 14:30.",
+    FieldKind.TIME: "Such as 14:30 or 14:30:15.",
+    FieldKind.INTERVAL: "Such as 3 days 04:30:00.",
+}
+ZONED = "Such as 2025-08-31 14:30, in UTC; or with an offset, as in 14:30+07:00."
 
 
 @dataclass(slots=True)
@@ -213,7 +220,7 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
         value=label if is_reference else text,
         choices=choices,
         is_required=field.required and not field.read_only,
-        hint=field.read_only or field.hint,
+        hint=field.read_only or field.hint or form_of(field),
         error=error,
         error_link=error_link,
         was=was,
@@ -232,6 +239,13 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
         has_focus=has_focus,
         empty_label=empty_label,
     )
+
+
+def form_of(field: FormField) -> str:
+    """How a value is typed, where nothing else says it."""
+    if field.kind is FieldKind.DATETIME and field.has_zone:
+        return ZONED
+    return FORMS.get(field.kind, "")
 
 
 def usual_width(field: FormField, control: Control, *, is_num: bool) -> str:

@@ -1,5 +1,6 @@
 """A day's office work, from the login to the deletion."""
 
+from datetime import UTC
 from decimal import Decimal
 
 from backoffice.admin.own_names import THEN, TOKEN
@@ -194,6 +195,18 @@ def test_blanks_are_no_value_of_a_required_text(site: Office) -> None:
     school = site.add(make_school, name="Has letters")
     form = browser.get(f"/admin/school/edit/{school.id}")
     assert "name" in browser.submit(form, {"name": "   "}).errors
+
+
+def test_a_time_says_how_it_is_typed(site: Office) -> None:
+    """What the hint says is accepted, and means what it says."""
+    post = site.add(make_post)
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/post/edit/{post.id}")
+    assert "Such as 2025-08-31 14:30, in UTC; or with an offset" in form.text
+    for typed, hour in (("2025-08-31 14:30", 14), ("2025-08-31 14:30+07:00", 7)):
+        form = browser.get(f"/admin/post/edit/{post.id}")
+        assert browser.submit(form, {"published_at": typed}).status == 303
+        assert site.read(Post, post.id).published_at.astimezone(UTC).hour == hour
 
 
 def test_blanks_around_a_line_come_with_pasting_and_are_left_out(site: Office) -> None:

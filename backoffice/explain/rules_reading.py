@@ -439,7 +439,13 @@ def _expected_offset(limit: Node, below: Node) -> float:
     """The rows that an OFFSET leaves out, by what they are expected to cost."""
     begin = float(below.get("Startup Cost"))
     whole = float(below.get("Total Cost")) - begin
-    skipped = float(limit.get("Startup Cost")) - begin
+    # A subquery beside it is paid for before its first row, too.
+    beside = sum(
+        float(one.get("Total Cost"))
+        for one in limit.children
+        if one.get("Parent Relationship", "") == "InitPlan"
+    )
+    skipped = float(limit.get("Startup Cost")) - beside - begin
     return below.expected * skipped / whole if whole > 0 and skipped > 0 else 0.0
 
 

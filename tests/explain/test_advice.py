@@ -352,6 +352,14 @@ def test_a_subquery_beside_a_limit_is_not_what_it_reads() -> None:
     assert list(RULES["P13"](case(page))) == []
 
 
+def test_what_a_subquery_costs_is_no_offset() -> None:
+    """It is in the LIMIT's own cost before its first row."""
+    beside = step("Seq Scan", 836, 29_997, Parent_Relationship="InitPlan")
+    rows = step("Index Only Scan", 17, 46, begin=0.29)
+    page = step("Limit", 853, 46, beside, rows, begin=836.29)
+    assert list(RULES["P13"](case(page))) == []
+
+
 def test_a_deep_page_of_several_workers_is_one() -> None:
     """What the OFFSET leaves out is seen by what it costs to come there."""
     ahead = ran(step("Gather Merge", 4_000, 30_000, begin=3_000), 40, 15_051)

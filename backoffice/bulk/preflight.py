@@ -36,7 +36,6 @@ from backoffice.bulk.target import (
     Target,
     digest_of,
     digest_postgresql,
-    has_plain_keys,
     is_postgresql,
     read_chosen,
     take_digest,
@@ -160,8 +159,7 @@ def _only_late(error: DBAPIError, target: Target, session: Session) -> None:
 
 def _count_many(session: Session, target: Target, limits: Limits) -> Preflight:
     """How many rows there are where they are not read one by one."""
-    is_plain = is_postgresql(session) and has_plain_keys(target.keys)
-    if not is_plain:
+    if not is_postgresql(session):
         every = digest_of(read_chosen(session, target))
         return Preflight(every.count, every)
     try:

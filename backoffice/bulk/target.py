@@ -206,7 +206,7 @@ def take_digest(session: Session, target: Target, chosen: Sequence[Chosen]) -> D
 
     It is taken in the same way for few rows as for many, so that two are comparable.
     """
-    if is_postgresql(session) and has_plain_keys(target.keys):
+    if is_postgresql(session):
         return digest_postgresql(session, target)
     return digest_of(chosen)
 

@@ -29,7 +29,14 @@ from sqlalchemy.dialects.postgresql import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from backoffice.bulk.batches import Step, enqueue, step
+from backoffice.bulk.models import Run
+from backoffice.bulk.preflight import look
+from backoffice.bulk.run import Order
+from backoffice.bulk.trial import Limits
 from backoffice.bulk.undo import undo_of
+from backoffice.database.session import make_sessions
+from backoffice.errors import Refused
 from tests.bulk.rooms import Shade, all_of, run, session_on, setting, whole
 
 
@@ -148,3 +155,71 @@ def test_an_update_and_its_undo_are_the_identity(
         undone = run(session, back, change, token=str(uuid.uuid4()), undone=made.id)
         assert undone.changed == made.changed
         assert whole(session, Rich) == before
+
+
+class Dated(RichBase):
+    """A record that is known by a day."""
+
+    __tablename__ = "dated"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    amount: Mapped[int]
+
+
+class Shaded(RichBase):
+    """A record that is known by a choice."""
+
+    __tablename__ = "shaded"
+
+    shade: Mapped[Shade] = mapped_column(
+        Enum(Shade, name="rich_shade"), primary_key=True
+    )
+    amount: Mapped[int]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [Dated(day=date(2024, 2, day), amount=1) for day in range(1, 30)],
+        [Shaded(shade=shade, amount=1) for shade in Shade],
+    ],
+    ids=["day", "choice"],
+)
+def test_keys_of_other_kinds_are_counted_compared_and_taken_back(
+    rich: Engine, records: list[Any]
+) -> None:
+    """The count and the hash are the server's; a row that was written is a drift."""
+    model = type(records[0])
+    with session_on(rich) as session:
+        session.add_all(type(one)(**values_of(one)) for one in records)
+        session.commit()
+        before = whole(session, model)
+        change = setting(model, amount=model.amount + 1)
+        found = look(session, all_of(model), change, Limits(rows=1))
+        assert found.digest is not None
+        assert found.digest.count == len(records)
+        order = Order("run", "kind", "add", "Add", "all", {})
+        number = enqueue(
+            session, all_of(model), change, order, expected=found.digest
+        ).id
+        session.commit()
+        while step(make_sessions(rich), lambda *_: (all_of(model), change), number) is (
+            Step.ON
+        ):
+            pass
+        made = session.get_one(Run, number, populate_existing=True)
+        assert (made.state, made.changed) == ("done", len(records))
+        again = Order("again", "kind", "add", "Add", "all", {})
+        with pytest.raises(Refused, match="not those that were shown"):
+            enqueue(session, all_of(model), change, again, expected=found.digest)
+        session.rollback()
+        back, _, undo = undo_of(
+            session, made, all_of(model).rows, all_of(model).mapper, ""
+        )
+        run(session, back, undo, token="back", undone=number)
+        assert whole(session, model) == before
+
+
+def values_of(record: Any) -> dict[str, Any]:
+    """What a record was made of."""
+    return {column.key: getattr(record, column.key) for column in record.__table__.c}

@@ -10,12 +10,14 @@ from sqlalchemy import URL, Select, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.admin.own_names import DO, TOKEN
+from backoffice.admin.pages import confirming
 from backoffice.auth.models import User
 from backoffice.bulk import preflight, target
 from backoffice.bulk.change import SetValues
 from backoffice.bulk.models import Run
 from backoffice.bulk.statements import BETWEEN, statements_of
 from backoffice.bulk.target import Digest, Target
+from models.shop import Product
 from tests.browser import Seen
 from tests.factories import make_order
 from tests.flows.actions import (
@@ -256,3 +258,58 @@ BLOCKED = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     " AND datname = current_database()"
 )
+
+
+def test_a_row_that_somebody_holds_stops_the_others_and_is_named(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one transaction it is all or nothing; who holds it is told before."""
+    monkeypatch.setattr(confirming, "LOCK_SECONDS", 0.1)
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    with site.engine.connect() as other:
+        other.execute(
+            text("SELECT 1 FROM products WHERE id = :id FOR UPDATE"), {"id": keys[1]}
+        )
+        page = raised(browser, keys)
+        assert "1 is held by somebody else" in page.text
+        assert "1 row is held by somebody else" in page.text
+        refused = browser.submit(page, button="Change 1 product")
+        assert refused.status == 409
+        assert "Nothing was changed." in refused.text
+        assert price(site, keys[0]) == Decimal("10.00")
+    again = browser.submit(refused, button="Change 1 product")
+    assert [price(site, key) for key in keys] == [Decimal("11.00"), Decimal("22.00")]
+    assert run_of(again)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.usefixtures("few_at_once")
+def test_rows_that_one_may_not_see_are_not_chosen(
+    site: Office, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Neither by key nor by query, nor given back by an undo; none is named."""
+    seen = products(site, *["10.00"] * count, category="Scope")
+    hidden = products(site, "10.00", category="Scope", stock=77)
+    names = site.values("SELECT name FROM products WHERE id = :id", id=hidden[0])[0]
+    view = site.site.view_called("product")
+    monkeypatch.setattr(
+        type(view), "scope", lambda _self, rows, _call: rows.where(Product.stock != 77)
+    )
+    browser = site.browser("editor")
+    noun = "product" if count == 1 else "products"
+    for keys in ([*seen, *hidden], None):
+        page = raised(browser, keys, "category=Scope" if keys is None else "")
+        assert names[0] not in page.text
+        ran = browser.submit(page, button=f"Change {count} {noun}")
+        site.site.worker.run_all()
+        assert price(site, hidden[0]) == Decimal("10.00")
+        assert names[0] not in browser.follow(ran).text
+    site.run("UPDATE products SET stock = 77 WHERE id = :id", id=seen[0])
+    undo = browser.follow(browser.submit(browser.follow(ran), button="Undo…"))
+    if count == 1:
+        assert "No products are chosen." in undo.text
+    else:
+        browser.submit(undo, button=f"Give back {count - 1} products")
+        site.site.worker.run_all()
+    assert price(site, seen[0]) == Decimal("12.10")

@@ -32,6 +32,8 @@ from backoffice.errors import (
 FAILURES = (Refused, LockNotAvailable, StatementTimedOut)
 # Seconds that counting the rows may take where somebody has asked for it.
 COUNT_SECONDS = 60.0
+# Seconds that a run in one transaction waits for who holds one of its rows.
+LOCK_SECONDS = 3.0
 # Rows that would be left out are named one by one up to so many.
 LISTED = 1_000
 
@@ -96,7 +98,7 @@ def confirm(
     shown = _shown(selection, expected)
     task = task_of(call, view, selection, spec)
     most = call.site.backoffice.settings.bulk.at_once
-    limit_statements(call.session, statement=COUNT_SECONDS, lock=3)
+    limit_statements(call.session, statement=COUNT_SECONDS, lock=LOCK_SECONDS)
     rows = read_chosen(call.session, task.target, most)
     if len(rows) > most:
         if not is_for_job(view, spec):

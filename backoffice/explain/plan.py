@@ -14,6 +14,9 @@ BLOCKING = frozenset(
 )
 _GATHERS = frozenset({"Gather", "Gather Merge"})
 _CHILD_ROLES = frozenset({"InitPlan"})
+_BESIDE = frozenset({"InitPlan", "SubPlan"})
+# What the leader spends on each of its workers, as the planner reckons.
+LEADER = 0.3
 
 
 @dataclass(slots=True, eq=False)
@@ -119,7 +122,7 @@ class Node:
         return [
             one
             for one in self.children
-            if one.get("Parent Relationship", "") not in ("InitPlan", "SubPlan")
+            if one.get("Parent Relationship", "") not in _BESIDE
         ]
 
     def below(self) -> Iterator["Node"]:
@@ -156,6 +159,10 @@ def read_plan(found: Mapping[str, Any] | list[Any]) -> Plan:
     is_measured = "Actual Loops" in raw["Plan"]
     nodes: list[Node] = []
     root = _read(raw["Plan"], None, nodes, is_measured=is_measured, processes=1)
+    if not is_measured:
+        for node in nodes:
+            if _is_divided(node):
+                node.expected *= _divisor(node)
     if is_measured:
         _own_times(root, nodes)
     else:
@@ -209,13 +216,35 @@ def _read(
 
 
 def _is_cut_short(node: Node) -> bool:
-    """Whether a LIMIT above stops the reading before the end."""
-    for above in node.ancestors():
-        if above.kind == "Limit":
+    """Whether a LIMIT above stops the reading before the end.
+
+    What stands beside a step, an InitPlan, is read to its own end.
+    """
+    while node.parent is not None:
+        if node.get("Parent Relationship", "") in _BESIDE:
+            return False
+        node = node.parent
+        if node.kind == "Limit":
             return True
-        if above.kind in BLOCKING:
+        if node.kind in BLOCKING:
             return False
     return False
+
+
+def _is_divided(node: Node) -> bool:
+    """Whether each worker has a part of a step's rows, and not all of them."""
+    while node.inputs:
+        node = node.inputs[0]
+    return bool(node.get("Parallel Aware", default=False))
+
+
+def _divisor(node: Node) -> float:
+    """Into how many parts the planner has divided rows: the leader helps a little."""
+    for above in node.ancestors():
+        if above.kind in _GATHERS:
+            workers = float(above.get("Workers Planned"))
+            return workers + max(0.0, 1 - LEADER * workers)
+    return 1.0
 
 
 def _own_times(root: Node, nodes: list[Node]) -> None:
@@ -271,11 +300,11 @@ def _spent(node: Node, child: Node, share: float) -> float:
 def _rounds(node: Node, child: Node) -> float:
     """How often a step is expected to be run by the one above it."""
     if child.get("Parent Relationship", "") == "SubPlan":
-        return max(1.0, node.expected)
+        return max(1.0, float(node.get("Plan Rows")))
     if node.kind == "Nested Loop" and child is node.inputs[-1]:
         if child.kind in ("Materialize", "Memoize"):
             return 1.0
-        return max(1.0, node.inputs[0].expected)
+        return max(1.0, float(node.inputs[0].get("Plan Rows")))
     return 1.0
 
 

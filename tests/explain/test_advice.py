@@ -431,3 +431,33 @@ def test_what_an_index_in_use_has_no_room_for_gets_its_own() -> None:
     catalog = Catalog("18.4", {"track": replace(TRACK, indexes=(GIN,))})
     (found,) = RULES["P4"](Case(plan, catalog, SUBJECT))
     assert found.code == 'Index("ix_track_year", "year")'
+
+
+# Workers
+
+
+def test_what_each_worker_has_is_a_part() -> None:
+    """A plan of several workers says how many rows one of them is expected to have."""
+    part = scan(3_000, 58_824, Parallel_Aware=True)
+    order = step("Sort", 4_000, 58_824, part, Sort_Key=["track.name", "track.track_id"])
+    page = step(
+        "Limit",
+        5_000,
+        51,
+        step("Gather Merge", 5_000, 100_000, order, Workers_Planned=1),
+    )
+    found = only("P14", case(page))
+    assert "100,001 rows of track are read and sorted" in found.evidence
+
+
+def test_a_search_beside_a_limit_reads_all_of_its_table() -> None:
+    """The LIMIT stops what it reads itself, and not the subquery that it waits for."""
+    beside = scan(
+        3_600,
+        5_600,
+        Filter="(track.name ~~* '%…%'::text)",
+        Parent_Relationship="InitPlan",
+    )
+    rows = step("Index Scan", 3_700, 117, begin=0.4, Parent_Relationship="Outer")
+    found = only("P25", case(step("Limit", 3_700, 117, beside, rows, begin=3_600.4)))
+    assert "100,000 rows of track are looked through" in found.evidence

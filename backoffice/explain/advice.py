@@ -114,7 +114,12 @@ def _btree(
 ) -> IndexAdvice | None:
     """Equality first, the most selective in front; then the order, or one range."""
     lowered = {one.column for one in looked if one.is_lowered}
-    equal = [one.column for one in looked if one.test is Test.EQUAL]
+    # What is the same in every row finds none of them sooner.
+    equal = [
+        one.column
+        for one in looked
+        if one.test is Test.EQUAL and facts.distinct.get(one.column) != 1
+    ]
     equal.sort(key=lambda name: -facts.distinct.get(name, 0))
     ranges = [one.column for one in looked if one.test is Test.RANGE]
     columns = [(name, False) for name in equal]
@@ -195,8 +200,6 @@ def _is_selective(
     facts: TableFacts, columns: Sequence[str], kept: float | None
 ) -> bool:
     """Whether few enough rows are left: by the plan, or by the values there are."""
-    if columns and all(facts.distinct.get(name) == 1 for name in columns):
-        return False
     if kept is not None:
         return kept <= MOST_KEPT
     known = [facts.distinct[name] for name in columns if name in facts.distinct]

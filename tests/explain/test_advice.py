@@ -383,6 +383,21 @@ def test_an_index_on_what_is_always_the_same_is_not_advised() -> None:
     (found,) = RULES["P3"](Case(plan, Catalog("18.4", {"track": same}), SUBJECT))
     assert found.code == ""
     assert "status is the same in every row" in found.advice
+    page = step(
+        "Limit",
+        5_000,
+        51,
+        step(
+            "Sort",
+            5_000,
+            100_000,
+            scan(3_170, 100_000, Filter="(status = '…'::text)"),
+            Sort_Key=["name", "track_id"],
+        ),
+    )
+    plan = read_plan({"Plan": page})
+    (found,) = RULES["P14"](Case(plan, Catalog("18.4", {"track": same}), SUBJECT))
+    assert found.code == 'Index("ix_track_name_track_id", "name", "track_id")'
 
 
 # Words

@@ -122,7 +122,7 @@ def hash_of(content: str) -> str:
 def _hash_of_row(context: DefaultExecutionContext) -> str:
     """The hash of a row that is inserted past the ORM."""
     row: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call]
-    return hash_of(row["text"])
+    return hash_of(row["text"] or "")  # a missing text is refused by its column
 
 
 SCORES = 'Each emotion has a score from 0 to 1, as in {"joy": 0.8}.'

@@ -245,6 +245,10 @@ def test_what_is_wrong_is_said_at_once(site: Office) -> None:
         "english",
     }
     assert "5 fields need you" in seen.text
+    # A browser that sends no field at all is told as much of it.
+    page = browser.get("/admin/text-analysis/create")
+    seen = browser.submit(page, {"text": []})
+    assert "text" in seen.errors
     page = browser.get("/admin/student/create")
     seen = browser.submit(page, {"birth_date": "soon", "email": "nobody"})
     assert {"birth_date", "email", "full_name"} <= set(seen.errors)

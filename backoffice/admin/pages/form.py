@@ -11,6 +11,7 @@ from backoffice.admin.cells import HIDDEN, record_name
 from backoffice.admin.chronicle import entries_of
 from backoffice.admin.conflict import Unchosen, conflict_page, merged_choices
 from backoffice.admin.fields import (
+    Typed,
     field_view,
     groups_of,
     names_of,
@@ -118,6 +119,10 @@ def create(call: Call) -> Reply:
     if state is None:
         return expired(call, view, blank(call, view, fields), is_created=True)
     typed = typed_fields(call, fields, state)
+    for one in fields:
+        if one.required and not one.read_only and one.key in state:
+            # What was asked for and did not come is missing, and told on its field.
+            typed.setdefault(one.key, Typed(""))
     take_labels(call, fields, typed)
     values = submitted_texts(typed)
     record_changes(call.session)

@@ -126,6 +126,35 @@ def test_tables_that_no_model_knows_are_asked_as_well(desk: Session) -> None:
         delete(desk, Worker, "1")
 
 
+VAULT = (
+    "CREATE ROLE lab_clerk",
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO lab_clerk",
+    "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO lab_clerk",
+    "CREATE SCHEMA vault",
+    "CREATE TABLE vault.loans (worker INTEGER REFERENCES workers ON DELETE RESTRICT)",
+    "INSERT INTO vault.loans VALUES (1)",
+    "SET LOCAL ROLE lab_clerk",
+)
+
+
+def test_rows_that_nobody_here_may_read_are_named_and_not_counted(
+    desk: Session,
+) -> None:
+    """Their table is told; whether there are any is left to the database."""
+    if desk.get_bind().dialect.name == "sqlite":
+        pytest.skip("SQLite has no rights.")
+    for statement in VAULT:
+        desk.execute(text(statement))
+
+    preview = preview_delete(desk, Worker, "1")
+
+    (loans,) = preview.records
+    assert (loans.phrase, loans.number) == ("perhaps rows of vault.loans", "unknown")
+    assert not preview.is_forbidden
+    with pytest.raises(Refused, match="used"):
+        delete(desk, Worker, "1", expected=preview.digest)
+
+
 def test_a_key_does_what_the_database_does(desk: Session) -> None:
     """What a model says of a foreign key is nothing where the database differs."""
     if desk.get_bind().dialect.name == "sqlite":

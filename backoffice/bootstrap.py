@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -261,11 +261,21 @@ def secret_key(root: Path, settings: Settings) -> str:
             key = secrets.token_urlsafe(48)
             file.write(key)
     except OSError as error:
+        verb = "read" if path.exists() else "written"
         raise EnvironmentProblem(
-            f"{path} cannot be written ({error.strerror}); "
-            "make the directory writable, or set BACKOFFICE_WEB__SECRET_KEY."
+            f"{path} cannot be {verb} ({error.strerror}); "
+            f"let {_whoever_runs_this()} own {path.parent}, "
+            "or set BACKOFFICE_WEB__SECRET_KEY."
         ) from error
     return key
+
+
+def _whoever_runs_this() -> str:
+    with suppress(KeyError, ImportError):
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    return "whoever runs this"
 
 
 def _read_key(path: Path) -> str:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from backoffice.bootstrap import secret_key
+from backoffice.errors import EnvironmentProblem
+from backoffice.settings import load_settings
 from tests.cli.conftest import Manage
 from tests.cli.test_database_commands import rows_in
 
@@ -203,3 +206,14 @@ def test_sandbox_has_no_way_around(migrated: Manage, empty_database: URL) -> Non
     assert said.code == 1
     assert "sandbox" in said.err
     assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_a_key_that_cannot_be_read_is_no_key_that_cannot_be_written(
+    root: Path,
+) -> None:
+    """The sentence says what is in the way, and whose it has to be."""
+    settings = load_settings(root, {"BACKOFFICE_WEB__SECRET_KEY": ""})
+    (root / "var" / "secret_key").mkdir(parents=True)
+
+    with pytest.raises(EnvironmentProblem, match=r"secret_key cannot be read .* own"):
+        secret_key(root, settings)

@@ -159,6 +159,7 @@ class PreflightView:
     statement_words: str = ""
     choose: str = ""
     about: str = ""
+    change: tuple[tuple[str, str], ...] = ()
     drift: tuple[DriftedRow, ...] = ()
     drift_more: str = ""
 

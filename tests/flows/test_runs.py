@@ -29,7 +29,7 @@ def test_a_line_tells_who_did_what_with_which_rows_and_what_came_of_it(
     number = ran(site)
     text = site.browser("admin").get("/admin/runs").text
     assert f"{number}: Raise prices by 10 % Per cent 10 done 1 ticked product" in text
-    assert "SQL UPDATE products SET price=" in text
+    assert "UPDATE products SET price=" in text
     assert "Emil Editor 1 of 1" in text
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Numeric, String
+from sqlalchemy import Numeric, String, update
 
 from backoffice.admin import words
 from backoffice.admin.call import Call, address
@@ -25,9 +25,10 @@ from backoffice.admin.presentation_bulk import (
     Tile,
 )
 from backoffice.auth.permissions import may
-from backoffice.bulk.change import EachRecord, SetValues
+from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import RowState
 from backoffice.bulk.run import undoable_attributes
+from backoffice.bulk.statements import rendered
 from backoffice.bulk.target import Chosen, is_postgresql
 from backoffice.bulk.touched import (
     touched_checks,
@@ -92,6 +93,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         sample_words=sample_words(found),
         facts=tuple(facts(call, found, task)),
         statement=coloured(found.statement) if found.statement else (),
+        change=change_pieces(call, task.change),
         statement_words=statement_words(found, task, is_large=is_large),
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
@@ -110,6 +112,15 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         if found.count and may(call.login.role, "ops:explain")
         else "",
     )
+
+
+def change_pieces(call: Call, change: Change) -> tuple[tuple[str, str], ...]:
+    """What an update sets, in short: without the rows, and without its history."""
+    if not isinstance(change, SetValues):
+        return ()
+    values = {one.column: one.expression for one in change.assignments}
+    short = update(change.table).values(values)
+    return coloured(rendered(call.session, short, has_values=change.is_undoable))
 
 
 def statement_words(found: Preflight, task: Task, *, is_large: bool) -> str:

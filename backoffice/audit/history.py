@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from backoffice.audit.history_postgresql import short_changes
 from backoffice.audit.models import AuditEntry
 
 # How far back the last change of a field is looked for.
@@ -119,9 +120,14 @@ def _read(
 ) -> list[HistoryEntry]:
     if before is not None:
         query = query.where(AuditEntry.id < before)
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    columns = [
+        short_changes() if column.name == "changes" and is_postgresql else column
+        for column in AuditEntry.__table__.columns
+    ]
     # Plain rows: entries are read, never changed, and need no place in the session.
     rows = session.execute(
-        query.with_only_columns(*AuditEntry.__table__.columns)
+        query.with_only_columns(*columns)
         .order_by(AuditEntry.id.desc() if is_newest_first else AuditEntry.id)
         .limit(limit)
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from backoffice.audit.history import history_of
 from models.analyses import SCORES
 from models.publishing import Comment, Post
 from tests.factories import (
@@ -198,6 +199,14 @@ def test_a_text_of_megabytes_comes_back_as_it_was(site: Office) -> None:
     path = f"/admin/comment/edit/{comment.id}"
     assert browser.submit(browser.get(path), {"body": f"{body}x"}).status == 303
     assert site.read(Comment, comment.id).body == f"{body}x"
+
+    with site.session() as session:
+        (changed, *_) = history_of(session, "comments", str(comment.id), 5)
+    before, after = changed.changes["body"]
+    assert before == after == body[:1_000]
+    seen = browser.get(f"/admin/comment/history/{comment.id}")
+    assert seen.status == 200
+    assert len(seen.html) < 50_000
 
 
 def test_what_is_too_much_is_said_in_words(site: Office) -> None:

@@ -1,10 +1,8 @@
 """Creating and editing a record: what is asked, what is refused, what is written."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
-
-from itsdangerous import BadData, URLSafeSerializer
 
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.cells import HIDDEN, record_name
@@ -18,10 +16,12 @@ from backoffice.admin.fields import (
     submitted_texts,
     typed_fields,
 )
+from backoffice.admin.filled import Filled, take_refusal
+from backoffice.admin.form_state import read_state, sign_state
 from backoffice.admin.frame import frame
 from backoffice.admin.lock_watch import told_who_is_in_the_way
 from backoffice.admin.model_view import ModelView
-from backoffice.admin.own_names import STATE, THEN
+from backoffice.admin.own_names import THEN
 from backoffice.admin.pages.details import (
     back_query,
     crumbs,
@@ -31,16 +31,14 @@ from backoffice.admin.pages.details import (
 )
 from backoffice.admin.presentation import (
     Action,
-    Choice,
     FieldProblem,
     FormView,
     Link,
     Message,
     Submit,
 )
-from backoffice.admin.record import load_record, records_by_key
-from backoffice.admin.referring import named, take_labels
-from backoffice.admin.twins import twin_links
+from backoffice.admin.record import load_record
+from backoffice.admin.referring import take_labels
 from backoffice.admin.words import plural
 from backoffice.audit.history import history_of
 from backoffice.audit.recorder import label_of, record_changes
@@ -66,41 +64,6 @@ LIST_WORDS = {*WORDS, "next"}
 # Where to go after saving; anything else is the list.
 CONTINUE, ANOTHER = "continue", "another"
 SHOWN_WAS = 40
-
-
-@dataclass(slots=True)
-class Filled:
-    """A form as it is drawn: texts, labels of references, and what is wrong."""
-
-    fields: tuple[FormField, ...]
-    texts: dict[str, str]
-    labels: dict[str, str] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
-    shown: dict[str, str] = field(default_factory=dict)
-    shown_labels: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    candidates: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
-    # The ways to the records that have already what was typed.
-    links: dict[str, Link] = field(default_factory=dict)
-    sentence: str = ""
-
-    def refuse(self, refused: Refused) -> None:
-        """Take over what was refused; what is no field here stands above all."""
-        own = {one.key for one in self.fields}
-        for key, text in refused.fields.items():
-            if key in own:
-                self.errors[key] = text
-            else:
-                self.sentence = " ".join(filter(None, (self.sentence, text)))
-        if not refused.fields:
-            self.sentence = str(refused)
-        if isinstance(refused, Ambiguous):
-            self.candidates.update(
-                {
-                    key: tuple(Choice(one.key, one.label) for one in found)
-                    for key, found in refused.candidates.items()
-                }
-            )
 
 
 def show_create(call: Call) -> Reply:
@@ -618,62 +581,11 @@ def gone_page(
     )
 
 
-def take_refusal(call: Call, filled: Filled, refused: BackofficeError) -> None:
-    """What was refused, on its fields; locks and limits are nobody's field."""
-    if isinstance(refused, Refused):
-        filled.refuse(refused)
-        name_candidates(call, filled)
-        name_references(call, filled)
-        filled.links = twin_links(call, call.model_view, filled.texts, filled.errors)
-        return
-    sentence = str(refused)
-    if isinstance(refused, StatementTimedOut):
-        limit = call.site.backoffice.settings.database.statement_timeout
-        sentence = (
-            f"The database did not get this saved within {limit:g} seconds and stopped."
-        )
-    elif not sentence:
-        sentence = "Somebody else is writing this record."
-    filled.sentence = sentence
-    if "typed" not in sentence:
-        filled.sentence += " Nothing was saved; all that you typed is here."
-        if "once more" not in sentence:
-            filled.sentence += " Try again in a moment."
-
-
 def status_of(refused: BackofficeError) -> int:
     """Whose turn it is: who typed, somebody else, or the database."""
     if isinstance(refused, Refused):
         return 400
     return 409 if isinstance(refused, LockNotAvailable) else 503
-
-
-def name_candidates(call: Call, filled: Filled) -> None:
-    """Call candidates what their view calls them: two may share a name."""
-    targets = {one.key: one.target for one in filled.fields}
-    for key, choices in filled.candidates.items():
-        target = targets[key]
-        view = call.site.view_of(target) if target is not None else None
-        if view is None:
-            continue
-        found = records_by_key(call, view, [choice.value for choice in choices])
-        filled.candidates[key] = tuple(
-            Choice(choice.value, record_name(view, found[choice.value]))
-            for choice in choices
-            if choice.value in found
-        )
-
-
-def name_references(call: Call, filled: Filled) -> None:
-    """Say which records were understood, beside what is in the way."""
-    for one in filled.fields:
-        is_open = one.key not in filled.candidates and not filled.keys.get(one.key)
-        if one.target is None or not is_open:
-            continue
-        found = named(call, one, filled.labels.get(one.key, ""))
-        if found is not None:
-            filled.texts[one.key] = filled.keys[one.key] = found.key
-            filled.labels[one.key] = found.label
 
 
 def expired(
@@ -734,33 +646,3 @@ def saved_message(
         url = address(call.site.base_url, view.identity, "details", key)
         link = Link("Open it", url)
     return Message("ok", f"{view.name} {name} {done}", link)
-
-
-# What was shown
-
-
-def sign_state(call: Call, shown: Mapping[str, str], key: str | None = None) -> str:
-    """What the form shows, signed for this record, so that a save can compare.
-
-    `key` is that of another record than the address's; "" of one that is to come.
-    """
-    return str(_serializer(call, key).dumps(dict(shown)))
-
-
-def read_state(call: Call) -> dict[str, str] | None:
-    """What the form had shown; None where that was not signed here."""
-    try:
-        found = _serializer(call).loads(call.posted(STATE) or "")
-    except BadData:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _serializer(call: Call, key: str | None = None) -> URLSafeSerializer:
-    """Signs for one record of one view: another's state does not pass."""
-    if key is None:
-        key = call.request.path_params.get("pk", "")
-    place = f"{call.model_view.identity}/{key}"
-    return URLSafeSerializer(
-        call.site.backoffice.secret_key, salt=f"backoffice.form.{place}"
-    )

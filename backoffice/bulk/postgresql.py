@@ -4,7 +4,8 @@ From version 18 on the `UPDATE` itself returns both; before that the rows are re
 lock first, in the same statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Enum,
+    Executable,
     Float,
     Insert,
     Integer,
@@ -36,6 +38,7 @@ from sqlalchemy import (
     null,
     select,
     table,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, psycopg
@@ -67,17 +70,42 @@ def apply_batch_postgresql(
     session: Session, target: Target, change: SetValues, rows: Sequence[Chosen]
 ) -> Outcome:
     """Update the rows that still have their version, and record each in the audit."""
-    changed_rows, columns = changed_of(
-        session, target, change, given_rows(target, rows)
-    )
-    statement = entries_of(session, target, changed_rows, columns).returning(
-        AuditEntry.__table__.c.key
-    )
-    changed = frozenset(session.scalars(statement))
+    statement = recorded_update(session, target, change, rows)
+    with each_by_its_key(session):
+        changed = frozenset(session.scalars(statement))
     if len(changed) == len(rows):
         return Outcome(changed)
     rest = [row for row in rows if row.key not in changed]
     return outcome_of(rows, changed, versions_postgresql(session, target, rest))
+
+
+def recorded_update(
+    session: Session, target: Target, change: SetValues, rows: Sequence[Chosen]
+) -> Executable:
+    """The update of these rows and its audit as one statement; the changed keys."""
+    given = given_rows(target, rows)
+    changed, columns = changed_of(session, target, change, given)
+    entry = AuditEntry.__table__.c.key
+    return entries_of(session, target, changed, columns).returning(entry)
+
+
+@contextmanager
+def each_by_its_key(session: Session) -> Iterator[None]:
+    """Have each row of a batch looked up by its key.
+
+    Where PostgreSQL thinks it cheaper it reads the whole table for every batch and
+    joins it by hash: 0.6 s for 5,000 rows of a million, instead of 0.07 s.
+    """
+    session.execute(_JOINS, {"is_on": "off"})
+    yield
+    # What is undone by an error takes this along.
+    session.execute(_JOINS, {"is_on": "on"})
+
+
+_JOINS = text(
+    "SELECT set_config('enable_hashjoin', :is_on, true),"
+    " set_config('enable_mergejoin', :is_on, true)"
+)
 
 
 def versions_postgresql(

@@ -27,7 +27,7 @@ from backoffice.bulk.plan_postgresql import (
     selecting,
     try_postgresql,
 )
-from backoffice.bulk.postgresql import given_rows, same_keys, update_of
+from backoffice.bulk.postgresql import each_by_its_key, given_rows, same_keys, update_of
 from backoffice.bulk.preflight_each import look_each
 from backoffice.bulk.rowwise import refusal_words
 from backoffice.bulk.statements import statements_of
@@ -265,10 +265,9 @@ def _attempt(
         with session.begin_nested():
             if is_postgresql(session):
                 statement = update_of(target, change, given_rows(target, rows))
-                if finding is None:
-                    session.execute(statement)
-                else:
+                with each_by_its_key(session):
                     tried = try_postgresql(session, statement)
+                if finding is not None:
                     finding.seconds, finding.written = tried.seconds, tried.written
                     finding.images = tried.images
                     finding.triggers = tried.triggers

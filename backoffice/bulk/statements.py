@@ -18,9 +18,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from backoffice.audit.models import AuditEntry
 from backoffice.bulk.change import SetValues
-from backoffice.bulk.postgresql import changed_of, entries_of, given_rows
+from backoffice.bulk.postgresql import recorded_update
 from backoffice.bulk.run_rows import rows_postgresql
 from backoffice.bulk.target import Target, has_plain_keys, is_postgresql
 from backoffice.bulk.walk_postgresql import batch_statement, is_walked_postgresql
@@ -70,10 +69,7 @@ def _statements(
         if is_large and is_walked_postgresql(session, target):
             yield batch_statement(session, run, target, change)
             return
-        given = given_rows(target, [])
-        changed, columns = changed_of(session, target, change, given)
-        entry = AuditEntry.__table__.c.key
-        yield entries_of(session, target, changed, columns).returning(entry)
+        yield recorded_update(session, target, change, [])
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session, aliased
 from backoffice.bulk.change import SetValues
 from backoffice.bulk.models import RowState, Run, RunRow
 from backoffice.bulk.outcome import WORDS
-from backoffice.bulk.postgresql import changed_of, entries_of
+from backoffice.bulk.postgresql import changed_of, each_by_its_key, entries_of
 from backoffice.bulk.target import (
     Target,
     has_plain_keys,
@@ -67,7 +67,8 @@ def walk_postgresql(
     What the database refuses comes out as its own error, of no row in particular.
     """
     statement = batch_statement(session, run, target, change)
-    last, count, changes, unchanged = session.execute(statement).one()
+    with each_by_its_key(session):
+        last, count, changes, unchanged = session.execute(statement).one()
     left = _mark(session, run, target, unchanged) if unchanged else 0
     return Walked(last or 0, count, changes, left)
 

@@ -25,6 +25,8 @@ from backoffice.bulk import batches
 from backoffice.bulk.batches import Step, enqueue, step
 from backoffice.bulk.change import Change, SetValues
 from backoffice.bulk.models import Run, RunRow
+from backoffice.bulk.plan_postgresql import plan_postgresql
+from backoffice.bulk.postgresql import each_by_its_key, given_rows, update_of
 from backoffice.bulk.run import Order
 from backoffice.bulk.target import Target, read_chosen, take_digest
 from backoffice.database.session import make_sessions
@@ -225,3 +227,27 @@ def test_a_large_run_keeps_its_rows_while_others_write(
     assert run.changed + run.left == count
     assert new
     assert set(new) == {0}
+
+
+def test_a_batch_reads_its_own_rows_and_no_others(demo_engine: Engine) -> None:
+    """Of a table that is large beside it PostgreSQL would read everything each time."""
+    prepare(demo_engine)
+    write(
+        demo_engine,
+        "INSERT INTO kinds (id, number, name)"
+        " SELECT i, 0, 'rows' FROM generate_series(1, 6000) i",
+    )
+    write(demo_engine, "ANALYZE kinds")
+    with session_on(demo_engine) as session:
+        target, change = resolve(session, Run(token="rows"))
+        number = run_of(session, target, change, "rows")
+        session.get_one(Run, number).batch_size = 2_000
+        session.commit()
+        assert isinstance(change, SetValues)
+        rows = read_chosen(session, target)[:2_000]
+        statement = update_of(target, change, given_rows(target, rows))
+        assert "Seq Scan on kinds" in plan_postgresql(session, statement)
+        with each_by_its_key(session):
+            assert "Seq Scan on kinds" not in plan_postgresql(session, statement)
+    assert step(make_sessions(demo_engine), resolve, number) is Step.ON
+    assert state(demo_engine, number).changed == 2_000

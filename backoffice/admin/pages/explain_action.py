@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 
+from sqlalchemy.orm import Session
+
 from backoffice.admin.call import Call
 from backoffice.admin.explaining import subject_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import Task
 from backoffice.bulk.batch import apply_batch
-from backoffice.bulk.change import EachRecord
+from backoffice.bulk.change import EachRecord, SetValues
 from backoffice.bulk.plan_postgresql import whole_update
+from backoffice.bulk.postgresql import recorded_update
 from backoffice.bulk.target import Chosen, is_postgresql, read_chosen
 from backoffice.errors import Refused
 from backoffice.explain.capture import catch, catch_first
@@ -60,17 +63,19 @@ def action_question(
 def _changing(call: Call, task: Task, rows: list[Chosen], note: str) -> Caught:
     """The statement that changes them; of a function the one that locks a record."""
     engine, info = call.site.backoffice.engine, call.session.info
-    if isinstance(task.change, EachRecord):
+    target, change = task.target, task.change
+
+    def work(session: Session) -> None:
+        if isinstance(change, SetValues):
+            session.execute(recorded_update(session, target, change, rows))
+        else:
+            apply_batch(session, target, change, rows)
+
+    if isinstance(change, EachRecord):
         title = "Each record, before it is changed"
         note = "What the action itself does with a record is not known before."
     elif is_postgresql(call.session):
         title = "The update, with its history"
     else:
-        return catch(engine, whole_update(task.target, task.change), "The update")
-    return catch_first(
-        engine,
-        lambda session: apply_batch(session, task.target, task.change, rows),
-        title,
-        note=note,
-        info=info,
-    )
+        return catch(engine, whole_update(target, change), "The update")
+    return catch_first(engine, work, title, note=note, info=info)

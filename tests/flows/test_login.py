@@ -66,6 +66,7 @@ def test_a_wrong_password_says_how_many_tries_are_left(site: Office) -> None:
     assert known.notes == unknown.notes
     assert "4 tries are left" in known.notes[0]
     assert known.form().value("email") == "viewer@example.org"
+    assert known.page.title.startswith("Error: Log in")
 
 
 def test_too_many_failures_wait(site: Office) -> None:

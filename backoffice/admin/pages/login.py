@@ -142,11 +142,10 @@ def login_page(
         next_words=words_of(site, next_url),
         hidden=tuple(hidden),
     )
-    title = "Error: log in" if error else "Log in"
     return Page(
         "login",
         view,
-        build_frame(site, request, None, title=title, heading="Log in"),
+        build_frame(site, request, None, title="Log in", heading="Log in"),
         status,
         headers,
     )

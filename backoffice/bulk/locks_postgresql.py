@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
-from backoffice.bulk.postgresql import given_rows, same_keys
+from backoffice.bulk.postgresql import each_by_its_key, given_rows, same_keys
 from backoffice.bulk.target import Chosen, Target, is_postgresql
 
 
@@ -57,7 +57,8 @@ def unlocked_postgresql(
         .where(same_keys(target, given))
         .with_for_update(of=target.table, key_share=True, skip_locked=True)
     )
-    return set(session.scalars(statement))
+    with each_by_its_key(session):
+        return set(session.scalars(statement))
 
 
 _HOLDERS = text(
@@ -75,11 +76,9 @@ def holders_postgresql(
     """Who holds each of these locked rows, as far as it can be told."""
     given = given_rows(target, rows)
     xmax = cast(ColumnClause("xmax", Text, _selectable=target.table), Text)
-    locked: dict[str, str] = dict(
-        session.execute(
-            select(given.c.text, xmax).where(same_keys(target, given))
-        ).all()
-    )
+    statement = select(given.c.text, xmax).where(same_keys(target, given))
+    with each_by_its_key(session):
+        locked: dict[str, str] = dict(session.execute(statement).all())
     found = session.execute(_HOLDERS, {"ids": list(set(locked.values()))})
     holders = {one.xid: _holder(one) for one in found}
     return {key: holders[xid] for key, xid in locked.items() if xid in holders}

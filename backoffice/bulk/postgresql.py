@@ -116,7 +116,8 @@ def versions_postgresql(
     statement = select(given.c.text, version_postgresql(target.table)).where(
         same_keys(target, given)
     )
-    return dict(session.execute(statement).all())
+    with each_by_its_key(session):
+        return dict(session.execute(statement).all())
 
 
 def given_rows(target: Target, rows: Sequence[Chosen]) -> TableValuedAlias:

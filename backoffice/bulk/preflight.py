@@ -53,6 +53,8 @@ AUDIT_TIME = 1.4
 FIRST, TRYING = 1_000, 0.7
 # So many rows are tried one by one where one of them is refused.
 FEW = 8
+# One in so many rows is tried instead where the time was too short for all.
+FEWER = 10
 
 
 @dataclass(slots=True)
@@ -198,10 +200,17 @@ def _look_update(
             finding.before = _values(session, target, change, free)
         with undone(session, limits):
             _try(session, target, change, free, finding, limits)
-    except DBAPIError as error:
-        finding.problem = str(explain_refusal(error, target.mapper, session))
-    except BackofficeError as error:
-        finding.problem = str(error)
+    except (DBAPIError, BackofficeError) as error:
+        problem = (
+            explain_refusal(error, target.mapper, session)
+            if isinstance(error, DBAPIError)
+            else error
+        )
+        if isinstance(problem, StatementTimedOut) and len(rows) >= FEWER:
+            # Of fewer it is known as well; only less of the rest.
+            few = rows[: len(rows) // FEWER]
+            return _look_update(session, target, change, few, found, limits)
+        finding.problem = str(problem)
     return _told(session, target, change, found, finding, limits)
 
 
@@ -219,7 +228,9 @@ def _values(
     if is_postgresql(session):
         given = given_rows(target, rows)
         statement = select(*columns, given.c.text).where(same_keys(target, given))
-        return {row[size]: tuple(row[:size]) for row in session.execute(statement)}
+        with each_by_its_key(session):
+            result = session.execute(statement).all()
+        return {row[size]: tuple(row[:size]) for row in result}
     found = {}
     for row in rows:
         statement = select(*columns).where(is_row(target.keys, row))

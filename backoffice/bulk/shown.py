@@ -73,7 +73,7 @@ def shown_of(
         if found.versions is not None and found.count <= most
         else None,
         statement=found.statement,
-        is_capped=found.is_refused_capped,
+        is_capped=found.is_refused_capped or not found.is_whole,
         snapshot=found.snapshot,
     )
 

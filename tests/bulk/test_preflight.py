@@ -312,3 +312,28 @@ def test_chosen_rows_have_keys_of_two_parts(kinds: Engine) -> None:
         none = among(keys, [], kinds.dialect.name)
         target = Target(all_of(Pair).mapper, select(Pair).where(none))
         assert read_chosen(session, target) == []
+
+
+def test_what_takes_too_long_for_all_rows_is_tried_on_fewer(
+    demo_engine: Engine,
+) -> None:
+    """A trigger that takes its time leaves an answer about some of the rows."""
+    prepare(demo_engine)
+    with session_on(demo_engine) as session:
+        kinds_with(session, *([1] * 200))
+        session.execute(
+            text(
+                "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END'"
+            )
+        )
+        session.execute(
+            text(
+                "CREATE TRIGGER dawdle BEFORE UPDATE ON kinds"
+                " FOR EACH ROW EXECUTE FUNCTION dawdle()"
+            )
+        )
+        session.commit()
+        found = look(session, all_of(Kind), setting(Kind, number=2), Limits(seconds=1))
+        assert (found.count, found.tried, found.changed) == (200, 20, 20)
+        assert (found.problem, found.is_whole) == ("", False)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from backoffice.admin.own_names import TOKEN
 from backoffice.jobs.walking import Interrupted
 from tests.browser import Browser, Seen
 from tests.flows.actions import (
@@ -83,7 +84,7 @@ def test_a_run_whose_rows_were_cleared_does_not_go_on(site: Office) -> None:
     site.run(f"UPDATE backoffice_runs SET cleared_at = now() WHERE id = {number}")
     page = browser.get(url)
     assert "Go on" not in page.html
-    sent = {"csrf": browser.token(), "do": "resume"}
+    sent = {TOKEN: browser.token(), "do": "resume"}
     browser.post(url, sent)
     assert str(number) not in queued(site)
 
@@ -149,6 +150,6 @@ def test_a_run_does_not_go_on_for_one_who_may_not_do_it(site: Office) -> None:
         + url.rpartition("/")[2]
     )
     assert "Go on" not in browser.get(url).html
-    sent = {"csrf": browser.token(), "do": "resume"}
+    sent = {TOKEN: browser.token(), "do": "resume"}
     assert browser.post(url, sent).status == 403
     assert price(site, keys[6]) == Decimal("10.00")

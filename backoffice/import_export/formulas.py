@@ -6,9 +6,9 @@ what Japanese and Chinese keyboards type; spreadsheets take them for the others.
 """
 
 import re
-from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, case, func, literal, literal_column
+from sqlalchemy import ColumnElement, Integer, Text, case, func, literal_column
 
 STARTS = "=+-@"
 WIDE_STARTS = "\uff1d\uff0b\uff0d\uff20"
@@ -39,21 +39,49 @@ def harmless_postgresql(
 
     `is_unicode` is whether the database can hold the wide characters at all.
     """
+    starts, firsts, blanks, trimmed = _LITERALS[is_unicode]
     # Numbers compare at a third of the cost of texts, and most texts begin with a
-    # letter or a digit.
+    # letter.
     first = func.ascii(text, type_=Integer)
-    is_plain = first.between(literal_column("65"), literal_column("127"))
-    starts = STARTS + (WIDE_STARTS if is_unicode else "")
-    blanks = BLANKS + (WIDE_BLANKS if is_unicode else "")
-    behind = func.ascii(func.ltrim(text, literal(BREAKS + blanks, Text)), type_=Integer)
-    quoted = literal_column("''''", Text) + text
+    behind = func.ascii(func.ltrim(text, trimmed), type_=Integer)
+    quoted = _QUOTE + text
     return case(
-        (is_plain, text),
-        (first.in_(_codes(starts + BREAKS)), quoted),
-        (first.in_(_codes(blanks)) & behind.in_(_codes(starts)), quoted),
+        (first.between(_LETTERS, _LAST), text),
+        (_is_one_of(first, firsts), quoted),
+        (_is_one_of(first, blanks) & _is_one_of(behind, starts), quoted),
         else_=text,
     )
 
 
-def _codes(characters: Iterable[str]) -> list[ColumnElement[int]]:
-    return [literal_column(str(ord(character))) for character in characters]
+def _is_one_of(
+    code: ColumnElement[int], codes: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    return code.bool_op("=")(func.any(codes))
+
+
+def _codes(characters: str) -> ColumnElement[Any]:
+    """The characters' numbers, as one array: there are dozens, for each column."""
+    return literal_column(f"'{{{','.join(str(ord(c)) for c in characters)}}}'::int[]")
+
+
+def _text(characters: str) -> ColumnElement[str]:
+    escaped = "".join(f"\\u{ord(c):04x}" for c in characters)
+    return literal_column(f"E'{escaped}'", Text)
+
+
+_QUOTE = literal_column("''''", Text)
+# Behind `@`, and before the first wide blank.
+_LETTERS: ColumnElement[int] = literal_column("65", Integer)
+_LAST: ColumnElement[int] = literal_column("127", Integer)
+_LITERALS = {
+    is_unicode: (
+        _codes(starts),
+        _codes(starts + BREAKS),
+        _codes(blanks),
+        _text(BREAKS + blanks),
+    )
+    for is_unicode, starts, blanks in (
+        (False, STARTS, BLANKS),
+        (True, STARTS + WIDE_STARTS, BLANKS + WIDE_BLANKS),
+    )
+}

@@ -82,6 +82,9 @@ def look(
     until = time.monotonic() + limits.seconds * TRYING
     most = limits.records if isinstance(change, EachRecord) else limits.rows
     snapshot = snapshot_postgresql(session) if is_postgresql(session) else ""
+    if target.about is not None and target.about > limits.rows:
+        # Finding them takes its time; the first are enough to be tried.
+        most = min(most, FIRST)
     rows = _read(session, target, most, limits)
     if rows is None:
         return _estimated(session, target, least=1)

@@ -18,9 +18,8 @@ from sqlalchemy import (
     Engine,
     Enum,
     Select,
-    Text,
-    cast,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy import types as sql
@@ -158,6 +157,8 @@ def _begin_postgresql(connection: Connection, timeout: float | None) -> None:
         "TimeZone": "UTC",
         "IntervalStyle": "postgres",
         "bytea_output": "hex",
+        # Before the first row it costs more than it saves until the last.
+        "jit": "off",
     }
     if timeout is not None:
         settings["statement_timeout"] = str(int(timeout * 1000))
@@ -173,10 +174,16 @@ def _copied_postgresql(
     encoding = driver_connection(connection).info.parameter_status("server_encoding")
     # Around the rows, not among their joins: a scan of an ordered subquery keeps its
     # order, and no join has to be told anew where it begins.
-    inner = rows.subquery()
-    safe = select(
-        *(_cell_postgresql(c, is_unicode=encoding == "UTF8") for c in inner.c)
-    )
+    columns = rows.selected_columns
+    named = [column.label(f"c{index}") for index, column in enumerate(columns)]
+    inner = rows.with_only_columns(*named, maintain_column_froms=True).subquery("r")
+    cells: list[ColumnElement[Any]] = [
+        literal_column(
+            _cell_postgresql(f"r.c{at}", column.type, is_unicode=encoding == "UTF8")
+        )
+        for at, column in enumerate(columns)
+    ]
+    safe = select(*cells).select_from(inner)
     try:
         yield from copy_out(connection, safe, "FORMAT csv, ENCODING 'UTF8'")
     except psycopg.Error as error:
@@ -186,16 +193,15 @@ def _copied_postgresql(
         ) from error
 
 
-def _cell_postgresql(
-    column: ColumnElement[Any], *, is_unicode: bool
-) -> ColumnElement[Any]:
-    kind = _stored(column.type)
+def _cell_postgresql(name: str, given: sql.TypeEngine[Any], *, is_unicode: bool) -> str:
+    """The SQL of a cell: to compile it from parts costs more than to run it."""
+    kind = _stored(given)
     if isinstance(kind, sql.Boolean):
-        return cast(column, Text)
+        return f"CAST({name} AS TEXT)"
     if isinstance(kind, _HARMLESS):
-        return column
+        return name
     is_text = isinstance(kind, sql.String) and not isinstance(kind, Enum)
-    text = column if is_text else cast(column, Text)
+    text = name if is_text else f"CAST({name} AS TEXT)"
     return harmless_postgresql(text, is_unicode=is_unicode)
 
 

@@ -6,9 +6,6 @@ what Japanese and Chinese keyboards type; spreadsheets take them for the others.
 """
 
 import re
-from typing import Any
-
-from sqlalchemy import ColumnElement, Integer, Text, case, func, literal_column
 
 STARTS = "=+-@"
 WIDE_STARTS = "\uff1d\uff0b\uff0d\uff20"
@@ -32,56 +29,30 @@ def harmless(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def harmless_postgresql(
-    text: ColumnElement[str], *, is_unicode: bool
-) -> ColumnElement[str]:
+def harmless_postgresql(text: str, *, is_unicode: bool) -> str:
     """The same in SQL, at the price of one comparison for a text like most.
 
-    `is_unicode` is whether the database can hold the wide characters at all.
+    `text` is an expression of the program's own. `is_unicode` is whether the database
+    can hold the wide characters at all.
     """
-    starts, firsts, blanks, trimmed = _LITERALS[is_unicode]
-    # Numbers compare at a third of the cost of texts, and most texts begin with a
-    # letter.
-    first = func.ascii(text, type_=Integer)
-    behind = func.ascii(func.ltrim(text, trimmed), type_=Integer)
-    quoted = _QUOTE + text
-    return case(
-        (first.between(_LETTERS, _LAST), text),
-        (_is_one_of(first, firsts), quoted),
-        (_is_one_of(first, blanks) & _is_one_of(behind, starts), quoted),
-        else_=text,
+    starts = STARTS + (WIDE_STARTS if is_unicode else "")
+    blanks = BLANKS + (WIDE_BLANKS if is_unicode else "")
+    first, quoted = f"ascii({text})", f"'''' || {text}"
+    behind = f"ascii(ltrim({text}, {_literal(BREAKS + blanks)}))"
+    # Numbers compare at a third of the cost of texts, and most texts begin with what
+    # stands between `@` and the first wide blank.
+    return (
+        f"CASE WHEN {first} BETWEEN 65 AND 127 THEN {text} "
+        f"WHEN {first} = ANY ({_codes(starts + BREAKS)}) THEN {quoted} "
+        f"WHEN {first} = ANY ({_codes(blanks)}) AND {behind} = ANY ({_codes(starts)}) "
+        f"THEN {quoted} ELSE {text} END"
     )
 
 
-def _is_one_of(
-    code: ColumnElement[int], codes: ColumnElement[Any]
-) -> ColumnElement[bool]:
-    return code.bool_op("=")(func.any(codes))
+def _codes(characters: str) -> str:
+    return f"'{{{','.join(str(ord(c)) for c in characters)}}}'::int[]"
 
 
-def _codes(characters: str) -> ColumnElement[Any]:
-    """The characters' numbers, as one array: there are dozens, for each column."""
-    return literal_column(f"'{{{','.join(str(ord(c)) for c in characters)}}}'::int[]")
-
-
-def _text(characters: str) -> ColumnElement[str]:
+def _literal(characters: str) -> str:
     escaped = "".join(f"\\u{ord(c):04x}" for c in characters)
-    return literal_column(f"E'{escaped}'", Text)
-
-
-_QUOTE = literal_column("''''", Text)
-# Behind `@`, and before the first wide blank.
-_LETTERS: ColumnElement[int] = literal_column("65", Integer)
-_LAST: ColumnElement[int] = literal_column("127", Integer)
-_LITERALS = {
-    is_unicode: (
-        _codes(starts),
-        _codes(starts + BREAKS),
-        _codes(blanks),
-        _text(BREAKS + blanks),
-    )
-    for is_unicode, starts, blanks in (
-        (False, STARTS, BLANKS),
-        (True, STARTS + WIDE_STARTS, BLANKS + WIDE_BLANKS),
-    )
-}
+    return f"E'{escaped}'"

@@ -25,6 +25,24 @@ from backoffice.settings import Settings
 OLDEST, NEWEST = 14, 18
 SECRET_LENGTH = 32
 READ_ONLY = "25006"
+NO_RIGHT = "42501"
+# Comparing tries rules and triggers and takes them back; not every role can.
+NOT_COMPARED = {
+    READ_ONLY: CheckMessage(
+        Level.WARNING,
+        "The database takes no changes: people can read and not save, and the "
+        "models were not compared with the tables.",
+        "Point database.url to the primary server.",
+        "database.W007",
+    ),
+    NO_RIGHT: CheckMessage(
+        Level.INFO,
+        "The models were not compared with the tables: the database's role does not "
+        "own them.",
+        "Run this as the role that migrates to compare them.",
+        "database.I003",
+    ),
+}
 LOG_HINT = (
     "Set log_error_verbosity = terse and log_parameter_max_length = 0 on the server."
 )
@@ -183,15 +201,10 @@ def _migrations(backoffice: Backoffice) -> Iterator[CheckMessage]:
     except BackofficeError as error:
         yield CheckMessage(Level.INFO, f"{error}", "", "database.I001")
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", "") != READ_ONLY:
+        why = NOT_COMPARED.get(getattr(error.orig, "sqlstate", None) or "")
+        if why is None:
             raise
-        yield CheckMessage(
-            Level.WARNING,
-            "The database takes no changes: people can read and not save, and the "
-            "models were not compared with the tables.",
-            "Point database.url to the primary server.",
-            "database.W007",
-        )
+        yield why
     else:
         if found.changes:
             yield CheckMessage(

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, text
 
 from backoffice.bootstrap import secret_key
 from backoffice.errors import EnvironmentProblem
 from backoffice.settings import load_settings
-from tests.cli.conftest import Manage
+from tests.cli.conftest import MODELS, Manage
 from tests.cli.test_database_commands import rows_in
 
 
@@ -122,6 +122,38 @@ def test_check_of_a_database_in_order(migrated: Manage) -> None:
     assert {one["id"] for one in json.loads(said.out)} >= {"database.W002"}
 
 
+def test_check_as_a_role_that_owns_no_table(
+    manage: Manage, root: Path, empty_database: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the tables could not be compared hides none of the other findings."""
+    settings = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(settings.replace("tiny_models", "touched"))
+    touched = f"""{MODELS.replace("TinyBase", "TouchedBase")}
+    updated_at: Mapped[str] = mapped_column(String(40), info={{"touched": True}})
+"""
+    (root / "touched.py").write_text(touched)
+    manage("migrate")
+    owner = create_engine(empty_database)
+    with owner.begin() as link:
+        link.execute(text("CREATE ROLE owns_nothing LOGIN PASSWORD 'plain'"))
+        link.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO owns_nothing"))
+    url = empty_database.set(username="owns_nothing", password="plain")
+    monkeypatch.setenv(
+        "BACKOFFICE_DATABASE__URL", url.render_as_string(hide_password=False)
+    )
+    try:
+        said = manage("check", "--database", "--json")
+    finally:
+        with owner.begin() as link:
+            link.execute(text("DROP OWNED BY owns_nothing"))
+            link.execute(text("DROP ROLE owns_nothing"))
+        owner.dispose()
+
+    found = {one["id"] for one in json.loads(said.out)}
+    assert said.code == 0
+    assert found >= {"database.I003", "database.W002"}
+
+
 def test_check_of_an_unreachable_database(
     manage: Manage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +165,12 @@ def test_check_of_an_unreachable_database(
 
     assert said.code == 1
     assert "cannot be reached" in said.err
+
+
+def test_an_empty_slow_log_says_of_what(migrated: Manage) -> None:
+    """A view that is misspelt does not look like one that is well."""
+    assert migrated("slowlog").out == "Nothing was slow, and nothing has failed.\n"
+    assert "of a view 'stduent'" in migrated("slowlog", "--view", "stduent").out
 
 
 def test_shell_has_the_models(migrated: Manage) -> None:

@@ -185,6 +185,7 @@ def _could_not_connect(error: DBAPIError) -> bool:
 
 
 TOO_SLOW = "This took too long and was stopped"
+UNREACHABLE = "The database cannot be reached"
 
 
 def too_slow(back: tuple[Action, ...], kept: str) -> Problem:
@@ -276,7 +277,7 @@ def unavailable(back: tuple[Action, ...], kept: str) -> Problem:
     """The page for a database that gives no connection."""
     return Problem(
         503,
-        "The database cannot be reached",
+        UNREACHABLE,
         "It does not answer, or all of its connections are in use. "
         "What you see now is only this page; try again in a moment.",
         kept,
@@ -301,8 +302,12 @@ def for_log(error: BaseException) -> str:
     """Where an error came from and of what kind it is, without anybody's values.
 
     What a driver says holds values of rows ("Key (email)=(…) already exists"): of its
-    errors only kind, SQLSTATE and statement are told.
+    errors only kind, SQLSTATE and statement are told. Where the database is away every
+    request fails alike, at no place of its own: a line is enough.
     """
+    known = _known_problem(error, "", ()) if isinstance(error, Exception) else None
+    if known is not None and known.heading == UNREACHABLE:
+        return f"{UNREACHABLE}: {_kind_for_log(error)}"
     lines = []
     seen: BaseException | None = error
     while seen is not None:

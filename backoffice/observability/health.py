@@ -282,12 +282,19 @@ def pool_checks(pools: Iterable[PoolStatus]) -> tuple[Check, ...]:
             ),
             None if pool.utilization is None else round(pool.utilization * 100, 1),
             "percent",
-            pool.cannot[0] if pool.utilization is None and pool.cannot else "",
+            _fullness(pool),
             component=f"pid {pool.process}",
             is_calm=pool.utilization is None,
         )
         for pool in pools
     )
+
+
+def _fullness(pool: PoolStatus) -> str:
+    """How much of a pool is in use; of what has no limit, why that cannot be said."""
+    if pool.utilization is None or pool.max is None:
+        return pool.cannot[0] if pool.cannot else ""
+    return f"{pool.checked_out} of {pool.max} connections in use"
 
 
 def pool_details(pool: PoolStatus) -> Mapping[str, Any]:

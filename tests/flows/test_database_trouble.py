@@ -278,8 +278,13 @@ def test_a_fault_shows_a_number_and_the_log_has_the_rest(
     assert any(number in record.getMessage() for record in caplog.records)
 
 
-def test_a_database_that_is_away_is_a_page(site: Office, hasty: Office) -> None:
-    """Broken connections are replaced after one refusal; else a page says so."""
+def test_a_database_that_is_away_is_a_page(
+    site: Office, hasty: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken connections are replaced after one refusal; else a page says so.
+
+    The log has a line for it: every request fails at the same place.
+    """
     browser = hasty.browser("viewer")
     browser.get("/admin/course/list")
     site.run(
@@ -297,3 +302,10 @@ def test_a_database_that_is_away_is_a_page(site: Office, hasty: Office) -> None:
         seen = other.get("/admin/course/list")
         assert seen.status == 503
         assert "there_is_no_such_database" not in seen.html
+        number = seen.response.headers["x-request-id"]
+        said = [
+            one.getMessage() for one in caplog.records if number in one.getMessage()
+        ]
+        assert len(said) == 1
+        assert "The database cannot be reached" in said[0]
+        assert len(said[0].splitlines()) <= 2

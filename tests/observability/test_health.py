@@ -210,6 +210,7 @@ def test_one_name_has_an_entry_for_each_process() -> None:
         ("pid 2", "pass"),
         ("pid 3", "fail"),
     ]
+    assert found[2]["output"] == "15 of 15 connections in use"
 
 
 @pytest.mark.parametrize("is_calm", [True, False])

@@ -923,6 +923,8 @@ def test_an_order_that_there_is_not_is_said(site: Office) -> None:
     """What was asked for is not silently something else."""
     page = site.browser("ops").get("/admin/metrics?top=bogus").text
     assert "There is no order 'bogus': they stand by total time." in page
+    page = site.browser("ops").get("/admin/metrics?view=bogus").text
+    assert "Nothing was asked for a view 'bogus': these are of all." in page
 
 
 def test_a_connection_of_our_own_is_nothing_unusual(site: Office) -> None:

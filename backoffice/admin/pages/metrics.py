@@ -109,6 +109,20 @@ def read_moment(call: OpsCall, *, revision: str | None = None) -> Moment:
     )
 
 
+def note_of(order: str, view: str) -> str:
+    """What of an address nobody knows: an order, a view; nothing if all is known."""
+    words = []
+    if order:
+        words.append(
+            f"There is no order {shortened(order, 40)!r}: they stand by total time."
+        )
+    if view:
+        words.append(
+            f"Nothing was asked for a view {shortened(view, 40)!r}: these are of all."
+        )
+    return " ".join(words)
+
+
 def show(call: OpsCall) -> Reply:
     """The one small page."""
     asked = call.request.query_params.get("top", "total")
@@ -126,6 +140,7 @@ def show(call: OpsCall) -> Reply:
     view = call.request.query_params.get("view", "")
     if view in {one.view for one in found.picture.views.values()}:
         keep["view"] = view
+        view = ""
     again = (
         Action("Stand still", ops_url(call.site, **keep))
         if seconds
@@ -137,10 +152,7 @@ def show(call: OpsCall) -> Reply:
     now = datetime.now().astimezone()
     coverage = found.picture.coverage(call.site.backoffice.settings.web.processes)
     drawing = Drawing(call, found, order, keep.get("view", ""))
-    if order != asked:
-        drawing.note = (
-            f"There is no order {shortened(asked, 40)!r}: they stand by total time."
-        )
+    drawing.note = note_of(asked if order != asked else "", view)
     shown = drawing.view(url)
     drawn = frame(
         call,

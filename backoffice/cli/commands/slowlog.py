@@ -58,7 +58,8 @@ def run(
             except KeyboardInterrupt:
                 return
     if not found and not json:
-        print(styled("Nothing was slow, and nothing has failed.", DIM))
+        of = "" if view is None else f" of a view {view!r}"
+        print(styled(f"Nothing{of} was slow, and nothing{of} has failed.", DIM))
 
 
 def line(entry: SlowEntry) -> str:
@@ -69,7 +70,8 @@ def line(entry: SlowEntry) -> str:
     )
     place = " ".join(filter(None, [entry.view, entry.action])) or "-"
     end = styled(f"{entry.reason} {entry.error}", RED) if entry.error else entry.reason
-    rows = "" if entry.row_count is None else f", {entry.row_count:,} rows"
+    count = entry.row_count
+    rows = "" if count is None else f", {count:,} row{'' if count == 1 else 's'}"
     text = entry.text if len(entry.text) <= WIDEST else entry.text[: WIDEST - 1] + "…"
     return (
         f"{entry.at.astimezone():%d %b %H:%M:%S}  {entry.total_ms:>8,.0f} ms ({parts})"

@@ -175,8 +175,10 @@ def _copied_postgresql(
     # Around the rows, not among their joins: a scan of an ordered subquery keeps its
     # order, and no join has to be told anew where it begins.
     columns = rows.selected_columns
-    named = [column.label(f"c{index}") for index, column in enumerate(columns)]
-    inner = rows.with_only_columns(*named, maintain_column_froms=True).subquery("r")
+    if any(column.key != f"c{at}" for at, column in enumerate(columns)):
+        named = [column.label(f"c{at}") for at, column in enumerate(columns)]
+        rows = rows.with_only_columns(*named)
+    inner = rows.subquery("r")
     cells: list[ColumnElement[Any]] = [
         literal_column(
             _cell_postgresql(f"r.c{at}", column.type, is_unicode=encoding == "UTF8")

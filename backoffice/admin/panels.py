@@ -301,6 +301,8 @@ def pool_row(
         who = place(site, oldest.view, oldest.action) or "kept for work of our own"
         words = ", ".join(filter(None, [who, oldest.user, duration(oldest.age)]))
     p95 = status.wait_p95_ms
+    # A pool without a limit of its own keeps no page waiting, and is no rule's.
+    is_late = status.max is not None and (p95 or 0) >= WAIT_P95_WARN_MS
     label = name if status.name == "default" else f"{name}, {status.name}"
     return PoolRow(
         process=label,
@@ -320,7 +322,7 @@ def pool_row(
         memory=size(process.memory) if process and process.memory else "unknown",
         tone=f"t-{tone}" if tone else "",
         waiting_tone="t-bad strong" if status.waiters else "",
-        wait_tone="t-bad" if (p95 or 0) >= WAIT_P95_WARN_MS else "",
+        wait_tone="t-bad" if is_late else "",
         cannot=" ".join(status.cannot),
     )
 

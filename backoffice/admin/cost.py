@@ -39,7 +39,8 @@ def cost_of(log: RequestLog, base_url: str, *, may_explain: bool = False) -> Cos
         more = f"{plural(log.dropped, 'statement')} more"
         statements += (Statement(text=more, time="", rows=""),)
     url = address(base_url, "explain") if may_explain else ""
-    return Cost(sentence, statements, url, log.request_id)
+    page = address(base_url, "metrics", "request", log.request_id)
+    return Cost(sentence, statements, url, log.request_id, page)
 
 
 def with_total(html: str, log: RequestLog) -> str:

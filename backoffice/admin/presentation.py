@@ -67,7 +67,10 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to do with this page: a link, or a button where the method is post."""
+    """Something to do with this page: a link, or a button where the method is post.
+
+    `fields` are what the button sends: what people typed belongs into no address.
+    """
 
     label: str
     url: str
@@ -76,6 +79,7 @@ class Action:
     is_risk: bool = False
     method: str = "get"
     key: str = ""  # a single key that does the same: "c" creates
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 # The frame -------------------------------------------------------------------------
@@ -151,13 +155,15 @@ class Foot:
 class Cost:
     """What the page cost the database: a sentence and its statements.
 
-    `explain_url` takes the name of one of them, and of the request that ran it.
+    `explain_url` takes the name of one of them, and of the request that ran it;
+    `request_url` is the request's own page, to send to somebody.
     """
 
     sentence: str
     statements: tuple[Statement, ...] = ()
     explain_url: str = ""
     request_id: str = ""
+    request_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

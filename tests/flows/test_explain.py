@@ -40,6 +40,14 @@ def test_a_list_is_explained_from_its_page(site: Office) -> None:
     assert "guardian" in page.text
 
 
+def test_what_is_searched_for_stands_in_no_address_of_a_report(site: Office) -> None:
+    """The button sends it in its form: addresses are written into logs."""
+    page = site.browser("ops").get(LIST)
+    forms = [one for one in page.page.forms if "explain" in one.action]
+    assert forms
+    assert not [one.action for one in forms if CANARY in one.action]
+
+
 def test_the_lists_own_statements_are_not_run(site: Office) -> None:
     """On the server, nothing but EXPLAIN reaches the list's table."""
     browser = site.browser("ops")

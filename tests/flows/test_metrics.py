@@ -481,6 +481,9 @@ def test_ops_see_what_a_page_cost(site: Office) -> None:
     assert re.search(
         r"\d statements, \S+ m?s in the database, \S+ m?s in all", seen.text
     )
+    number = seen.response.headers["x-request-id"]
+    assert f'href="/admin/metrics/request/{number}"' in seen.html
+    assert site.browser("ops").get(f"/admin/metrics/request/{number}").status == 200
     header = seen.response.headers["server-timing"]
     assert [part.partition(";")[0] for part in header.split(", ")] == [
         *("wait", "exec", "fetch", "commit", "render", "total")

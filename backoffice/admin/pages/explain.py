@@ -131,15 +131,13 @@ def question_of(call: Call) -> Question:
     picked = picked_of(call)
     if picked:
         return calls_question(call, picked)
-    # A list's button has its question in the address, as the list has.
-    asked = call.request.query_params
-    view = _view(call, call.posted("view") or asked.get("view", ""))
+    view = _view(call, call.posted("view") or "")
     return list_question(
         call.site.backoffice.engine,
         view,
         spec_for(call, view),
         call.site.codec,
-        call.posted("query") or asked.get("query", ""),
+        call.posted("query") or "",
     )
 
 

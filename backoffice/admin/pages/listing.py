@@ -243,9 +243,14 @@ class Shown:
                     url += "?" + urlencode(items)
                 actions.append(Action(f"Export {kind.upper()}", url, "down"))
         if may(call.login.role, "ops:explain") and not self.query.problems:
-            asked = {"view": view.identity, "query": urlencode(self.query.to_items())}
-            url = f"{address(base, 'explain')}?{urlencode(asked)}"
-            actions.append(Action("Explain this list", url, method="post"))
+            asked = (
+                ("view", view.identity),
+                ("query", urlencode(self.query.to_items())),
+            )
+            url = address(base, "explain")
+            actions.append(
+                Action("Explain this list", url, method="post", fields=asked)
+            )
         if call.may("create"):
             url = address(base, view.identity, "create")
             label = f"New {view.name[:1].lower()}{view.name[1:]}"

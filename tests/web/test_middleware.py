@@ -371,7 +371,8 @@ def test_a_request_is_one_line_without_its_query(
 def test_a_path_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     """A line break in an address stays encoded."""
     (line,) = access_lines(caplog, lambda: client().get("/a%0AGET%20/b"))
-    assert line.startswith("GET /a%0AGET%20/b 404 ")
+    assert line.startswith("GET /a%0AGET%20/b ")
+    assert "\n" not in line
 
 
 def test_probes_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:

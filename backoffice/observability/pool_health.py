@@ -116,7 +116,8 @@ def _waits(status: PoolStatus) -> Verdict:
         return _turned_away(status, status.recent_timeouts)
     if p95 is None:
         return verdict_of("waits", Health.HEALTHY, "nobody asked in 1 min", p95)
-    text = f"95 % waited at most {p95:.0f} ms for a connection in 1 min"
+    longest = f"{p95:.0f} ms" if p95 < 1000 else f"{p95 / 1000:.1f} s"  # noqa: PLR2004
+    text = f"95 % waited at most {longest} for a connection in 1 min"
     health = Health.HEALTHY
     if p95 >= WAIT_P95_UNHEALTHY_MS:
         health = Health.UNHEALTHY

@@ -114,6 +114,12 @@ def test_waits_are_judged(changes: dict[str, float], health: Health) -> None:
     assert verdict(found, "waits").health is health
 
 
+def test_long_waits_are_told_in_seconds() -> None:
+    """Nobody reads 4897 ms at a glance."""
+    texts = [verdict.text for verdict in judge_pool(replace(CALM, wait_p95_ms=4897.0))]
+    assert "95 % waited at most 4.9 s for a connection in 1 min" in texts
+
+
 def test_what_is_over_is_told_as_what_was() -> None:
     """Once the pool is free again: how many got nothing, and how long ago."""
     status = replace(CALM, recent_timeouts=9, last_timeout=125.0, first_timeout=130.0)

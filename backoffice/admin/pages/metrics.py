@@ -367,7 +367,7 @@ class Drawing:
         if verdict.rule in {"utilization", "waiters", "waits"} and status is not None:
             name = self.found.names.get(status.process, "a process")
             words = (
-                f"{name} uses {status.checked_out} of its {status.max} connections "
+                f"uses {status.checked_out} of its {status.max} connections "
                 f"({share(status.checked_out, status.max or 1)})"
             )
             if status.waiters:
@@ -376,8 +376,9 @@ class Drawing:
                 words += f", {plural(status.waiters, 'request')} {verb}"
                 words += f", the longest {longest}"
             if verdict.rule == "waits":
-                words += f"; {verdict.text}"
-            return words
+                # They have waited; the pool may well be empty by now.
+                return f"{name}: {verdict.text}; now it {words}"
+            return f"{name} {words}"
         if verdict.rule == "connection":
             return verdict.text
         return f"{names_of(verdict.rule).lower()}: {verdict.text}"

@@ -218,6 +218,23 @@ def test_planner_knows_the_rows(orchard: Engine) -> None:
     assert estimate == 60
 
 
+def test_no_table_waits_for_an_analyze(orchard: Engine) -> None:
+    """The rows of a quick load are counted before their ANALYZE, not after it."""
+    seed(orchard, TWENTY)
+    with orchard.connect() as connection:
+        if connection.dialect.server_version_info < (15,):  # type: ignore[operator]
+            pytest.skip("statistics are told at once from PostgreSQL 15 on")
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        connection.commit()
+        changed = connection.scalar(
+            text(
+                "SELECT n_mod_since_analyze FROM pg_stat_user_tables"
+                " WHERE relname = 'apples'"
+            )
+        )
+    assert changed == 0
+
+
 def test_progress_ends_at_the_total(orchard: Engine) -> None:
     """Progress grows to all rows, then tells that they are committed."""
     heard: list[Progress] = []

@@ -475,10 +475,17 @@ class Answering:
         known = await self.authenticate(request)
         if isinstance(known, Response):
             return known
-        view = self.site.view_called(request.path_params.get("rest", "").strip("/"))
-        if view is not None and request.method in SAFE_METHODS:
+        rest = request.path_params.get("rest", "")
+        words = rest.strip("/")
+        view = self.site.view_called(words)
+        url = ""
+        if view is not None:
             # The address without its last word, as people type it.
             url = address(self.site.base_url, view.identity, "list")
+        elif rest.endswith("/") and words and words.count("/") <= 1:
+            # A page or a list with a slash at its end, as Django has its addresses.
+            url = address(self.site.base_url, *words.split("/"))
+        if url and request.method in SAFE_METHODS:
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(url + query, 303)
         return await self.failure(

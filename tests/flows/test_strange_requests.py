@@ -150,6 +150,10 @@ def test_a_view_alone_leads_to_its_list(site: Office) -> None:
     """As people type it; what was asked for stays."""
     browser = site.browser("viewer")
     assert browser.get("/admin/student").location == "/admin/student/list"
+    metrics = site.browser("ops").get("/admin/metrics/?top=failing")
+    assert metrics.location == "/admin/metrics?top=failing"
+    away = browser.get("/admin//elsewhere.example/")
+    assert away.location in ("", "/admin/elsewhere.example")
     seen = browser.get("/admin/report-card/?semester=3")
     assert seen.location == "/admin/report-card/list?semester=3"
     assert site.stranger().get("/admin/student").location.startswith("/admin/login")

@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import threading
 import time
@@ -27,7 +28,7 @@ from backoffice.observability.counters import Minute
 from backoffice.observability.picture import Picture
 from backoffice.observability.recorder import REQUESTS
 from backoffice.observability.request_log import RequestLog, observe_request
-from backoffice.observability.snapshots import RETIRED, dump_json
+from backoffice.observability.snapshots import RETIRED, dump_json, process_start
 from models.analyses import TextAnalysis as Text
 from models.school import ReportCard, Student
 from tests.conftest import _numbers
@@ -849,6 +850,21 @@ def test_an_invented_request_is_not_found(site: Office) -> None:
     """A number that nobody gave leads nowhere."""
     seen = site.browser("ops").get("/admin/metrics/request/0123456789abcdef")
     assert seen.status == 404
+
+
+def test_what_another_process_has_not_told_yet_is_said(site: Office) -> None:
+    """A link that works in a moment does not look like one that never will."""
+    snapshots = site.backoffice.keeper.snapshots
+    snapshots.write()
+    pid = os.getppid()
+    other = snapshots.path.with_name(f"{pid}-{process_start(pid)}.json")
+    other.write_text(json.dumps({**json.loads(snapshots.path.read_text()), "pid": pid}))
+    try:
+        seen = site.browser("ops").get("/admin/metrics/request/0123456789abcdef")
+    finally:
+        other.unlink()
+    assert seen.status == 404
+    assert "every 10 s" in seen.text
 
 
 def test_a_finding_leads_to_its_evidence(

@@ -38,9 +38,11 @@ from backoffice.observability.brief import brief
 from backoffice.observability.error_words import error_words
 from backoffice.observability.judgement import RULES, Rule
 from backoffice.observability.ops_connection import Reading
+from backoffice.observability.picture import LIVE_AFTER
 from backoffice.observability.pool_health import Health
 from backoffice.observability.request_log import PastRequest
 from backoffice.observability.slow_log import SlowEntry, read_slow
+from backoffice.observability.snapshots import STATEMENTS_EVERY
 from backoffice.observability.values import Call as Kept
 
 if TYPE_CHECKING:
@@ -211,6 +213,12 @@ def show_request(call: OpsCall) -> Reply:
             raise NotFound(
                 "No process knows this request any more, and the slow log cannot be "
                 "read now."
+            )
+        if len([one for one in picture.processes if one.age <= LIVE_AFTER]) > 1:
+            raise NotFound(
+                "No request of this number is known, or not yet, or not any more: "
+                f"processes tell each other of theirs every {STATEMENTS_EVERY:.0f} s. "
+                "Load this page again then."
             )
         raise NotFound("No request of this number is known, or not any more.")
     every = site.backoffice.settings.observability.flush_seconds

@@ -16,6 +16,15 @@ from backoffice.settings import DatabaseSettings
 
 SUPPORTED = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 
+# A network that drops packets says nothing: the other side is asked, and what it does
+# not acknowledge within 30 s is given up. The URL may say otherwise.
+SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 # The error that ended a batch is raised; that ending the batch met it too is no news.
 logging.getLogger("psycopg").addFilter(
     lambda record: not str(record.msg).startswith("error ignored terminating")
@@ -74,6 +83,7 @@ def make_engine(
             "application_name": application_name,
             "connect_timeout": max(2, int(settings.pool_timeout)),
             "options": _limits(settings, statement_timeout),
+            **{name: n for name, n in SILENCE.items() if name not in url.query},
             **options.get("connect_args", {}),
         }
     else:

@@ -98,3 +98,15 @@ def test_a_notice_is_no_reason_to_connect_anew(pooled: Engine) -> None:
         connection.execute(text("NOTIFY something"))
     other.dispose()
     assert _backend(pooled) == first
+
+
+def test_a_network_that_says_nothing_is_given_up(empty_database: URL) -> None:
+    """The other side is asked whether it is there; the URL's own word goes before."""
+    url = empty_database.update_query_dict({"keepalives_idle": "77"})
+    engine = make_engine(url, DatabaseSettings(), application_name="silence")
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        told = driver.info.get_parameters()
+    engine.dispose()
+    assert (told["keepalives_idle"], told["tcp_user_timeout"]) == ("77", "30000")

@@ -32,8 +32,8 @@ from backoffice.database.estimates import (
 class RowCount:
     """A number of rows, and how it came about.
 
-    `is_exact`: it was counted. Otherwise the planner estimated it, or, where there is
-    no planner to ask, there are more than `value`.
+    `is_exact`: it was counted. Otherwise the planner estimated it, or, where nobody can
+    tell, there are more than `value`.
     """
 
     value: int
@@ -73,10 +73,10 @@ def row_count(
         return RowCount(capped)
     if known is None and session.get_bind().dialect.name == "postgresql":
         known = explained_rows_postgresql(session, select_.order_by(None))
-    if known is None:
-        return RowCount(limit, is_exact=False)
     # Stale statistics can put the estimate below what was just counted.
-    return RowCount(max(int(known), capped), is_exact=False, is_estimate=True)
+    if known is None or known < capped:
+        return RowCount(limit, is_exact=False)
+    return RowCount(int(known), is_exact=False, is_estimate=True)
 
 
 def count_each(

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from backoffice.admin.presentation import Action, ErrorView
+from backoffice.auth.permissions import Role, roles_that_may
 from backoffice.errors import (
     BackofficeError,
     DatabaseUnavailable,
@@ -339,21 +340,20 @@ RULED_OUT = {"create": "created", "edit": "changed", "delete": "deleted"}
 def right_sentence(role: str, action: str, view: object) -> str:
     """Who one is, what is missing, and who can change that."""
     name = str(getattr(view, "name_plural", "this"))
-    needs = {
-        "create": "editor",
-        "edit": "editor",
-        "delete": "editor",
-    }.get(action)
-    article = "an" if role[:1] in "aeiou" else "a"
     if action in RULED_OUT and not getattr(view, f"can_{action}", True):
         return f"{name} cannot be {RULED_OUT[action]} here, whatever one's role is."
-    if needs is None or role in {"admin", "editor"}:
+    article = "an " if role[:1] in "aeiou" else "a "
+    who = role if role == Role.OPS else article + role
+    able = roles_that_may(action, str(getattr(view, "identity", "")))
+    if not able or role in able:
         return (
-            f"You are {article} {role}; {name} cannot be reached that way. "
+            f"You are {who}; {name} cannot be reached that way. "
             "An administrator can tell you why."
         )
+    does = "changing" if action in RULED_OUT else "seeing"
+    # The least that is enough.
     return (
-        f"You are {article} {role}; changing {name} needs the role {needs}. "
+        f"You are {who}; {does} {name} needs the role {able[-1]}. "
         "An administrator can give it to you."
     )
 

@@ -282,6 +282,20 @@ def test_a_refusal_says_which_role_it_needs(site: Office) -> None:
     assert "You are a viewer; changing Students needs the role editor" in seen.text
 
 
+@pytest.mark.parametrize(
+    ("role", "page", "sentence"),
+    [
+        ("viewer", "create", "You are a viewer; changing Users needs the role admin"),
+        ("ops", "list", "You are ops; seeing Users needs the role admin"),
+    ],
+)
+def test_a_refusal_names_no_role_that_is_refused_too(
+    site: Office, role: str, page: str, sentence: str
+) -> None:
+    """Accounts are the administrators' alone, and nobody is sent for less."""
+    assert sentence in site.browser(role).get(f"/admin/account/{page}").text
+
+
 def test_an_error_page_is_no_dead_end(site: Office) -> None:
     """It leads to the list it was about, where one may see that; else to the start."""
     admin, viewer = site.browser("admin"), site.browser("viewer")

@@ -26,6 +26,7 @@ from backoffice.admin.pages.details import (
     back_query,
     crumbs,
     list_query,
+    sub_unless,
     subtitle,
     times,
 )
@@ -433,7 +434,7 @@ def form_page(
         call,
         title=title if is_created else f"Edit {title}",
         heading=title,
-        sub="" if is_created else subtitle(view, call.key),
+        sub="" if is_created else sub_unless(title, subtitle(view, call.key)),
         crumbs=crumbs(call, view),
         actions=() if is_created else edit_actions(call, view),
         width="mid",

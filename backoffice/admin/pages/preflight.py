@@ -202,7 +202,7 @@ def verdict_of(
 
 def tried_words(found: Preflight) -> str:
     """How it is known."""
-    spent = f" in {words.duration(found.spent)}" if found.spent else ""
+    spent = f" in {_lasting(found.spent)}" if found.spent else ""
     if found.is_whole:
         which = "all of them" if found.count > 1 else "it"
         return f"It was tried on {which}{spent} and rolled back. Nothing was written."
@@ -218,14 +218,14 @@ def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
         how = "in one transaction"
         if is_large:
             how = "in batches; lists stay usable, and you can pause"
-        yield Tile("Takes about", words.duration(found.seconds), "", how)
+        yield Tile("Takes about", _lasting(found.seconds), "", how)
     else:
         yield Tile("Takes about", "not known")
     if found.written:
         yield Tile("Writes about", words.size(found.written), "with audit")
     elif found.elsewhere:
         other = sum(count for _, _, count in found.elsewhere)
-        yield Tile("Other tables", f"{other:,}", "rows written")
+        yield Tile("Other tables", f"{other:,}", "rows written", _by_tried(found))
     held = len(found.locked)
     yield Tile(
         "Locks",
@@ -239,6 +239,12 @@ def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
         yield Tile("Undo", "Yes", "", "rows changed since are left alone")
     else:
         yield Tile("Undo", "No", "", "old values stay readable in the history")
+
+
+def _lasting(seconds: float) -> str:
+    """A duration that is never nothing."""
+    least = 0.001
+    return words.duration(seconds) if seconds >= least else f"< 1{words.NBSP}ms"
 
 
 def sample_words(found: Preflight) -> str:
@@ -382,12 +388,19 @@ def facts(call: Call, found: Preflight, task: Task) -> Iterator[Fact]:
         view = call.site.view_of_table(table_name)
         name = view.name_plural if view is not None else table_name
         did = {"update": "changed", "delete": "deleted", "create": "added"}
-        yield Fact(name, Cell(f"{count:,} {did.get(action, action)}"))
+        text = f"{count:,} {did.get(action, action)}"
+        by = _by_tried(found)
+        yield Fact(name, Cell(f"{text} {by}" if by else text))
     if found.sequences:
         used = ", ".join(found.sequences)
         yield Fact(
             "Sequences", Cell(f"{used}: what trying has drawn is not given back.")
         )
+
+
+def _by_tried(found: Preflight) -> str:
+    """Whose numbers they are, where not all were tried."""
+    return "" if found.is_whole else f"for the {found.tried:,} that were tried"
 
 
 def _update_facts(call: Call, found: Preflight, change: SetValues) -> Iterator[Fact]:

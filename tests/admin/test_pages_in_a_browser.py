@@ -99,6 +99,26 @@ def test_everybody_can_use_it(
     close(page)
 
 
+def test_the_bar_of_a_form_covers_no_field_that_one_is_in(browser: Browser) -> None:
+    """By keyboard, in a low window: each field is seen when it is reached."""
+    low = {"width": 1280, "height": 420}
+    page = open_page(browser, "form", viewport=low, reduced_motion="reduce")
+    page.locator("main input:visible").first.focus()
+    covered = []
+    for _ in range(page.locator("main :is(input,select,textarea):visible").count()):
+        page.keyboard.press("Tab")
+        covered += page.evaluate(
+            """() => {
+              const at = document.activeElement, bar = document.querySelector('.stick')
+              if (!at.matches('.form-control, .form-select')) return []
+              const {bottom} = at.getBoundingClientRect()
+              return bottom <= bar.getBoundingClientRect().top ? [] : [at.name]
+            }"""
+        )
+    assert covered == []
+    close(page)
+
+
 @pytest.mark.parametrize("width", [1280, 375])
 def test_filters_can_be_used_by_everybody(browser: Browser, width: int) -> None:
     """The open drawer with its list of suggestions has no findings either."""

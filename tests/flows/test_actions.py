@@ -230,6 +230,9 @@ def test_many_records_are_deleted_with_what_hangs_on_them(site: Office) -> None:
     page = choose(browser, "student", "delete-selected", students)
     assert "2 students will be deleted." in page.text
     assert "Report cards 2 deleted" in page.text
+    # The bar would lie over the box that has to be ticked.
+    assert "savebar" in page.html
+    assert "savebar stick" not in page.html
     assert [site.read(Student, key) is not None for key in students] == [True, True]
     ran = browser.submit(page, {"sure": "yes"}, button="Delete 2 students")
     assert [site.read(Student, key) for key in students] == [None, None]

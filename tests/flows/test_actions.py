@@ -378,13 +378,28 @@ def test_a_run_is_paused_resumed_and_cancelled(site: Office) -> None:
     assert queued(site) == []
     browser.submit(paused, button="Go on")
     assert queued(site) == [str(run_of(ran))]
-    browser.submit(browser.get(url), button="Cancel the rest")
+    unasked = browser.get(url)
+    assert "They can be given back afterwards." in unasked.text
+    browser.submit(unasked, button="Cancel the rest")
+    assert "To be cancelled after this batch." in browser.get(url).text
     site.site.worker.run_all()
     with site.session() as session:
         run = session.get(Run, run_of(ran))
         assert run is not None
         assert run.state == "cancelled"
     assert site.value("SELECT sum(price) FROM products WHERE category = 'Slow'") == 50
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_who_cancels_a_deletion_is_promised_nothing_back(site: Office) -> None:
+    """What is deleted stays so, and the run's page says it before the click."""
+    keys = products(site, *["10.00"] * 5, category="Gone")
+    browser = site.browser("editor")
+    page = choose(browser, "product", "delete-selected", keys)
+    ran = browser.submit(page, {"sure": "yes"}, button="Delete up to 5 products")
+    seen = browser.get(ran.location).text
+    assert "what was done cannot be undone: 0 rows." in seen
+    assert "given back" not in seen
 
 
 @pytest.mark.usefixtures("few_at_once")

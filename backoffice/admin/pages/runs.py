@@ -148,6 +148,7 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
     entries, is_more = changed_of(call, run, view, since)
     changed = changed_rows(call, view, entries)
     is_open = run.finished_at is None
+    asked = tuple(wishes(call, run, view))
     refresh = refresh_of(call) if is_open else 0
     here = run_url(call, run.id)
     shown = RunView(
@@ -178,8 +179,9 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         undo=undo,
         share=share_of(run) if is_open or run.met < run.total else None,
         share_words=share_words(run),
-        wishes=tuple(wishes(call, run, view)),
-        wish_words=wish_words(run),
+        wishes=asked,
+        # Also where nothing is left to ask for: it has been asked for already.
+        wish_words=wish_words(run) if asked or (is_open and run.wish) else "",
     )
     title = f"Run {run.id}: {run.label[:1].lower()}{run.label[1:]}"
     began = words.moment(run.created_at, with_time=True).text
@@ -280,6 +282,11 @@ def wish_words(run: Run) -> str:
     if run.wish:
         return (
             f"To be {run.wish}{'d' if run.wish[-1] == 'e' else 'led'} after this batch."
+        )
+    if not run.attributes:
+        return (
+            "Cancelling leaves the rest alone; what was done cannot be undone: "
+            f"{words.plural(run.changed, 'row')}."
         )
     return (
         f"Cancelling keeps the {run.changed:,} changed rows. "

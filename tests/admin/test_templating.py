@@ -15,6 +15,7 @@ from backoffice.admin.presentation import (
     Message,
     stacked,
 )
+from backoffice.admin.presentation_bulk import PickBar
 from backoffice.admin.templating import render
 from tests.admin.sample_pages import PAGES, STUDENTS, frame, rows
 
@@ -130,6 +131,21 @@ def test_every_post_carries_the_token(name: str) -> None:
 def test_a_page_with_errors_says_so_in_its_title() -> None:
     """Who hears only the title hears that the form was refused."""
     assert "<title>Error: Edit report card" in render(*PAGES["form"])
+
+
+@pytest.mark.parametrize(
+    ("total", "choice"),
+    [
+        ("400", "all 400 that match"),
+        ("about 40,000", "all that match, about 40,000"),
+        ("more than 10,000", "all that match, more than 10,000"),
+    ],
+)
+def test_all_that_match_is_said_in_english(total: str, choice: str) -> None:
+    """A number that was not counted stands behind the words."""
+    pick = PickBar("/admin/student/actions", "", total, (), rows=2)
+    html = render("list", replace(STUDENTS, pick=pick), frame("Students"))
+    assert f"<span>{choice}</span>" in html
 
 
 def test_the_theme_is_on_the_page() -> None:

@@ -14,8 +14,10 @@ run: install ## start everything: database, demo, accounts, site
 
 install: .venv/installed ## make .venv from constraints.txt
 
-# Side by side, each process with a PostgreSQL of its own; ARGS takes their place.
-test: ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
+# Side by side, each process with a PostgreSQL of its own; on a server that is named
+# one after the other, for they would end each other's sessions. ARGS takes their place.
+SIDE_BY_SIDE = --numprocesses=logical --maxprocesses=4 --dist=loadfile
+test: ARGS ?= $(if $(BACKOFFICE_TEST_POSTGRES),,$(SIDE_BY_SIDE))
 test: install ## run all tests; nothing has to be prepared
 	@./manage.py test $(ARGS)
 

@@ -190,8 +190,8 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
         where="both",
         permission="ops:explain",
         verb="Explain",
-        description="One report for all of them, each with its values as long as they "
-        "are known.",
+        description="One report for all of them: for who may see values each with its "
+        "own, as long as they are known.",
     )
     def explain(self, call: Call, selected: Selected) -> Reply:
         """A report on the statements of these lines, those that took longest first."""

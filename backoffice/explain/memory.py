@@ -20,7 +20,10 @@ KEPT_BYTES = 16 * 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The statements of a report with their values, and its plans with theirs."""
+    """The statements of a report with their values, and its plans with theirs.
+
+    Where it was planned for any values `question` has those that were known.
+    """
 
     statements: tuple[Caught, ...]
     plans: tuple[Any, ...]
@@ -57,7 +60,7 @@ class Memory:
         if not self.seconds:
             return
         until = self._clock() + self.seconds
-        size = len(repr((statements, plans)))
+        size = len(repr((statements if question is None else question, plans)))
         with self._lock:
             self._forget()
             self._kept[report] = Kept(statements, plans, until, question, size)

@@ -42,7 +42,8 @@ class Question:
     first statement's plan, whether a later one would be sent at all. `query` is the
     list's query string: it is remembered with the values, and never stored. `subjects`
     are those of single statements, by fingerprint; `left_out` says what was asked for
-    and has no plan.
+    and has no plan. `typed_by` is the account that has typed the values, those of a
+    list or an action; of calls it is nobody.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Question:
     query: str = ""
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    typed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,8 @@ def _explained(
     if problem == UNTYPED and one.literals:
         numbers = replace(one, text=with_numbers(one.text, one.literals))
         plan, problem = _tried(driver, numbers, how, limits)
+    if problem == UNTYPED:
+        problem = f"{UNTYPED} {one.remedy}"
     seconds = time.perf_counter() - begun
     left: tuple[str, ...] = ()
     if how is How.UNDONE and plan:
@@ -332,10 +334,7 @@ def _relations(plan: Any) -> Iterator[tuple[str, str]]:
 
 
 # Of a statement without its values even its numbers are unknown.
-UNTYPED = (
-    "Without its values the type of one of them is not known. Run it once more and "
-    "explain it within 15 minutes, with its values."
-)
+UNTYPED = "Without its values the type of one of them is not known."
 _WORDS = {
     "23505": "It would write a row that is there already, so it was stopped.",
     "25006": "It would write, so it was not run.",

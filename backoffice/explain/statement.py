@@ -6,13 +6,14 @@ so on, for a plan that holds for any value.
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from backoffice.errors import Refused
 
 Values = Mapping[str, Any] | Sequence[Any]
+RUN_AGAIN = "Run it once more and explain it within 15 minutes, with its values."
 
 
 class Kind(StrEnum):
@@ -30,7 +31,8 @@ class Caught:
 
     `title` says what it is for: "Rows", "Count and choices". Of a statement that does
     not run on every page `note` says when it does. `literals` are the numbers of those
-    places where the text itself had a word or a number.
+    places where the text itself had a word or a number. `remedy` says what to do where
+    it cannot be planned without its values.
     """
 
     title: str
@@ -39,6 +41,7 @@ class Caught:
     fingerprint: str = ""
     note: str = ""
     literals: frozenset[int] = frozenset()
+    remedy: str = RUN_AGAIN
 
 
 _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
@@ -121,6 +124,15 @@ def numbered(text: str) -> tuple[str, list[str]]:
         return f"${names.index(name) + 1}"
 
     return _PYFORMAT.sub(place, text), names
+
+
+def without_values(one: Caught, note: str, remedy: str, dialect: str) -> Caught:
+    """The same statement for any values; `note` says why."""
+    text = one.text
+    # SQLite's driver has no names: a `?` stays, and a `%` is one.
+    if one.values is not None and dialect == "postgresql":
+        text = numbered(text)[0]
+    return replace(one, text=text, values=None, note=note, remedy=remedy)
 
 
 _FOLDED = re.compile(

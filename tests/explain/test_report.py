@@ -155,6 +155,14 @@ def test_values_of_large_reports_make_room() -> None:
     assert memory.bytes == 0
 
 
+def test_what_a_report_leaves_out_counts_as_well() -> None:
+    """Of one for any values those that were known are in its question."""
+    memory = Memory(Clock(), most=10_000)
+    long = Caught("Rows", "SELECT 1", {"a": "x" * 3_000})
+    memory.keep(1, (Caught("Rows", "SELECT 1"),), (), Question("Rows", (long,)))
+    assert memory.bytes > 3_000
+
+
 def test_without_minutes_no_report_is_remembered() -> None:
     """It is a setting."""
     memory = Memory(Clock(), seconds=0)

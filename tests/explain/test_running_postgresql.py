@@ -22,7 +22,7 @@ from backoffice.explain.running_postgresql import (
     explain,
     in_words,
 )
-from backoffice.explain.statement import Caught
+from backoffice.explain.statement import Caught, without_values
 
 CANARY = "canary7351"
 DIGEST = "SELECT count(*) || md5(string_agg(people::text || xmin, ',')) FROM people"
@@ -252,6 +252,21 @@ def test_a_statement_without_values_has_a_generic_plan(lab: Engine) -> None:
     one = explained(lab, "SELECT * FROM people WHERE id = $1 AND name LIKE $2")
     assert one.how is How.GENERIC
     assert "$1" in node(one)["Index Cond"]
+
+
+def test_what_cannot_be_planned_without_its_values_says_who_has_them(
+    lab: Engine,
+) -> None:
+    """Where the server cannot tell the type of one of them."""
+    sql = "SELECT %(a)s + %(b)s"
+    bare = without_values(
+        Caught("", sql, {"a": 1, "b": 2}), "", "admin may.", "postgresql"
+    )
+    (one,) = explain(lab, [bare]).explained
+    assert one.problem == (
+        "Without its values the type of one of them is not known. admin may."
+    )
+    assert explained(lab, "SELECT $1 + $2").problem.endswith("with its values.")
 
 
 def test_a_statement_without_values_is_not_measured(lab: Engine) -> None:

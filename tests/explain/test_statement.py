@@ -4,11 +4,13 @@ import pytest
 
 from backoffice.errors import Refused
 from backoffice.explain.statement import (
+    Caught,
     Kind,
     from_fingerprint,
     kind_of,
     numbered,
     with_numbers,
+    without_values,
 )
 
 
@@ -84,3 +86,29 @@ def test_a_fingerprint_that_was_cut_is_not_planned() -> None:
     """Half a statement has no plan, and it is said what to do instead."""
     with pytest.raises(Refused, match="from the page"):
         from_fingerprint("SELECT a, b … (1234 more)")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "found"),
+    [
+        (
+            "postgresql",
+            "SELECT a %% 2 FROM b WHERE c = %(c)s::INT AND d LIKE %(d)s AND e = %(c)s",
+            "SELECT a % 2 FROM b WHERE c = $1::INT AND d LIKE $2 AND e = $1",
+        ),
+        (
+            "sqlite",
+            "SELECT strftime('%s', a) FROM b WHERE c LIKE ?",
+            "SELECT strftime('%s', a) FROM b WHERE c LIKE ?",
+        ),
+    ],
+)
+def test_a_statement_without_its_values_has_the_places_of_its_driver(
+    dialect: str, sql: str, found: str
+) -> None:
+    """Numbers for PostgreSQL; SQLite's question marks stay. It is said why."""
+    one = Caught("Rows", sql, {"c": 1, "d": "x"}, "name", "With values.")
+    bare = without_values(one, "Generic.", "Ask.", dialect)
+    assert bare == Caught("Rows", found, None, "name", "Generic.", remedy="Ask.")
+    known = Caught("Rows", "SELECT a % 2 FROM b WHERE c LIKE '%s'")
+    assert without_values(known, "", "", dialect).text == known.text

@@ -358,6 +358,22 @@ def test_a_statement_is_explained_with_its_values_on_sqlite(site: Office) -> Non
     assert "canary5512" not in ops.html
 
 
+def test_the_plan_of_a_call_says_nothing_of_its_value_on_sqlite(site: Office) -> None:
+    """Its way depends on what is searched for: ops get the one for any values."""
+    admin, ops = site.browser("admin"), site.browser("ops")
+    page = admin.get("/admin/student/list?guardian=canary5513")
+    form = next(f for f in page.page.forms if "request" in f.fields)
+    asked = {"fingerprint": form.buttons[-1][1]}
+    said = "Generic plan: the role ops may not see its values."
+    sent = {TOKEN: ops.token(), **asked}
+    report = ops.follow(ops.post("/admin/explain", sent))
+    assert said in report.text
+    assert "There is no plan" not in report.text
+    assert "A whole table is read" in report.text
+    sent = {TOKEN: admin.token(), **asked}
+    assert said not in admin.follow(admin.post("/admin/explain", sent)).text
+
+
 def test_an_update_is_explained_on_sqlite(site: Office) -> None:
     """How the rows are found and changed; nothing is."""
     admin = site.browser("admin")

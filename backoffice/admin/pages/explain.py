@@ -1,7 +1,8 @@
 """EXPLAIN: asking for a report by POST, and reading stored ones, which runs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -28,6 +29,7 @@ from backoffice.admin.presentation_explain import (
     RunFact,
     WritingOffer,
 )
+from backoffice.admin.whose_values import as_asked_by, why_not_run
 from backoffice.admin.words import moment
 from backoffice.audit.recorder import add_entry
 from backoffice.auth.permissions import may, roles_that_may
@@ -46,7 +48,7 @@ from backoffice.explain.report import (
     measured_since,
     store,
 )
-from backoffice.explain.statement import only_reads
+from backoffice.explain.statement import Caught, only_reads
 from backoffice.observability.exposition import EXPLAINS
 
 PAGE = 50
@@ -77,10 +79,15 @@ def answer(
 ) -> Reply:
     """Explain a question, store the report, and lead to it.
 
+    Who may not see values gets it planned for any, but for those that they typed.
+
     Raises:
-        NotPermitted: this person may not explain.
+        NotPermitted: this person may not explain; or not run it, with such values.
     """
     _check_right(call, "ops:explain")
+    asked = _asked(call, question)
+    if measure and asked is not question:
+        raise NotPermitted(why_not_run(call.login.role))
     if writes:
         # Before it is run: whatever comes of that, it is known who began it.
         add_entry(
@@ -94,7 +101,7 @@ def answer(
     # No connection is held while the plans are asked for, over one of their own.
     call.session.commit()
     made = make_report(
-        call.site.backoffice.exports, question, measure=measure, writes=writes
+        call.site.backoffice.exports, asked, measure=measure, writes=writes
     )
     number = store(call.session, made.report)
     is_measured = made.report.how in RUN
@@ -109,8 +116,14 @@ def answer(
         view=made.report.identity,
     )
     # Before it is read again, so that the page does not say "no longer kept".
-    call.site.explained.keep(number, question.statements, made.plans, question)
+    call.site.explained.keep(number, asked.statements, made.plans, question)
     return Redirect(address(call.site.base_url, "explain", str(number)))
+
+
+def _asked(call: Call, question: Question) -> Question:
+    """The question with the values that this person may have planned."""
+    dialect = call.site.backoffice.engine.dialect.name
+    return as_asked_by(call.login, question, dialect)
 
 
 def question_of(call: Call) -> Question:
@@ -132,13 +145,14 @@ def question_of(call: Call) -> Question:
     if picked:
         return calls_question(call, picked)
     view = _view(call, call.posted("view") or "")
-    return list_question(
+    question = list_question(
         call.site.backoffice.engine,
         view,
         spec_for(call, view),
         call.site.codec,
         call.posted("query") or "",
     )
+    return replace(question, typed_by=str(call.login.user_id))
 
 
 def picked_of(call: Call) -> list[Picked]:
@@ -254,7 +268,7 @@ def _view_of(
         forms=forms,
         buttons=tuple(_buttons(call, row, report, kept)),
         notes=tuple(Message("warn", one) for one in report.left_out),
-        why_not_measured=report.why_not_measured if can_measure else "",
+        why_not_measured=_why_not_measured(call, report, kept),
         writing=_writing(call, row, report, kept),
         install_sql=(
             INSTALL.strip() + ";"
@@ -290,13 +304,18 @@ def _buttons(
     call: Call, row: ExplainReport, report: Report, kept: Kept | None
 ) -> list[ExplainButton]:
     """What can be asked anew: as long as the values are remembered."""
-    if kept is None:
+    question = _asked_again(call, kept)
+    if question is None:
         return []
     url = address(call.site.base_url, "explain")
     again = Hidden("report", str(row.id))
-    buttons = [ExplainButton("Explain again", url, (again, Hidden("how", "plan")))]
+    is_for_any = kept is not None and _are_for_any(kept.statements)
+    label = "Explain again"
+    if is_for_any and not _are_for_any(question.statements):
+        label = "Explain with its values"
+    buttons = [ExplainButton(label, url, (again, Hidden("how", "plan")))]
     has_values = _is_postgresql(report) and any(
-        one.values is not None and only_reads(one.text) for one in kept.statements
+        one.values is not None and only_reads(one.text) for one in question.statements
     )
     if (
         has_values
@@ -309,16 +328,40 @@ def _buttons(
     return buttons
 
 
+def _asked_again(call: Call, kept: Kept | None) -> Question | None:
+    """What this person would ask anew, as long as it is remembered."""
+    if kept is None or not isinstance(kept.question, Question):
+        return None
+    return _asked(call, kept.question)
+
+
+def _are_for_any(statements: Sequence[Caught]) -> bool:
+    """Whether none of these has values."""
+    return all(one.values is None for one in statements)
+
+
+def _why_not_measured(call: Call, report: Report, kept: Kept | None) -> str:
+    """Why a person who may measure cannot here."""
+    if not may(call.login.role, "ops:analyze"):
+        return ""
+    asked = _asked_again(call, kept)
+    if kept is not None and asked is not None and asked is not kept.question:
+        return report.why_not_measured or why_not_run(call.login.role)
+    return report.why_not_measured
+
+
 def _writing(
     call: Call, row: ExplainReport, report: Report, kept: Kept | None
 ) -> WritingOffer | None:
     """The offer to run what writes, for who may and where there is such a thing."""
-    if kept is None or not _is_postgresql(report):
+    question = _asked_again(call, kept)
+    if question is None or not _is_postgresql(report):
         return None
     if not (may(call.login.role, "ops:analyze_writes") and _writes_are_measured(call)):
         return None
     if not any(
-        one.values is not None and not only_reads(one.text) for one in kept.statements
+        one.values is not None and not only_reads(one.text)
+        for one in question.statements
     ):
         return None
     if report.why_not_written:
@@ -363,7 +406,7 @@ def _values(kept: Kept | None, *, may_see: bool) -> tuple[str, str, bool]:
     """The bound values of all statements, or why they are not shown."""
     if kept is None:
         return "masked; no longer kept", "", False
-    if all(one.values is None for one in kept.statements):
+    if _are_for_any(kept.statements):
         return "none: the plan is for any", "", False
     until = moment(datetime.fromtimestamp(kept.until, UTC)).text
     if not may_see:

@@ -57,6 +57,7 @@ def action_question(
         f"{label}, before it runs",
         (read, _changing(call, task, rows, note)),
         subject_of(view),
+        typed_by=str(call.login.user_id),
     )
 
 

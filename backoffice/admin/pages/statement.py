@@ -37,6 +37,7 @@ from backoffice.admin.presentation_metrics import (
 )
 from backoffice.admin.presentation_values import ExplainForm, ValuesView
 from backoffice.admin.svg import TALL, plot
+from backoffice.admin.whose_values import why_generic_for
 from backoffice.admin.words import number, plural
 from backoffice.explain.statement import has_plan
 from backoffice.observability.brief import brief
@@ -221,7 +222,7 @@ def explain_form(call: OpsCall, whole: StatementStats) -> ExplainForm | None:
         return None
     known = calls_of(call, whole.fingerprint)
     best = next((one for one in known if one.is_whole), None)
-    words = (
+    words = why_generic_for(call.login.role) or (
         note_of(call.site, best)
         if best is not None
         else f"Generic plan: {why_generic(call.site, known[0] if known else None)}."

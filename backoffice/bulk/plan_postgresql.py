@@ -47,7 +47,7 @@ class Explained(Executable, ClauseElement):
 
 @compiles(Explained, "postgresql")
 def _explained(element: Explained, compiler: SQLCompiler, **kwargs: Any) -> str:
-    options = "ANALYZE, WAL, FORMAT JSON" if element.runs else "FORMAT TEXT"
+    options = "ANALYZE, WAL, FORMAT JSON" if element.runs else "SETTINGS"
     # Not at the top any more: the answer is a plan, and no count of rows.
     compiler.stack.append(
         {

@@ -425,7 +425,8 @@ def _plan(
         with undone(session, limits):
             found = plan_postgresql(session, selecting(target))
             changed = update_of(target, change, given_rows(target, rows))
-            return f"{found}\n\n{plan_postgresql(session, changed)}"
+            with each_by_its_key(session):
+                return f"{found}\n\n{plan_postgresql(session, changed)}"
     except DBAPIError:
         return ""
 

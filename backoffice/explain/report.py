@@ -153,7 +153,9 @@ def make_report(
     settings: dict[str, str] = {}
     for one in answer.explained:
         if one.plan:
-            settings.update(one.plan[0].get("Settings", {}))
+            own = one.caught.settings
+            found = one.plan[0].get("Settings", {}).items()
+            settings.update({name: to for name, to in found if name not in own})
     # Measuring sets it; of a list's tables it says nothing.
     settings.pop("search_path", None)
     report = Report(

@@ -161,16 +161,17 @@ def _transaction(
     try:
         way = "READ WRITE" if may_write else "READ ONLY"
         driver.execute(f"SET TRANSACTION {way}".encode(), prepare=True)
-        for name, limit in settings.items():
-            driver.execute(
-                "SELECT set_config(%s, %s, true)",
-                [name, f"{int(limit * 1000)}"],
-                prepare=True,
-            )
+        _set(driver, {name: f"{int(one * 1000)}" for name, one in settings.items()})
         yield
     finally:
         if not driver.closed:
             driver.rollback()
+
+
+def _set(driver: psycopg.Connection, settings: Mapping[str, str]) -> None:
+    """Set parameters for this transaction."""
+    for pair in settings.items():
+        driver.execute("SELECT set_config(%s, %s, true)", pair, prepare=True)
 
 
 def _explained(
@@ -208,6 +209,7 @@ def _tried(
         with _transaction(driver, seconds, limits, may_write=how is How.UNDONE):
             if is_run and not _is_alone(driver):
                 return None, "Another statement is being measured; one at a time."
+            _set(driver, one.settings)
             if how is How.MEASURED:
                 return _measured(driver, one), ""
             if how is How.UNDONE:

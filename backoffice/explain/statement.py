@@ -6,7 +6,7 @@ so on, for a plan that holds for any value.
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -32,7 +32,8 @@ class Caught:
     `title` says what it is for: "Rows", "Count and choices". Of a statement that does
     not run on every page `note` says when it does. `literals` are the numbers of those
     places where the text itself had a word or a number. `remedy` says what to do where
-    it cannot be planned without its values.
+    it cannot be planned without its values. `settings` are the server's parameters that
+    are set for it alone.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Caught:
     note: str = ""
     literals: frozenset[int] = frozenset()
     remedy: str = RUN_AGAIN
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)

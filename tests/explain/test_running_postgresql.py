@@ -323,6 +323,21 @@ def test_the_connection_is_not_used_again(lab: Engine) -> None:
     assert (left, mode) == (0, "auto")
 
 
+@pytest.mark.parametrize("values", [None, {}])
+@pytest.mark.parametrize("measure", [False, True])
+def test_a_statement_is_planned_with_the_settings_it_runs_with(
+    lab: Engine, *, values: Any, measure: bool
+) -> None:
+    """It alone; the next one is planned as ever."""
+    sql = "SELECT * FROM people WHERE id = 5"
+    off = {"enable_indexscan": "off", "enable_bitmapscan": "off"}
+    one = Caught("", sql, values, settings=off)
+    answer = explain(lab, [one, Caught("", sql, values)], measure=measure)
+    first, second = answer.explained
+    assert (node(first)["Node Type"], first.problem) == ("Seq Scan", "")
+    assert node(second)["Node Type"] == "Index Scan"
+
+
 def test_two_at_once_do_not_disturb_each_other(lab: Engine) -> None:
     """Plans are asked for in parallel, each on a connection of its own."""
     problems: list[str] = []

@@ -377,6 +377,28 @@ def test_an_update_is_explained_before_it_runs(site: Office) -> None:
     assert "Actual Rows" not in str(update["plan"])
 
 
+def test_an_update_is_planned_as_it_runs(site: Office) -> None:
+    """Each row looked up by its key, on the preflight and in its report; it is said."""
+    keys = [one[0] for one in site.values("SELECT id FROM products")]
+    site.run("ANALYZE products")
+    admin = site.browser("admin")
+    page = chosen(admin, "product", "edit-selected", keys)
+    page = admin.follow(admin.submit(page, {SET: ["stock"], "stock": "77"}))
+    own = page.text.rpartition("How the rows are found")[2]
+    assert "Nested Loop" in own
+    assert "Hash Join" not in own
+    for name in ("enable_hashjoin", "enable_mergejoin"):
+        assert f"{name} = 'off'" in own
+    report = admin.follow(admin.submit(page, button="Explain this update"))
+    update = stored(site)["statements"][1]
+    assert "Hash Join" not in str(update["plan"])
+    assert update["plan"]["Settings"]["enable_hashjoin"] == "off"
+    assert "with enable_hashjoin off and enable_mergejoin off." in report.text
+    assert "enable_hashjoin" not in stored(site)["settings"]
+    read = stored(site)["statements"][0]
+    assert "enable_hashjoin" not in str(read["plan"])
+
+
 def test_a_deletion_is_explained_without_its_tick(site: Office) -> None:
     """How the records are found; what the function does is said not to be known."""
     key = site.add(make_product).id

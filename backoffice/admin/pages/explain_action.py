@@ -1,17 +1,17 @@
 """What would an action send? The statements of a run that was not confirmed yet."""
 
 from collections.abc import Iterable
-
-from sqlalchemy.orm import Session
+from dataclasses import replace
 
 from backoffice.admin.call import Call
 from backoffice.admin.explaining import subject_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import Task
+from backoffice.admin.words import series
 from backoffice.bulk.batch import apply_batch
-from backoffice.bulk.change import EachRecord, SetValues
+from backoffice.bulk.change import EachRecord
 from backoffice.bulk.plan_postgresql import whole_update
-from backoffice.bulk.postgresql import recorded_update
+from backoffice.bulk.postgresql import BY_KEY, recorded_update
 from backoffice.bulk.target import Chosen, is_postgresql, read_chosen
 from backoffice.errors import Refused
 from backoffice.explain.capture import catch, catch_first
@@ -66,17 +66,27 @@ def _changing(call: Call, task: Task, rows: list[Chosen], note: str) -> Caught:
     engine, info = call.site.backoffice.engine, call.session.info
     target, change = task.target, task.change
 
-    def work(session: Session) -> None:
-        if isinstance(change, SetValues):
-            session.execute(recorded_update(session, target, change, rows))
-        else:
-            apply_batch(session, target, change, rows)
-
     if isinstance(change, EachRecord):
-        title = "Each record, before it is changed"
-        note = "What the action itself does with a record is not known before."
-    elif is_postgresql(call.session):
-        title = "The update, with its history"
-    else:
+        return catch_first(
+            engine,
+            lambda session: apply_batch(session, target, change, rows),
+            "Each record, before it is changed",
+            note="What the action itself does with a record is not known before.",
+            info=info,
+        )
+    if not is_postgresql(call.session):
         return catch(engine, whole_update(target, change), "The update")
-    return catch_first(engine, work, title, note=note, info=info)
+    one = catch_first(
+        engine,
+        lambda session: session.execute(recorded_update(session, target, change, rows)),
+        "The update, with its history",
+        note=f"{note} {_BY_KEY}".strip(),
+        info=info,
+    )
+    return replace(one, settings=BY_KEY)
+
+
+_BY_KEY = (
+    "Planned as it runs, so that each row is looked up by its key: with "
+    f"{series([f'{name} {to}' for name, to in BY_KEY.items()])}."
+)

@@ -1,9 +1,7 @@
 """The one object that everything above works with, and how it is put together."""
 
-import importlib
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,12 +23,13 @@ from backoffice.database.engine import database_url, make_engine
 from backoffice.database.migrations import ProjectMigrations, revision_files
 from backoffice.database.secret_names import hide_secrets
 from backoffice.database.session import make_sessions
-from backoffice.errors import BackofficeError, EnvironmentProblem, SettingsError
+from backoffice.errors import BackofficeError, EnvironmentProblem
 from backoffice.observability.health import Pulse, migrations_question
 from backoffice.observability.judging import Judging
 from backoffice.observability.keeper import Keeper, make_flush_engine
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
 from backoffice.observability.pool import observed_pool
+from backoffice.project_module import import_project_module
 from backoffice.settings import Settings, load_settings
 
 
@@ -219,20 +218,6 @@ def load_project(root: Path, settings: Settings) -> ProjectMigrations:
     if directory is not None and not directory.is_dir():
         directory = None
     return ProjectMigrations(directory=directory, metadata=metadata_of(module))
-
-
-def import_project_module(root: Path, name: str, setting: str) -> ModuleType:
-    """A module that the settings name, imported from the project's directory."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
-            raise SettingsError(
-                f"settings.toml: {setting} is {name!r}; no such module in {root}."
-            ) from error
-        raise
 
 
 def metadata_of(module: ModuleType) -> list[MetaData]:

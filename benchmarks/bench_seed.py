@@ -22,7 +22,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import models  # noqa: F401 - makes the tables known
+import models.tables  # noqa: F401 - makes the tables known
 from backoffice.database.base import Base
 from backoffice.database.copy import copy_text
 from backoffice.seeding import stream

@@ -25,7 +25,7 @@ from backoffice.database.embedded import embedded_postgres
 from backoffice.database.migrations import upgrade
 from backoffice.seeding.seeder import seed
 from backoffice.web.app import create_app
-from models.seeding.demo import SIZES, plan
+from models.seeding import SIZES, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "screenshots"

@@ -1,5 +1,1 @@
-"""The demo's four subjects; importing this makes `Base.metadata` whole."""
-
-from models import analyses, publishing, school, shop
-
-__all__ = ["analyses", "publishing", "school", "shop"]
+"""The demo project: a school, a shop, publishing, and text analyses."""

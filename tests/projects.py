@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import MetaData
 
 import backoffice.bootstrap  # noqa: F401 - makes the tables of our own known
-import models  # noqa: F401 - the demo's
+import models.tables  # noqa: F401 - the demo's
 from backoffice.database.base import Base
 from backoffice.database.migrations import ProjectMigrations
 

@@ -12,7 +12,7 @@ from backoffice.errors import SettingsError
 from backoffice.settings import Settings, load_settings
 
 FILE = Path(__file__).parent.parent / "settings.toml"
-OWN = {("app", "title"), ("app", "seeding")}
+OWN = {("app", "title"), ("app", "models"), ("app", "seeding")}
 
 EVERY_SETTING = [
     pytest.param(section, name, id=f"{section}.{name}")

@@ -20,10 +20,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backoffice.bulk.careful import apply_at_once, apply_carefully
 from backoffice.bulk.change import Change, EachRecord, SetValues
-from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
+from backoffice.bulk.models import LABEL_LENGTH, Run, RunRow
 from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.run import Order, start_run
 from backoffice.bulk.run_rows import mark_left_out, write_rows
+from backoffice.bulk.states import RowState, RunState
 from backoffice.bulk.steering import retry
 from backoffice.bulk.target import (
     Chosen,

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from backoffice.bulk.batch import apply_batch, settle
 from backoffice.bulk.change import Change, EachRecord
 from backoffice.bulk.locks_postgresql import unlocked_postgresql
-from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.rowwise import refusal_words
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, is_postgresql
 from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import limit_statements

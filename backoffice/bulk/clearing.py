@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backoffice.bulk.models import RowState, Run, RunRow, Selection
+from backoffice.bulk.models import Run, RunRow, Selection
+from backoffice.bulk.states import RowState
 from backoffice.database.session import Place, begin_writing, unit_of_work
 
 PLACE = Place("runs", "clear")

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.models import Run, RunState
+from backoffice.bulk.models import Run
+from backoffice.bulk.states import OPEN
 
-# Beside the states themselves: whatever has not ended.
-OPEN = "open"
-STATES = (OPEN, *RunState)
 # So many people are offered to choose from.
 PEOPLE = 50
 

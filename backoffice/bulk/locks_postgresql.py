@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnClause, Text, cast, select, text
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.postgresql import each_by_its_key, given_rows, same_keys
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, is_postgresql
 
 

@@ -1,7 +1,6 @@
 """What is kept of selections and of runs: who chose what, and what came of it."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -26,29 +25,6 @@ from backoffice.database.base import OWN_PREFIX, Base
 LABEL_LENGTH = 200
 BIG = BigInteger().with_variant(Integer, "sqlite")
 DOCUMENT = JSON().with_variant(JSONB(), "postgresql")
-
-
-class RunState(StrEnum):
-    """How far a run is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    PAUSED = "paused"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-class RowState(StrEnum):
-    """Why a row of a run was not changed; a row without a word of its own was met."""
-
-    WAITING = ""
-    SAME = "same"
-    EXCLUDED = "excluded"
-    DRIFTED = "drifted"
-    GONE = "gone"
-    LOCKED = "locked"
-    REFUSED = "refused"
 
 
 # What a table of plain bookkeeping says, so that no run records itself in the audit.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backoffice.bulk.models import RowState
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen
 
 WORDS = {

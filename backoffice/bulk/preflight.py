@@ -17,7 +17,6 @@ from backoffice.bulk.batch import settle
 from backoffice.bulk.change import Change, EachRecord, SetValues, is_row
 from backoffice.bulk.drift_postgresql import snapshot_postgresql
 from backoffice.bulk.locks_postgresql import drawn_sequences, held_rows
-from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.plan_postgresql import (
     TriggerHit,
@@ -31,6 +30,7 @@ from backoffice.bulk.postgresql import each_by_its_key, given_rows, same_keys, u
 from backoffice.bulk.preflight_each import look_each
 from backoffice.bulk.rowwise import refusal_words
 from backoffice.bulk.statements import statements_of
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import (
     Chosen,
     Target,

@@ -15,11 +15,11 @@ from backoffice.audit.models import AuditEntry
 from backoffice.audit.recorder import audited_table
 from backoffice.bulk.change import EachRecord
 from backoffice.bulk.locks_postgresql import held_rows
-from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.rowwise import call_each
 from backoffice.bulk.statements import caught
 from backoffice.bulk.statements import told as told_of
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target
 from backoffice.bulk.trial import Limits, Preflight, Sample, undone
 from backoffice.database.refusals import explain_refusal

@@ -18,8 +18,8 @@ from backoffice.audit.recorder import (
     record_changes,
 )
 from backoffice.bulk.change import EachRecord, SetValues, is_row
-from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left, Outcome
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import (
     Chosen,
     Target,

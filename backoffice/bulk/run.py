@@ -14,9 +14,10 @@ from backoffice.audit.recorder import audited_table
 from backoffice.bulk.batch import apply_batch
 from backoffice.bulk.careful import apply_carefully
 from backoffice.bulk.change import Change, SetValues
-from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow, RunState
+from backoffice.bulk.models import LABEL_LENGTH, Run, RunRow
 from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.run_rows import write_rows
+from backoffice.bulk.states import RowState, RunState
 from backoffice.bulk.target import Chosen, Target
 from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import ACTOR, REQUEST_ID, RUN_ID

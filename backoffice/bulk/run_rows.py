@@ -21,8 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.models import LABEL_LENGTH, RowState, Run, RunRow
+from backoffice.bulk.models import LABEL_LENGTH, Run, RunRow
 from backoffice.bulk.outcome import WORDS
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import (
     Digest,
     Target,

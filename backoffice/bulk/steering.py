@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.models import RowState, Run, RunRow, RunState
+from backoffice.bulk.models import Run, RunRow
+from backoffice.bulk.states import RowState, RunState
 
 # What may turn out otherwise the next time; a row that somebody has changed is not
 # what was shown, and stays.

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.models import RowState
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.plan_postgresql import TriggerHit
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Digest
 from backoffice.database.session import limit_statements, trying
 

@@ -26,22 +26,20 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, Engine, MetaData, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from backoffice.database.migration_defaults import (
+    HEADS,
+    LOCK_TIMEOUT,
+    PROJECT_ZERO,
+    WAIT,
+    ZERO,
+)
 from backoffice.database.migration_lock import only_migration
 from backoffice.errors import DatabaseUnavailable, LockNotAvailable, MigrationProblem
 
 VERSION_TABLE = "backoffice_alembic_version"
 BRANCH = "backoffice"
-HEADS = "heads"
-ZERO = "zero"
-PROJECT_ZERO = "project@zero"
 
 OWN_DIRECTORY = Path(__file__).parent.parent / "migrations"
-
-# How long a migration's statement waits for a table that others use. They wait behind
-# it all that time, so it is short; nothing is lost when it runs out.
-LOCK_TIMEOUT = 5.0
-# How long a migration waits for another one to end.
-WAIT = 600.0
 
 _LOCK_NOT_AVAILABLE = "55P03"
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from backoffice.bulk.models import Run, RunState
+from backoffice.bulk.models import Run
+from backoffice.bulk.states import RunState
 from backoffice.jobs.queue_postgresql import DEAD_AFTER
 
 UNATTENDED, INTERRUPTED, HELD = "waiting for a worker", "interrupted", "held back"

@@ -9,6 +9,8 @@ and may have
 
     IMPORTS: tuple[Import, ...]                               files it can load
     FIRST_STEPS: tuple[str, ...]                              what to try with the rows
+
+`seed --help` imports it; where its tables are imported in `plan` that is quick.
 """
 
 import importlib
@@ -16,11 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
-
-from sqlalchemy import Table
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backoffice.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
 
 # Units (students, orders, …) that are made in one go: small enough that a block's
 # text stays under a few megabytes, large enough that its overhead does not count.
@@ -47,7 +50,7 @@ class Fill:
     units give together, for the progress bar; it may be a little off.
     """
 
-    table: Table
+    table: "Table"
     columns: tuple[str, ...]
     units: int
     rows: int
@@ -85,7 +88,7 @@ class Plan:
 
     fills: tuple[Fill, ...]
     seed: int
-    resets: tuple[Table, ...]
+    resets: "tuple[Table, ...]"
     refused: tuple[RefusedLine, ...] = ()
     recipe: Recipe | None = None
 

@@ -17,8 +17,9 @@ from backoffice.admin.accounts import AccountAdmin
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.site import Site
 from backoffice.admin.slow_log import SlowLogAdmin
-from backoffice.bootstrap import Backoffice, import_project_module
+from backoffice.bootstrap import Backoffice
 from backoffice.jobs.worker import Worker
+from backoffice.project_module import import_project_module
 from backoffice.web.endpoints import Probes, endpoints
 from backoffice.web.middleware.refusal import Refusal
 from backoffice.web.pipeline import pipeline

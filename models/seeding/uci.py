@@ -23,7 +23,7 @@ from typing import Any
 
 from backoffice.errors import EnvironmentProblem
 from backoffice.seeding.chance import Chance
-from backoffice.seeding.plan import Fill, Import, Plan, RefusedLine
+from backoffice.seeding.plan import Fill, Plan, RefusedLine
 from models.school import (
     SUBJECTS,
     Course,
@@ -111,22 +111,6 @@ def plan(directory: Path) -> Plan:
         ),
         refused=tuple(refused),
     )
-
-
-IMPORT = Import(
-    name="uci",
-    help="Load the pupils of student-mat.csv and student-por.csv in this directory "
-    "into the school's tables, in place of made rows.",
-    plan=plan,
-    notes="""\
---uci: each line of the two UCI files is a pupil of their own (1,044 in 2 schools, 2 \
-courses), and the three grades G1, G2 and G3 are the report cards of semesters 1, 2 \
-and 3 (the final): 3,132 in all. Grades of 0 to 20 become marks of 0 to 100. \
-Portuguese stands in the column indonesian, mathematics in mathematics. A report card \
-has one subject of five and a missing mark counts 0, so that nobody passes. The files \
-name nobody: names, codes, classes and days of birth are made up, the same each time. \
-Lines that cannot be read are left out and listed with their reason.""",
-)
 
 
 def read(path: Path, source: int) -> Iterator[Pupil | RefusedLine]:

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk import preflight
 from backoffice.bulk.change import EachRecord
-from backoffice.bulk.models import RowState
 from backoffice.bulk.plan_postgresql import extrapolated
 from backoffice.bulk.preflight import look
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, among, read_chosen, take_digest
 from backoffice.bulk.trial import Limits
 from tests.bulk.rooms import (

@@ -1,5 +1,6 @@
 """How commands are found, and what a mistake looks like."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.cli.catalogue import GROUPS, commands
+from backoffice.cli.catalogue import GROUPS, Command, commands
 from backoffice.cli.main import find_root, run_command_line
 from tests.cli.conftest import Manage
 
@@ -55,6 +56,39 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+HEAVY = ("alembic", "backoffice.bootstrap", "psycopg", "sqlalchemy", "starlette")
+_HEAVY_OF = f"""
+import sys; from pathlib import Path
+from backoffice.cli.main import run_command_line
+code = run_command_line(sys.argv[1:], Path("."), "manage.py")
+print(code, *[name for name in {HEAVY} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"), [("--help", "0"), ("--no-such-option", "2")]
+)
+@pytest.mark.parametrize("command", commands(), ids=lambda one: one.name)
+def test_what_a_command_takes_is_said_without_its_imports(
+    command: Command, argument: str, code: str
+) -> None:
+    """`COMMAND --help`, or a mistyped option, waits for no database library."""
+    taken = getattr(importlib.import_module(command.module), "CONTEXT", {})
+    is_handed_on = argument != "--help" or taken.get("help_option_names") == []
+    if taken.get("ignore_unknown_options") and is_handed_on:
+        pytest.skip("what it takes is another program's")
+
+    done = subprocess.run(
+        [sys.executable, "-c", _HEAVY_OF, command.name, argument],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-1] == code
 
 
 def test_a_closed_output_is_no_fault() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, Table
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-import models  # noqa: F401 - makes the metadata whole
+import models.tables  # noqa: F401 - makes the metadata whole
 from backoffice.database.base import OWN_PREFIX, Base
 from models.school import SUBJECTS
 from tests import factories

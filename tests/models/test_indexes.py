@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, Table, UniqueConstraint, create_engine
 from sqlalchemy.dialects import postgresql
 
-import models  # noqa: F401 - makes the metadata whole
+import models.tables  # noqa: F401 - makes the metadata whole
 from backoffice.database.base import OWN_PREFIX, Base
 from backoffice.database.textsearch import search_text, search_vector
 from models.school import Student

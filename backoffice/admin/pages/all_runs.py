@@ -14,14 +14,14 @@ from backoffice.admin.panels import coloured
 from backoffice.admin.presentation import Choice, Link, Message
 from backoffice.admin.presentation_bulk import RunLine, RunsChoice, RunsView
 from backoffice.bulk.listing_runs import (
-    OPEN,
     RunFilter,
     find_runs,
     people_of_runs,
     views_of_runs,
 )
-from backoffice.bulk.listing_runs import STATES as KNOWN
 from backoffice.bulk.models import Run
+from backoffice.bulk.states import OPEN
+from backoffice.bulk.states import STATES as KNOWN
 from backoffice.jobs.attendance import NOBODY, Attendance, standing
 
 PAGE = 50

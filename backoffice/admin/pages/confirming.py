@@ -15,10 +15,11 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import Task, is_for_job, task_of
 from backoffice.bulk.batches import RowsDrifted, enqueue
 from backoffice.bulk.drift_postgresql import written_since
-from backoffice.bulk.models import RowState, Run, Selection
+from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.outcome import Left
 from backoffice.bulk.run import Drift, Order, drift_of, run_at_once
 from backoffice.bulk.shown import Shown, last_shown
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, read_chosen, take_digest
 from backoffice.bulk.trial import Limits
 from backoffice.database.session import limit_statements

@@ -26,9 +26,9 @@ from backoffice.admin.presentation_bulk import (
 )
 from backoffice.auth.permissions import may
 from backoffice.bulk.change import Change, EachRecord, SetValues
-from backoffice.bulk.models import RowState
 from backoffice.bulk.run import undoable_attributes
 from backoffice.bulk.statements import rendered
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, is_postgresql
 from backoffice.bulk.touched import (
     touched_checks,

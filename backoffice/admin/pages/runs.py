@@ -34,7 +34,8 @@ from backoffice.admin.presentation_bulk import (
 from backoffice.audit.history import HistoryEntry as Entry
 from backoffice.audit.history import of_run
 from backoffice.bulk.batches import is_walked
-from backoffice.bulk.models import RowState, Run, RunRow, RunState
+from backoffice.bulk.models import Run, RunRow
+from backoffice.bulk.states import RowState, RunState
 from backoffice.bulk.steering import can_go_on, wish, worth_retrying
 from backoffice.database.session import limit_statements
 from backoffice.errors import NotPermitted

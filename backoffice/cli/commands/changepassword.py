@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from backoffice.auth.users import find_user, set_password
-from backoffice.cli.accounts import problems_for
 from backoffice.cli.project import opened, transaction
 from backoffice.cli.prompts import new_password, piped_password
 from backoffice.errors import RecordNotFound
@@ -23,6 +21,9 @@ def run(
     ] = False,
 ) -> None:
     """Ask for the password and set it."""
+    from backoffice.auth.users import find_user, set_password
+    from backoffice.cli.accounts import problems_for
+
     with opened(context) as backoffice:
         with transaction(context, backoffice) as session:
             user = find_user(session, email)

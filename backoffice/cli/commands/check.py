@@ -11,15 +11,10 @@ from typing import Annotated
 
 import typer
 
-from backoffice.admin.checks import check_views
-from backoffice.bootstrap import load_project
 from backoffice.checks import CheckMessage, Level
-from backoffice.cli.checking import check_database, check_deployment, check_models
 from backoffice.cli.project import opened, root_of
-from backoffice.cli.site import application_without_database
 from backoffice.cli.terminal import DIM, RED, YELLOW, print_json, styled
 from backoffice.errors import BackofficeError
-from backoffice.settings import load_settings
 
 GROUP = "Look"
 COLOURS = {Level.ERROR: RED, Level.WARNING: YELLOW, Level.INFO: DIM}
@@ -50,6 +45,12 @@ def run(
 def _checks(
     context: typer.Context, root: Path, *, deploy: bool, database: bool
 ) -> Iterator[CheckMessage]:
+    from backoffice.admin.checks import check_views
+    from backoffice.bootstrap import load_project
+    from backoffice.cli.checking import check_database, check_deployment, check_models
+    from backoffice.cli.site import application_without_database
+    from backoffice.settings import load_settings
+
     settings = load_settings(root)
     project = load_project(root, settings)
     yield from check_models(project.metadata)

@@ -10,14 +10,6 @@ from typing import Annotated
 
 import typer
 
-from backoffice.auth.permissions import Role
-from backoffice.auth.users import clean_email, create_user, email_problem, find_user
-from backoffice.cli.accounts import (
-    EMAIL_VARIABLE,
-    PASSWORD_VARIABLE,
-    name_from,
-    problems_for,
-)
 from backoffice.cli.project import opened, transaction
 from backoffice.cli.prompts import ask, new_password, piped_password
 from backoffice.errors import Refused
@@ -40,6 +32,10 @@ def run(
     ] = False,
 ) -> None:
     """Ask for what is missing and make the account."""
+    from backoffice.auth.permissions import Role
+    from backoffice.auth.users import clean_email, create_user, email_problem, find_user
+    from backoffice.cli.accounts import EMAIL_VARIABLE, name_from
+
     email = clean_email(
         email
         or os.environ.get(EMAIL_VARIABLE, "")
@@ -75,6 +71,8 @@ def run(
 
 
 def _password(email: str, name: str, *, is_piped: bool) -> str:
+    from backoffice.cli.accounts import PASSWORD_VARIABLE, problems_for
+
     if is_piped:
         return piped_password()
     given = os.environ.get(PASSWORD_VARIABLE, "")

@@ -10,13 +10,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from sqlalchemy import URL
 
 from backoffice.cli.project import opened
-from backoffice.database.embedded_place import wheel_programs
 from backoffice.errors import EnvironmentProblem
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 GROUP = "Database"
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -40,7 +42,9 @@ def run(context: typer.Context) -> None:
     raise typer.Exit(done.returncode)
 
 
-def _psql(url: URL) -> tuple[list[str], dict[str, str]]:
+def _psql(url: "URL") -> tuple[list[str], dict[str, str]]:
+    from backoffice.database.embedded_place import wheel_programs
+
     program = shutil.which("psql") or str(wheel_programs(18) / "psql")
     named = {
         "PGHOST": url.host or str(url.query.get("host", "")),
@@ -55,7 +59,7 @@ def _psql(url: URL) -> tuple[list[str], dict[str, str]]:
     return [program], {key: value for key, value in named.items() if value}
 
 
-def _sqlite(url: URL) -> tuple[list[str], dict[str, str]]:
+def _sqlite(url: "URL") -> tuple[list[str], dict[str, str]]:
     program = shutil.which("sqlite3")
     if program is None:
         raise EnvironmentProblem(

@@ -4,15 +4,15 @@ The project's tables and Backoffice's own (accounts, sessions, audit) are emptie
 transaction. What has been migrated stays migrated.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import Connection, MetaData, Table, func, inspect, select
 
 from backoffice.cli.project import opened
 from backoffice.cli.prompts import confirm
-from backoffice.database.base import OWN_PREFIX
-from backoffice.database.flushing import empty_tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, MetaData, Table
 
 GROUP = "Database"
 
@@ -29,6 +29,10 @@ def run(
     ] = False,
 ) -> None:
     """Ask, and empty the tables."""
+    from sqlalchemy import func, select
+
+    from backoffice.database.flushing import empty_tables
+
     with opened(context) as backoffice:
         with backoffice.engine.connect() as connection:
             tables = _tables(
@@ -55,9 +59,13 @@ def run(
 
 
 def _tables(
-    connection: Connection, metadata: list[MetaData], *, with_own: bool
-) -> list[Table]:
+    connection: "Connection", metadata: "list[MetaData]", *, with_own: bool
+) -> "list[Table]":
     """Those of the metadata that the database has, parents first."""
+    from sqlalchemy import inspect
+
+    from backoffice.database.base import OWN_PREFIX
+
     there = inspect(connection)
     return [
         table

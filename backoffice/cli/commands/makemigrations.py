@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from backoffice.cli.project import opened
-from backoffice.database.autogenerate import make_revision
 
 GROUP = "Database"
 
@@ -34,6 +33,8 @@ def run(
     ] = False,
 ) -> None:
     """Compare the models with the database."""
+    from backoffice.database.autogenerate import make_revision
+
     with opened(context) as backoffice:
         revision = make_revision(
             backoffice.engine,

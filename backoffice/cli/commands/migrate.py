@@ -11,8 +11,7 @@ import typer
 
 from backoffice.cli.project import opened
 from backoffice.cli.prompts import confirm
-from backoffice.database import migrations
-from backoffice.database.migrations import HEADS, ZERO, Direction
+from backoffice.database.migration_defaults import HEADS, WAIT, ZERO
 
 GROUP = "Database"
 
@@ -30,12 +29,15 @@ def run(
     wait: Annotated[
         float,
         typer.Option(min=0, help="Seconds to wait while another migration runs."),
-    ] = migrations.WAIT,
+    ] = WAIT,
     yes: Annotated[
         bool, typer.Option("--yes", help="Undo revisions without asking.")
     ] = False,
 ) -> None:
     """Apply or undo revisions."""
+    from backoffice.database import migrations
+    from backoffice.database.migrations import Direction
+
     with opened(context) as backoffice:
         engine, project = backoffice.engine, backoffice.project
         steps = migrations.plan(engine, project, target=target)

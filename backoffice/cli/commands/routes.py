@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from backoffice.cli.project import root_of
-from backoffice.cli.site import application_without_database
 from backoffice.cli.terminal import print_columns, print_json
 
 GROUP = "Look"
@@ -18,6 +17,8 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Print method, path and name of each route."""
+    from backoffice.cli.site import application_without_database
+
     with application_without_database(root_of(context)) as app:
         found = sorted(_routes(app, ""))
     if json:

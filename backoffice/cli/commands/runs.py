@@ -10,12 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from backoffice.bulk.batches import is_walked
-from backoffice.bulk.listing_runs import STATES, RunFilter, find_runs
+from backoffice.bulk.states import STATES
 from backoffice.cli.project import opened, transaction
-from backoffice.cli.running import run_facts
 from backoffice.cli.terminal import YELLOW, print_json, styled
-from backoffice.jobs.attendance import NOBODY, Attendance, attendance
 
 GROUP = "Look"
 
@@ -50,6 +47,11 @@ def run(  # noqa: PLR0913 - a command has as many options
         return
     if state and state not in STATES:
         raise typer.BadParameter(f"--state is one of {', '.join(STATES)}.")
+    from backoffice.bulk.batches import is_walked
+    from backoffice.bulk.listing_runs import RunFilter, find_runs
+    from backoffice.cli.running import run_facts
+    from backoffice.jobs.attendance import NOBODY, Attendance, attendance
+
     wanted = RunFilter(state=state, view=view, actor=by, before=before)
     with opened(context) as backoffice, transaction(context, backoffice) as session:
         newest = find_runs(session, wanted, limit)

@@ -6,10 +6,7 @@ from typing import Annotated
 import typer
 
 from backoffice.cli.project import opened, root_of
-from backoffice.cli.site import address_of, serve, take_port
 from backoffice.cli.terminal import YELLOW, styled, typed
-from backoffice.database.migrations import pending
-from backoffice.settings import Settings, load_settings
 
 GROUP = "Serve"
 
@@ -29,6 +26,10 @@ def run(
     ] = False,
 ) -> None:
     """Take the port, warn of what is due, and serve."""
+    from backoffice.cli.site import address_of, serve, take_port
+    from backoffice.database.migrations import pending
+    from backoffice.settings import Settings, load_settings
+
     root = root_of(context)
     chosen = {"host": host, "port": port, "processes": processes}
     given = {key: value for key, value in chosen.items() if value is not None}

@@ -11,11 +11,8 @@ from typing import Annotated
 
 import typer
 
-from backoffice.admin.words import plural
 from backoffice.cli.project import opened
-from backoffice.cli.site import worker_of
 from backoffice.cli.terminal import YELLOW, styled
-from backoffice.database.migrations import pending
 
 GROUP = "Serve"
 
@@ -28,6 +25,10 @@ def run(
     ] = False,
 ) -> None:
     """Work until nothing waits, or until Ctrl-C; the batch under way is finished."""
+    from backoffice.admin.words import plural
+    from backoffice.cli.site import worker_of
+    from backoffice.database.migrations import pending
+
     with opened(context, kind="worker") as backoffice:
         due = pending(backoffice.engine, backoffice.project)
         if due:

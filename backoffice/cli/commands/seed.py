@@ -10,21 +10,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backoffice.bootstrap import import_project_module
-from backoffice.cli.progress import ProgressBar
 from backoffice.cli.project import opened
 from backoffice.cli.prompts import confirm
 from backoffice.cli.terminal import typed
-from backoffice.database.migrations import pending
 from backoffice.errors import Refused
-from backoffice.seeding import seeder
+from backoffice.project_module import look_in
 from backoffice.seeding.plan import Import, Plan, Project, Size, load_project
-from backoffice.seeding.seeder import SeedReport
 from backoffice.settings import load_settings
+
+if TYPE_CHECKING:
+    from backoffice.seeding.seeder import SeedReport
 
 GROUP = "Database"
 SEED = 7
@@ -34,7 +33,7 @@ SHOWN_LINES = 20
 def make_run(root: Path) -> Callable[..., None]:
     """The command with an option for each size and file kind that the project has."""
     settings = load_settings(root)
-    import_project_module(root, settings.app.models, "app.models")
+    look_in(root)
     project = load_project(settings.app.seeding)
 
     def run(**given: Any) -> None:
@@ -98,6 +97,10 @@ def _run(
     yes: bool,
     **given: Any,
 ) -> None:
+    from backoffice.cli.progress import ProgressBar
+    from backoffice.database.migrations import pending
+    from backoffice.seeding import seeder
+
     plan = _plan(project, seed, given)
     with opened(context) as backoffice:
         if pending(backoffice.engine, backoffice.project):
@@ -153,7 +156,7 @@ def _plan(project: Project, number: int, given: dict[str, Any]) -> Plan:
     return project.plan(sizes, number)
 
 
-def _print(report: SeedReport) -> None:
+def _print(report: "SeedReport") -> None:
     for filled in report.tables:
         print(f"  {filled.table}: {filled.rows:,} rows")
     print(f"Wrote {report.rows:,} rows in {report.seconds:.1f} s.")

@@ -1,12 +1,14 @@
 """List the revisions, and which of them the database has had."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backoffice.cli.project import opened
 from backoffice.cli.terminal import print_json
-from backoffice.database.migrations import Revision, history
+
+if TYPE_CHECKING:
+    from backoffice.database.migrations import Revision
 
 GROUP = "Database"
 
@@ -17,6 +19,8 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Print them in the order they are applied."""
+    from backoffice.database.migrations import history
+
     with opened(context) as backoffice:
         found = history(backoffice.engine, backoffice.project)
     if json:
@@ -29,7 +33,7 @@ def run(
                 print(f" [{'X' if one.is_applied else ' '}] {one.id}  {one.title}")
 
 
-def _plain(revision: Revision) -> dict[str, object]:
+def _plain(revision: "Revision") -> dict[str, object]:
     return {
         "id": revision.id,
         "title": revision.title,

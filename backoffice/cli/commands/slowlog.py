@@ -6,13 +6,15 @@ more until Ctrl-C, --json prints one document a line, for machines.
 
 import json as encoder
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backoffice.cli.project import opened
 from backoffice.cli.terminal import DIM, RED, styled
-from backoffice.observability.slow_log import SlowEntry, newest_id, read_slow
+
+if TYPE_CHECKING:
+    from backoffice.observability.slow_log import SlowEntry
 
 GROUP = "Look"
 EVERY = 1.0
@@ -35,6 +37,8 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Print what is there, then what comes."""
+    from backoffice.observability.slow_log import newest_id, read_slow
+
     pause = threading.Event()
     with opened(context, kind="") as backoffice:
         newest = None
@@ -62,7 +66,7 @@ def run(
         print(styled(f"Nothing{of} was slow, and nothing{of} has failed.", DIM))
 
 
-def line(entry: SlowEntry) -> str:
+def line(entry: "SlowEntry") -> str:
     """One entry: when, how long, where, who, how it ended, and what it was."""
     parts = "+".join(
         f"{value:.0f}"

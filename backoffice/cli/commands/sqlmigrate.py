@@ -4,11 +4,7 @@ from typing import Annotated
 
 import typer
 
-from backoffice.bootstrap import load_project
 from backoffice.cli.project import root_of
-from backoffice.database.engine import database_url
-from backoffice.database.migrations import sql
-from backoffice.settings import load_settings
 
 GROUP = "Database"
 
@@ -24,6 +20,11 @@ def run(
     ] = False,
 ) -> None:
     """Print what `migrate` would send."""
+    from backoffice.bootstrap import load_project
+    from backoffice.database.engine import database_url
+    from backoffice.database.migrations import sql
+    from backoffice.settings import load_settings
+
     root = root_of(context)
     settings = load_settings(root)
     # Without a database of its own the project gets PostgreSQL.

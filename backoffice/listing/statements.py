@@ -28,7 +28,7 @@ from backoffice.listing.filters import filter_condition
 from backoffice.listing.loading import eager_prefixes, loading_options
 from backoffice.listing.paths import prefixes_of
 from backoffice.listing.query import ListQuery
-from backoffice.listing.search import search_condition
+from backoffice.listing.search import search_condition, search_parts
 from backoffice.listing.sorting import (
     effective_order,
     is_indexed,
@@ -144,13 +144,15 @@ def gather_keys(
     columns: Sequence[SortColumn] = sort_columns(spec, order)
     names = _sort_names(spec, order)
     named = _named_keys(spec)
+    parts = _parts(spec, query, rows, dialect)
     if is_sorted:
-        rows = _joined_for_order(spec, query, order, rows, dialect)
+        parts = [_joined_for_order(spec, query, order, each, dialect) for each in parts]
         named = _named(spec, order)
     limit = literal(most, literal_execute=True)
+    selects = [_only(each, named) for each in parts]
+    keys = selects[0] if len(selects) == 1 else union_all(*selects)
     # Materialized: the planner shall not walk the order's index in search of them.
-    keys = _only(rows, named).limit(limit).cte("matching")
-    matching = keys.prefix_with("MATERIALIZED")
+    matching = keys.limit(limit).cte("matching").prefix_with("MATERIALIZED")
     if is_sorted:
         found = select(matching)
         columns = _on(matching, columns, names)
@@ -162,6 +164,19 @@ def gather_keys(
         found = found.with_only_columns(*_named(spec, order))
     page = _stretch(found, columns, names, query, is_one_scan=True)
     return Gathered(matching, page)
+
+
+def _parts(
+    spec: ListSpec, query: ListQuery, rows: Select[Any], dialect: str
+) -> list[Select[Any]]:
+    """The rows of a query; those of a search in the parts that indexes serve."""
+    if query.problems or not query.terms:
+        return [rows]
+    found = search_parts(spec.paths, spec.search, query.terms, dialect)
+    if not found:
+        return [rows]
+    rows = select_rows(spec, replace(query, terms=()), dialect)
+    return [rows.where(part) for part in found]
 
 
 def _only(rows: Select[Any], columns: Sequence[ColumnElement[Any]]) -> Select[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from backoffice.database.estimates import ExplainPostgresql
 from backoffice.listing.cursor import CursorCodec
-from backoffice.listing.page import read_page, select_rows
+from backoffice.listing.page import page_statements, read_page, select_rows
 from backoffice.listing.params import parse_list
 from backoffice.listing.spec import ListSpec, SearchField, SearchMode
 from tests.listing.models import Customer, Order, Region, Remark, Tag
@@ -259,6 +259,45 @@ def test_indexes_serve_words_and_codes_together(postgresql: Engine) -> None:
     assert "'BitmapOr'" in shown
     assert "ix_customers_search" in shown
     assert "Seq Scan" not in shown
+
+
+def test_all_words_are_asked_of_the_word_index_at_once(postgresql: Engine) -> None:
+    """It puts its own findings together: no bitmap of one word and then of another."""
+    words = (WORD, SearchField("notes", SearchMode.WORD_START), CODE)
+    spec = ListSpec(Customer, "customer", columns=("name",), search=words)
+    query = parse_list(spec, [("search", "name2 name7")], CODEC)
+
+    with Session(postgresql) as session:
+        session.execute(
+            insert(Customer),
+            [
+                {"id": i, "name": f"Name{i} Name{i % 90}", "code": str(i)}
+                for i in range(1, 3001)
+            ],
+        )
+        session.execute(text("ANALYZE customers"))
+        count = page_statements(spec, query, "postgresql")[0]
+        plan = session.execute(ExplainPostgresql(count.statement)).scalar_one()
+        session.rollback()
+
+    shown = str(plan)
+    assert shown.count("'ix_customers_search'") == 1
+    assert "BitmapAnd" not in shown
+    assert "Seq Scan" not in shown
+
+
+def test_words_and_codes_are_found_in_every_mixture(session: Session) -> None:
+    """By their starts, as values, or both at once: each row once, none left out."""
+    names = ("Ann Lee", "C-1 C-3", "C-3 Ann", "Lee", "Ann -")
+    customers(session, *names)
+    words = (WORD, SearchField("notes", SearchMode.WORD_START), CODE)
+
+    assert found(session, "ann lee", *words) == [1]
+    assert found(session, "c-2 c-1", *words) == [2]
+    assert found(session, "c-3 c-3", *words) == [2, 3]
+    assert found(session, "ann c-3", *words) == [3]
+    assert found(session, "lee C-4", *words) == [4]
+    assert found(session, "ann --", *words) == []
 
 
 def test_an_index_serves_a_search_over_a_relation(postgresql: Engine) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, Select, insert, text
 from sqlalchemy.orm import Session
 
 from backoffice.database.estimates import ExplainPostgresql
@@ -276,8 +276,9 @@ def test_all_words_are_asked_of_the_word_index_at_once(postgresql: Engine) -> No
             ],
         )
         session.execute(text("ANALYZE customers"))
-        count = page_statements(spec, query, "postgresql")[0]
-        plan = session.execute(ExplainPostgresql(count.statement)).scalar_one()
+        count = page_statements(spec, query, "postgresql")[0].statement
+        assert isinstance(count, Select)
+        plan = session.execute(ExplainPostgresql(count)).scalar_one()
         session.rollback()
 
     shown = str(plan)

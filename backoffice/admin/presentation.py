@@ -553,6 +553,7 @@ class HistoryEntry:
     changes: tuple[Change, ...] = ()
     record: Link | None = None  # where entries of several records stand together
     end: str = ""  # that a record ended here, and what is above is another's
+    run: Link | None = None  # the run of an action that did it
 
 
 class Fact(NamedTuple):
@@ -722,11 +723,31 @@ class DetailsView:
     notes: tuple[Message, ...] = ()
 
 
+class Narrowing(NamedTuple):
+    """One thing that a history is narrowed down by.
+
+    With `choices` it is one of them; a text otherwise, or a day; `known` are texts
+    that one may want.
+    """
+
+    name: str
+    label: str
+    value: str = ""
+    choices: tuple[Choice, ...] = ()
+    known: tuple[str, ...] = ()
+    is_day: bool = False
+    is_wrong: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryView:
     """Who changed what, newest first: of one record, or of all."""
 
     entries: tuple[HistoryEntry, ...]
+    url: str = ""
+    narrowings: tuple[Narrowing, ...] = ()
+    clear_url: str = ""
+    notes: tuple[Message, ...] = ()
     older_url: str = ""
     newest_url: str = ""
     empty: str = "Nothing was changed yet."

@@ -1,11 +1,11 @@
-"""Who changed what, newest first: of one record, or of everything."""
+"""Who changed what, newest first: of one record, or of one run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from backoffice.audit.history_postgresql import short_changes
@@ -32,37 +32,27 @@ class HistoryEntry:
     changes: Mapping[str, tuple[Any, Any]]
     request_id: str
     run_id: int | None = None
+    # What that run is called, where it was asked for.
+    run_label: str = ""
 
 
 def history_of(
-    session: Session, table_name: str, key: str, limit: int, before: int | None = None
-) -> list[HistoryEntry]:
-    """The last `limit` entries of one record; `before` an entry's id for older ones."""
-    query = select(AuditEntry).where(
-        AuditEntry.table_name == table_name, AuditEntry.key == key
-    )
-    return _read(session, query, limit, before)
-
-
-def recent(
     session: Session,
+    table_name: str,
+    key: str,
     limit: int,
     before: int | None = None,
     *,
-    actor_id: str | None = None,
-    action: str | None = None,
-    table_name: str | None = None,
+    run_label: ColumnElement[str | None] | None = None,
 ) -> list[HistoryEntry]:
-    """The last entries of all records, or of one person, action or table."""
-    query = select(AuditEntry)
-    for column, value in (
-        (AuditEntry.actor_id, actor_id),
-        (AuditEntry.action, action),
-        (AuditEntry.table_name, table_name),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    return _read(session, query, limit, before)
+    """The last `limit` entries of one record; `before` an entry's id for older ones.
+
+    `run_label` is what the run of an entry is called: who knows runs knows that.
+    """
+    query = select(AuditEntry).where(
+        AuditEntry.table_name == table_name, AuditEntry.key == key
+    )
+    return _read(session, query, limit, before, run_label=run_label)
 
 
 def last_changes(
@@ -117,26 +107,37 @@ def _read(
     before: int | None,
     *,
     is_newest_first: bool = True,
+    run_label: ColumnElement[str | None] | None = None,
 ) -> list[HistoryEntry]:
     if before is not None:
         query = query.where(AuditEntry.id < before)
-    is_postgresql = session.get_bind().dialect.name == "postgresql"
-    columns = [
-        short_changes() if column.name == "changes" and is_postgresql else column
-        for column in AuditEntry.__table__.columns
-    ]
     # Plain rows: entries are read, never changed, and need no place in the session.
+    columns = entry_columns(session)
+    if run_label is not None:
+        columns.append(run_label.label("run_label"))
     rows = session.execute(
         query.with_only_columns(*columns)
         .order_by(AuditEntry.id.desc() if is_newest_first else AuditEntry.id)
         .limit(limit)
     )
-    return [_entry(row) for row in rows.mappings()]
+    return [entry_of(row) for row in rows.mappings()]
 
 
-def _entry(row: Mapping[Any, Any]) -> HistoryEntry:
+def entry_columns(session: Session) -> list[ColumnElement[Any]]:
+    """What is read of an entry: its columns, long values cut where that can be."""
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    return [
+        short_changes() if column.name == "changes" and is_postgresql else column
+        for column in AuditEntry.__table__.columns
+    ]
+
+
+def entry_of(row: Mapping[Any, Any]) -> HistoryEntry:
+    """The entry of a row of `entry_columns`; what stands beside them is passed over."""
+    own = {column.name: row[column.name] for column in AuditEntry.__table__.columns}
     at: datetime = row["at"]
     changes = {field: (pair[0], pair[1]) for field, pair in row["changes"].items()}
     # SQLite gives times back without their zone, which was UTC.
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return HistoryEntry(**{**row, "at": at, "changes": changes})
+    label = row.get("run_label") or ""
+    return HistoryEntry(**{**own, "at": at, "changes": changes, "run_label": label})

@@ -59,8 +59,21 @@ class AuditEntry(Base):
     __table_args__ = (
         # The history of one record, newest first.
         Index(None, "table_name", "key", "id"),
-        # The history of everything, by time.
-        Index(None, "at", "id"),
+        # The history of everything, by time; a run stands in it as one event, from its
+        # own table. Of what runs write, a million rows at a time, these hold nothing;
+        # to any other entry they add 15 µs.
+        *(
+            Index(
+                f"ix_backoffice_audit_{'_'.join([*narrowed, 'at'])}_single",
+                *narrowed,
+                "at",
+                "id",
+                postgresql_where=text("run_id IS NULL"),
+                sqlite_where=text("run_id IS NULL"),
+            )
+            # All of it, and what one person did, with one table, in one way.
+            for narrowed in ([], ["actor_label"], ["table_name"], ["action"])
+        ),
         # What one run has changed: its record, and what an undo gives back.
         Index(
             "ix_backoffice_audit_run_id",

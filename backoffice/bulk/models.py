@@ -143,6 +143,8 @@ class Run(Base):
             postgresql_where=text("cleared_at IS NULL AND finished_at IS NOT NULL"),
             sqlite_where=text("cleared_at IS NULL AND finished_at IS NOT NULL"),
         ),
+        # Runs among everything else that has happened, newest first.
+        Index(None, "created_at", "id"),
         # One person's runs, newest first.
         Index(None, "actor_id", "id"),
         {"info": NOT_AUDITED},

@@ -26,7 +26,7 @@ from backoffice.admin.presentation import (
 )
 from backoffice.admin.record import hide_references, load_record
 from backoffice.admin.words import row_count
-from backoffice.audit.history import history_of
+from backoffice.bulk.timeline import record_history
 from backoffice.database.keys import format_key
 from backoffice.listing.counting import count_rows
 from backoffice.listing.cutting import RowCut
@@ -47,7 +47,7 @@ def show(call: Call) -> Reply:
         return own
     name = record_name(view, record)
     base = call.site.base_url
-    found = history_of(
+    found = record_history(
         call.session, view.description.table_name, call.key, limit=HISTORY + 1
     )
     shown = DetailsView(

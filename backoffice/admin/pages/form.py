@@ -41,8 +41,8 @@ from backoffice.admin.presentation import (
 from backoffice.admin.record import load_record
 from backoffice.admin.referring import take_labels
 from backoffice.admin.words import plural
-from backoffice.audit.history import history_of
 from backoffice.audit.recorder import label_of, record_changes
+from backoffice.bulk.timeline import record_history
 from backoffice.database.keys import format_key
 from backoffice.editing import save
 from backoffice.editing.fields import FieldKind, FormField, form_fields
@@ -613,7 +613,7 @@ def expired(
 
 
 def _history(call: Call, view: ModelView) -> list[Any]:
-    return history_of(
+    return record_history(
         call.session, view.description.table_name, call.key, limit=HISTORY + 1
     )
 

@@ -1,15 +1,13 @@
 """Who changed what: of one record, and of all."""
 
-from collections.abc import Sequence
-from urllib.parse import urlencode
-
 from backoffice.admin.call import Call, Page, Reply, address
 from backoffice.admin.cells import record_name
-from backoffice.admin.chronicle import entries_of
+from backoffice.admin.chronicle import entries_of, events_of
 from backoffice.admin.frame import frame
-from backoffice.admin.presentation import HistoryView, Link
+from backoffice.admin.history_query import BEFORE, HistoryQuery, read_query
+from backoffice.admin.presentation import HistoryView, Link, Message
 from backoffice.admin.record import load_record
-from backoffice.audit.history import history_of, recent
+from backoffice.bulk.timeline import Event, mark_of, record_history, timeline
 from backoffice.errors import NotPermitted, RecordNotFound
 
 PAGE = 50
@@ -29,7 +27,7 @@ def show_record(call: Call) -> Reply:
             raise
         name, here = f"{view.name} {call.key}", Link(f"{view.name} {call.key}", "")
     before = _before(call)
-    found = history_of(
+    found = record_history(
         call.session,
         view.description.table_name,
         call.key,
@@ -43,7 +41,7 @@ def show_record(call: Call) -> Reply:
         entries=entries_of(
             call, found[:PAGE], is_there=bool(here.url) or before is not None
         ),
-        older_url=_older(url, found),
+        older_url=f"{url}?{BEFORE}={found[PAGE - 1].id}" if len(found) > PAGE else "",
         newest_url=url if before is not None else "",
     )
     crumbs = (
@@ -70,26 +68,42 @@ def show_all(call: Call) -> Reply:
             "The history of all records is for administrators and ops; "
             "each record's own history stands on its page."
         )
-    before = _before(call)
-    found = recent(call.session, limit=PAGE + 1, before=before)
     url = address(call.site.base_url, "history")
+    asked = read_query(call)
+    found = [] if asked.problems else _found(call, asked)
     shown = HistoryView(
-        entries=entries_of(call, found[:PAGE]),
-        older_url=_older(url, found),
-        newest_url=url if before is not None else "",
+        entries=events_of(call, found[:PAGE]),
+        url=url,
+        narrowings=asked.narrowings,
+        clear_url=url if asked.kept else "",
+        notes=tuple(Message("bad", problem) for problem in asked.problems),
+        older_url=url + asked.query(mark_of(found[PAGE - 1]))
+        if len(found) > PAGE
+        else "",
+        newest_url=url + asked.query() if asked.behind is not None else "",
+        empty=_empty(asked),
     )
-    return Page("history", shown, frame(call, title="History", width="mid"))
+    return Page(
+        "history",
+        shown,
+        frame(call, title="History", width="mid"),
+        400 if asked.problems else 200,
+    )
+
+
+def _found(call: Call, asked: HistoryQuery) -> list[Event]:
+    return timeline(call.session, PAGE + 1, asked.filter, behind=asked.behind)
+
+
+def _empty(asked: HistoryQuery) -> str:
+    if asked.problems:
+        return "Nothing is shown until that is put right."
+    if asked.behind is not None:
+        return "Nothing is older."
+    return "Nothing is like this." if asked.kept else "Nothing was changed yet."
 
 
 def _before(call: Call) -> int | None:
     """The entry that the page begins after; nonsense begins at the newest."""
-    text = call.request.query_params.get("before", "")
+    text = call.request.query_params.get(BEFORE, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # noqa: PLR2004
-
-
-def _older(url: str, found: Sequence[object]) -> str:
-    """The address of the next page, where there is one."""
-    if len(found) <= PAGE:
-        return ""
-    last = found[PAGE - 1]
-    return f"{url}?" + urlencode({"before": getattr(last, "id")})  # noqa: B009

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from backoffice.admin.call import Call, Page, Reply, address
-from backoffice.admin.chronicle import entries_of
+from backoffice.admin.chronicle import events_of
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
@@ -17,11 +17,14 @@ from backoffice.admin.presentation import (
     Link,
 )
 from backoffice.admin.words import row_count
-from backoffice.audit.history import recent
+from backoffice.bulk.timeline import Event, timeline
 from backoffice.database.estimates import estimated_row_counts
 from backoffice.listing.counting import count_each
 
 RECENT = 8
+# Among so many events changes are looked for: who logs in has changed nothing.
+LOOKED_AT = 50
+NO_CHANGES = frozenset({"login", "logout"})
 # Up to here a table is counted, which takes less than a millisecond.
 FEW = 1_000
 
@@ -52,14 +55,13 @@ def show(call: Call) -> Reply:
         )
         groups.setdefault(view.category or "", []).append(entry)
     may_see_history = call.login.role in {"admin", "ops"}
-    latest = (
-        entries_of(call, recent(call.session, limit=RECENT), is_brief=True)
-        if may_see_history
-        else ()
-    )
+    latest: list[Event] = []
+    if may_see_history:
+        events = timeline(call.session, LOOKED_AT)
+        latest = [one for one in events if one.action not in NO_CHANGES][:RECENT]
     shown = IndexView(
         groups=tuple(IndexGroup(k, tuple(entries)) for k, entries in groups.items()),
-        recent=latest,
+        recent=events_of(call, latest, is_brief=True),
         recent_url=address(site.base_url, "history") if may_see_history else "",
         has_recent=may_see_history,
     )

@@ -1,0 +1,211 @@
+"""What the history of everything tells: each entry, and each run as one event."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from backoffice.audit.models import AuditEntry
+from backoffice.audit.recorder import add_entry
+from backoffice.bulk.models import Run
+from backoffice.bulk.states import RunState
+from backoffice.bulk.timeline import (
+    RUNS,
+    Event,
+    RunEntry,
+    TimelineFilter,
+    mark_of,
+    record_history,
+    timeline,
+)
+from tests.bulk.rooms import Kind, all_of, run, session_on, setting
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def named(events: list[Event]) -> list[str]:
+    """The label of each event."""
+    return [one.label for one in events]
+
+
+def entry(session: Session, label: str, **given: Any) -> None:
+    """One entry that no run has written."""
+    at = given.pop("at", None)
+    words = {"action": "update", "table_name": "kinds", "key": "1", **given}
+    add_entry(session, label=label, **words)
+    session.flush()
+    if at is not None:
+        newest = select(func.max(AuditEntry.id)).scalar_subquery()
+        session.execute(update(AuditEntry).where(AuditEntry.id == newest).values(at=at))
+
+
+def a_run(session: Session, label: str, at: datetime, changed: int = 5) -> None:
+    """A run that has ended, without its entries."""
+    session.add(
+        Run(
+            token=str(uuid.uuid4()),
+            actor_label="Tess Tester",
+            view="kind",
+            table_name="kinds",
+            action="test",
+            label=label,
+            state=RunState.DONE,
+            changed=changed,
+            created_at=at,
+            finished_at=at,
+        )
+    )
+    session.flush()
+
+
+def test_a_run_is_one_event_however_many_rows_it_has_changed(kinds: Engine) -> None:
+    """Beside what was changed by hand, before it and after it."""
+    with session_on(kinds) as session:
+        session.add_all(Kind(id=key, number=key) for key in range(1, 8))
+        entry(session, "before")
+        session.commit()
+        made = run(session, all_of(Kind), setting(Kind, number=9), token="t")
+        entry(session, "after")
+        session.commit()
+
+        events = timeline(session, 10)
+
+        assert sorted(named(events)) == ["Test", "after", "before"]
+        (found,) = [one for one in events if isinstance(one, RunEntry)]
+        assert (found.id, found.changed, found.is_ended) == (made.id, 7, True)
+        assert (found.actor_label, found.at.tzinfo) == ("Tess Tester", UTC)
+
+
+def test_a_run_that_has_changed_nothing_is_no_event(kinds: Engine) -> None:
+    """Nor one that still waits."""
+    with session_on(kinds) as session:
+        a_run(session, "in vain", NOON, changed=0)
+        assert timeline(session, 10) == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_pages_tell_each_event_once(kinds: Engine, size: int) -> None:
+    """Entries and runs of one moment too, and of the same number."""
+    with session_on(kinds) as session:
+        for number in range(3):
+            for at in (NOON, NOON, NOON + timedelta(minutes=number)):
+                entry(session, f"entry {number}", at=at)
+                a_run(session, f"run {number} {at}", at)
+        whole = timeline(session, 100)
+        assert len(whole) == 18
+        assert [one.at for one in whole] == sorted(
+            (one.at for one in whole), reverse=True
+        )
+
+        paged: list[Event] = []
+        behind = None
+        while page := timeline(session, size, behind=behind):
+            paged += page
+            behind = mark_of(page[-1])
+
+        assert paged == whole
+
+
+def test_it_is_narrowed_down_by_person_table_kind_and_time(kinds: Engine) -> None:
+    """Entries as runs; what ends a span of time is not in it."""
+    with session_on(kinds) as session:
+        entry(session, "made", action="create", at=NOON)
+        entry(session, "pair", table_name="pairs", at=NOON + timedelta(hours=1))
+        a_run(session, "raised", NOON + timedelta(hours=2))
+        session.info.clear()
+        entry(session, "by the system", at=NOON + timedelta(hours=3))
+
+        def found(**asked: Any) -> list[str]:
+            return named(timeline(session, 10, TimelineFilter(**asked)))
+
+        assert found(actor="Tess Tester") == ["raised", "pair", "made"]
+        assert found(table_name="kinds") == ["by the system", "raised", "made"]
+        assert found(action="create") == ["made"]
+        assert found(action=RUNS) == ["raised"]
+        assert found(since=NOON + timedelta(hours=2)) == ["by the system", "raised"]
+        assert found(until=NOON + timedelta(hours=2)) == ["pair", "made"]
+        assert found(actor="Tess Tester", action="update", table_name="kinds") == []
+
+
+def test_midnight_begins_a_day_and_ends_the_one_before(kinds: Engine) -> None:
+    """As the database's own clock writes it, too."""
+    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    with session_on(kinds) as session:
+        entry(session, "at midnight")
+        session.execute(text("UPDATE backoffice_audit SET at = '2026-03-02 00:00:00'"))
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(update(AuditEntry).values(at=midnight))
+        day = timedelta(days=1)
+        for since, count in ((midnight, 1), (midnight - day, 0)):
+            asked = TimelineFilter(since=since, until=since + day)
+            assert len(timeline(session, 10, asked)) == count
+
+
+def test_a_record_says_which_run_has_changed_it(kinds: Engine) -> None:
+    """By the run's name; what was changed by hand has none."""
+    with session_on(kinds) as session:
+        session.add(Kind(id=1, number=1))
+        entry(session, "by hand")
+        session.commit()
+        made = run(session, all_of(Kind), setting(Kind, number=9), token="t")
+
+        newest, oldest = record_history(session, "kinds", "1", 10)
+
+        assert (newest.run_id, newest.run_label) == (made.id, "Test")
+        assert (oldest.run_id, oldest.run_label) == (None, "")
+
+
+ASKED = {
+    "ix_backoffice_audit_at_single": TimelineFilter(),
+    "ix_backoffice_audit_actor_label_at_single": TimelineFilter(actor="Ann"),
+    "ix_backoffice_audit_table_name_at_single": TimelineFilter(table_name="pairs"),
+    "ix_backoffice_audit_action_at_single": TimelineFilter(action="delete"),
+}
+
+
+@pytest.mark.parametrize("index", ASKED)
+def test_each_index_serves_its_history(demo_engine: Engine, index: str) -> None:
+    """A run of many rows is passed over; no page reads more than it shows."""
+    with session_on(demo_engine) as session:
+        a_run(session, "large", NOON)
+        number = session.scalar(select(Run.id))
+        session.execute(
+            insert(AuditEntry).from_select(
+                ["at", "actor_label", "action", "table_name", "run_id"],
+                select(
+                    func.now(),
+                    text("CASE n % 50 WHEN 0 THEN 'Ann' ELSE 'Ben' END"),
+                    text("CASE n % 50 WHEN 1 THEN 'delete' ELSE 'update' END"),
+                    text("CASE n % 50 WHEN 2 THEN 'pairs' ELSE 'kinds' END"),
+                    text(f"CASE WHEN n > 5000 THEN {number} END"),
+                ).select_from(func.generate_series(1, 15_000).alias("n")),
+            )
+        )
+        session.execute(text("ANALYZE backoffice_audit"))
+        first = explained(session, ASKED[index], None)
+        behind = mark_of(timeline(session, 3, ASKED[index])[-1])
+        second = explained(session, ASKED[index], behind)
+
+        for plan in (first, second):
+            assert f"Index Scan Backward using {index} " in plan, plan
+        assert "ROW(at, id) < ROW(" in second
+
+
+def explained(session: Session, asked: TimelineFilter, behind: Any) -> str:
+    """How PostgreSQL has read a page of the history."""
+    found: list[str] = []
+
+    def explain(_c: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if not statement.startswith("EXPLAIN"):
+            cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF) {statement}", parameters)
+            found.extend(row[0] for row in cursor.fetchall())
+
+    event.listen(session.get_bind(), "before_cursor_execute", explain)
+    try:
+        timeline(session, 50, asked, behind=behind)
+    finally:
+        event.remove(session.get_bind(), "before_cursor_execute", explain)
+    return "\n".join(found)

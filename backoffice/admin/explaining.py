@@ -23,6 +23,10 @@ from backoffice.listing.spec import ListSpec
 LONGEST_QUERY = 8_000
 
 
+class NotUnderstood(Refused):
+    """The list itself would not answer this query string."""
+
+
 def list_question(
     engine: Engine,
     view: ModelView,
@@ -33,12 +37,12 @@ def list_question(
     """The statements of a list page with this query string; none of them is run.
 
     Raises:
-        Refused: the list would not answer it.
+        NotUnderstood: the list would not answer it.
     """
     items = parse_qsl(query_string[:LONGEST_QUERY], keep_blank_values=True)
     query = parse_list(spec, items, codec)
     if query.problems:
-        raise Refused(message=" ".join(one.message for one in query.problems))
+        raise NotUnderstood(message=" ".join(one.message for one in query.problems))
     statements = tuple(
         catch(engine, one.statement, one.title, note=one.note, is_known=one.is_known)
         for one in page_statements(spec, query, engine.dialect.name)

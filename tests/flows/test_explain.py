@@ -249,10 +249,25 @@ def test_what_is_not_known_is_not_explained(site: Office) -> None:
         assert browser.post("/admin/explain", {TOKEN: token, **sent}).status == 404
     assert browser.get("/admin/explain/999999").status == 404
     assert browser.get("/admin/explain/1'--").status == 404
-    bad = browser.post(
-        "/admin/explain", {TOKEN: token, "view": "student", "query": "nonsense=1"}
-    )
+
+
+@pytest.mark.parametrize("how", ["plan", "measure"])
+def test_a_query_that_the_list_refuses_is_answered_as_the_list_does(
+    site: Office, how: str
+) -> None:
+    """400, each mistake in a sentence, and the way back; no report is made."""
+    browser = site.browser("admin")
+    query = "nonsense=1&sortBy=nothing"
+    listed = browser.get(f"/admin/student/list?{query}")
+    before = reports(site)
+    sent = {TOKEN: browser.token(), "view": "student", "query": query, "how": how}
+    bad = browser.post("/admin/explain", sent)
+    assert (bad.status, listed.status) == (400, 400)
+    assert bad.heading == "Nothing is explained"
     assert "is not a filter of this list" in bad.text
+    assert "nothing" in bad.text
+    assert bad.link("Back to the list") == "/admin/student/list"
+    assert reports(site) == before
 
 
 def test_a_view_that_one_may_not_see_is_not_explained(site: Office) -> None:

@@ -14,13 +14,13 @@ from backoffice.admin.explained import (
     plans_of,
     touched_of,
 )
-from backoffice.admin.explaining import list_question
+from backoffice.admin.explaining import NotUnderstood, list_question
 from backoffice.admin.explaining_calls import Picked, calls_question
 from backoffice.admin.frame import frame
 from backoffice.admin.known_values import note_seen, value_facts
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.listing import spec_for
-from backoffice.admin.presentation import Hidden, Link, Message
+from backoffice.admin.presentation import Action, ErrorView, Hidden, Link, Message
 from backoffice.admin.presentation_explain import (
     ExplainButton,
     ExplainListView,
@@ -71,7 +71,19 @@ def ask(call: Call) -> Reply:
         _check_rate(call)
     if writes:
         _check_writes(call)
-    return answer(call, question_of(call), measure=measure, writes=writes)
+    try:
+        question = question_of(call)
+    except NotUnderstood as refused:
+        return _not_understood(call, str(refused))
+    return answer(call, question, measure=measure, writes=writes)
+
+
+def _not_understood(call: Call, sentence: str) -> Page:
+    """What is wrong in a list's query string, as the list itself would answer it."""
+    url = address(call.site.base_url, call.posted("view") or "", "list")
+    view = ErrorView(sentence, actions=(Action("Back to the list", url),))
+    page_frame = frame(call, title="Nothing is explained", width="narrow")
+    return Page("error", view, page_frame, 400)
 
 
 def answer(

@@ -64,6 +64,53 @@ def test_a_statement_is_explained_by_its_name(explain: Manage) -> None:
     assert 'Index("ix_things_name", "name")' in said.out
 
 
+@pytest.mark.parametrize("options", [(), ("--measure",)])
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE things SET name=%(name)s::VARCHAR WHERE id = ?", "Update on"),
+        ("INSERT INTO things (id, name) VALUES (?, %(name)s::VARCHAR)", "Insert on"),
+        ("DELETE FROM things WHERE things.id IN (…)", "Delete on"),
+        (
+            (
+                "WITH gone AS (DELETE FROM things WHERE id = ? RETURNING id) "
+                "INSERT INTO things (id) SELECT id + ? FROM gone"
+            ),
+            "Delete on",
+        ),
+        ("SELECT id FROM things WHERE id = ? FOR UPDATE", "LockRows"),
+    ],
+)
+def test_what_writes_is_planned_and_never_run(
+    explain: Manage,
+    empty_database: URL,
+    sql: str,
+    words: str,
+    options: tuple[str, ...],
+) -> None:
+    """By its name, as on its page; no row of the table is another one afterwards."""
+    engine = create_engine(empty_database)
+    rows = text("SELECT count(*), md5(string_agg(t::text || xmin, '')) FROM things t")
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO backoffice_statements (fingerprint, text, operation, "
+                "table_name, first_seen, last_seen) "
+                "VALUES ('00000000000000aa', :sql, '', 'things', now(), now())"
+            ),
+            {"sql": sql},
+        )
+        before = connection.execute(rows).one()
+    said = explain("explain", "00000000000000aa", *options)
+    with engine.connect() as connection:
+        after = connection.execute(rows).one()
+    engine.dispose()
+    assert said.code == 0, said.err
+    assert words in said.out
+    assert "actual time" not in said.out
+    assert before == after
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

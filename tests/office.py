@@ -1,6 +1,7 @@
 """The site on a database of its own, with people of every role in it."""
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -153,7 +154,8 @@ def opened(url: URL, root: Path = ROOT, **sections: dict[str, Any]) -> Iterator[
     web = {"secret_key": SecretStr("for tests alone " * 3), **sections.pop("web", {})}
     # Of its own: other servers of this machine are not among its processes.
     name = f"backoffice-metrics-{os.getpid()}-{next(_numbers)}"
-    meeting = {"metrics_directory": str(Path(tempfile.gettempdir()) / name)}
+    directory = Path(tempfile.gettempdir()) / name
+    meeting = {"metrics_directory": str(directory)}
     observability = {**meeting, **sections.pop("observability", {})}
     settings = settings_with(web=web, observability=observability, **sections)
     backoffice = assemble(root, settings, url, demo_project(), "tests")
@@ -161,6 +163,7 @@ def opened(url: URL, root: Path = ROOT, **sections: dict[str, Any]) -> Iterator[
         yield Office(backoffice, create_app(backoffice))
     finally:
         close(backoffice)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def add_people(engine: Engine) -> None:

@@ -35,6 +35,13 @@ def server(superuser_url: URL) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def old_server() -> Iterator[URL]:
+    """The URL of a superuser on a PostgreSQL 16 that belongs to this test run."""
+    with own_server(version=16) as url:
+        yield url
+
+
 @pytest.fixture
 def empty_database(server: Engine) -> Iterator[URL]:
     """The URL of a new database with nothing in it."""

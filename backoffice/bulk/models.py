@@ -20,7 +20,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backoffice.bulk.belonging import (
+    ROWS_HAVE_A_RUN,
+    ROWS_HAVE_A_RUN_SQLITE,
+    RUNS_TAKE_THEIR_ROWS,
+    RUNS_TAKE_THEIR_ROWS_SQLITE,
+)
 from backoffice.database.base import OWN_PREFIX, Base
+from backoffice.database.triggers import declare
 
 LABEL_LENGTH = 200
 BIG = BigInteger().with_variant(Integer, "sqlite")
@@ -67,7 +74,7 @@ class Selection(Base):
     __table_args__ = (
         # What has expired is deleted, now and then.
         Index(None, "expires_at"),
-        {"info": NOT_AUDITED},
+        {"info": {**NOT_AUDITED}},
     )
 
 
@@ -147,7 +154,7 @@ class Run(Base):
         Index(None, "created_at", "id"),
         # One person's runs, newest first.
         Index(None, "actor_id", "id"),
-        {"info": NOT_AUDITED},
+        {"info": {**NOT_AUDITED}},
     )
 
 
@@ -160,12 +167,8 @@ class RunRow(Base):
 
     __tablename__ = f"{OWN_PREFIX}run_rows"
 
-    run_id: Mapped[int] = mapped_column(
-        BIG,
-        ForeignKey(f"{OWN_PREFIX}runs.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    )
+    # That there is such a run is a trigger's word: see `belonging.py`.
+    run_id: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
     key: Mapped[str] = mapped_column(Text)
     version: Mapped[str] = mapped_column(Text, server_default="")
@@ -182,5 +185,9 @@ class RunRow(Base):
             postgresql_where=text("state <> ''"),
             sqlite_where=text("state <> ''"),
         ),
-        {"info": NOT_AUDITED},
+        {"info": {**NOT_AUDITED}},
     )
+
+
+declare(RunRow.__table__, ROWS_HAVE_A_RUN, ROWS_HAVE_A_RUN_SQLITE)
+declare(Run.__table__, RUNS_TAKE_THEIR_ROWS, RUNS_TAKE_THEIR_ROWS_SQLITE)

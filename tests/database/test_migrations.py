@@ -45,7 +45,6 @@ from backoffice.errors import (
 )
 from backoffice.settings import DatabaseSettings
 from tests.projects import ROOT, demo_project, project_of
-from tests.servers import own_server
 
 OWN = sorted(path.stem for path in (OWN_DIRECTORY / "versions").glob("*.py"))
 OURS = OWN[-1]
@@ -61,13 +60,6 @@ UNION ALL SELECT proname FROM pg_proc UNION ALL SELECT tgname FROM pg_trigger
 
 def _quiet(_line: str) -> None:
     """For tests that do not read what is reported."""
-
-
-@pytest.fixture(scope="session")
-def old_server() -> Iterator[URL]:
-    """An embedded PostgreSQL 16."""
-    with own_server(version=16) as url:
-        yield url
 
 
 @pytest.fixture(params=["postgresql", "postgresql 16", "sqlite"])

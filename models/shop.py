@@ -1,6 +1,6 @@
 """A shop: what it sells, to whom, and how an order takes its goods from stock."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -215,6 +215,23 @@ def place_order(
     if len(items) > LINES_OF_AN_ORDER:
         raise Refused({"": f"An order has at most {LINES_OF_AN_ORDER} lines."})
     stock = _lock_products(session, items)
+    problems = _problems(items, stock)
+    if problems:
+        raise Refused(problems)
+    return _take(session, customer, items, stock)
+
+
+def problems_of_lines(
+    session: Session, items: Sequence[tuple[Product, int]]
+) -> dict[str, str]:
+    """What `place_order` would refuse of these lines; they are locked for it."""
+    return _problems(items, _lock_products(session, items))
+
+
+def _problems(
+    items: Sequence[tuple[Product, int]], stock: Mapping[int, Product]
+) -> dict[str, str]:
+    """Each line that cannot be had beside those before it, and why."""
     problems: dict[str, str] = {}
     left = {key: product.stock for key, product in stock.items()}
     for line, (key, quantity) in enumerate(_keys(items)):
@@ -223,9 +240,7 @@ def place_order(
             problems[f"items.{line}"] = problem
         else:
             left[key] -= quantity
-    if problems:
-        raise Refused(problems)
-    return _take(session, customer, items, stock)
+    return problems
 
 
 def cancel_order(session: Session, order: Order) -> bool:

@@ -154,7 +154,9 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         """Write a new record in a way of its own; None for the usual one.
 
         `values` are the raw texts of the form. What is not accepted is raised as
-        `backoffice.errors.Refused` with a sentence for each field.
+        `backoffice.errors.Refused` with a sentence for each field, all of them at once.
+        Where a reference was not understood its text is empty, and what is written is
+        rolled back: only what else is in the way is asked.
         """
         del session, values, call
         return None

@@ -20,6 +20,7 @@ from models.shop import (
     Product,
     cancel_order,
     place_order,
+    problems_of_lines,
 )
 
 CATEGORY = "Shop"
@@ -149,10 +150,11 @@ class OrderAdmin(ModelView, model=Order):
         if customer is None:
             problems["customer"] = "Choose who buys."
         lines, items = _lines(session, values, problems)
-        if not items and not problems:
+        if not items and not any(key.startswith("items.") for key in problems):
             problems["items.0.product"] = "An order has at least one line."
         if problems or customer is None:
-            raise Refused(problems)
+            short = problems_of_lines(session, items) if items else {}
+            raise Refused({**_on_fields(short, lines), **problems})
         try:
             return place_order(session, customer, items)
         except Refused as refused:

@@ -1,7 +1,9 @@
 """A day's office work, from the login to the deletion."""
 
+from collections.abc import Sequence
 from datetime import UTC
 from decimal import Decimal
+from typing import Any
 
 from backoffice.admin.own_names import THEN, TOKEN
 from models.publishing import Comment, Post
@@ -407,7 +409,9 @@ def test_a_deletion_commits_with_its_entries_or_not_at_all(site: Office) -> None
     assert entries(site, "courses", course.id) == []
 
 
-def order_form(browser: Browser, lines: list[tuple[str, int]], customer: str) -> Seen:
+def order_form(
+    browser: Browser, lines: Sequence[tuple[str, Any]], customer: str
+) -> Seen:
     """The order form filled in and sent."""
     page = browser.get("/admin/order/create")
     changes = {"customer": customer}
@@ -440,6 +444,35 @@ def test_blanks_in_an_order_are_nothing_chosen(site: Office) -> None:
         "customer": "Choose who buys.",
         "items.0.product": "Choose a product.",
     }
+
+
+def test_an_empty_order_is_told_all_that_is_missing(site: Office) -> None:
+    """Who buys, and what."""
+    seen = order_form(site.browser("editor"), [], "")
+    assert seen.errors == {
+        "customer": "Choose who buys.",
+        "items.0.product": "An order has at least one line.",
+    }
+
+
+def test_an_order_is_told_all_its_errors_at_once(site: Office) -> None:
+    """Names that nobody has, what was not said, and what is not in stock."""
+    short = site.add(make_product, stock=1, name="Rare vase")
+    there = site.add(make_product, stock=10)
+    lines: list[tuple[str, Any]] = [(short.name, 5), (there.name, ""), ("Nonesuch", 1)]
+    count = site.value("SELECT count(*) FROM orders")
+
+    nobody = order_form(site.browser("editor"), lines, "")
+    typed = order_form(site.browser("editor"), lines, "Nobody at all")
+
+    for seen, customer in ((nobody, "Choose who buys."), (typed, "There is no")):
+        assert seen.status == 400
+        assert seen.errors["customer"].startswith(customer)
+        assert "Only 1 of Rare vase" in seen.errors["items.0.quantity"]
+        assert seen.errors["items.1.quantity"] == "Say how many."
+        assert "Nonesuch" in seen.errors["items.2.product"]
+    assert site.value("SELECT count(*) FROM orders") == count
+    assert site.read(Product, short.id).stock == 1
 
 
 def test_an_order_with_one_line_too_many_takes_nothing(site: Office) -> None:

@@ -256,7 +256,10 @@ def own_record(
     fields: Iterable[FormField],
     values: Mapping[str, str],
 ) -> Any | None:
-    """A record made in the view's own way; references are keys by then."""
+    """A record made in the view's own way; references are keys by then.
+
+    Where some are none, the view is asked all the same what else is in the way.
+    """
     if type(view).create_record is ModelView.create_record:
         return None
     names, scopes = names_of(call, tuple(fields))
@@ -282,11 +285,28 @@ def own_record(
         except Ambiguous as several:
             problems.update(several.fields)
             candidates.update(several.candidates)
+            resolved[one.key] = ""
             continue
         resolved[one.key] = format_key(one.target.__mapper__, found)
     if problems:
-        raise Ambiguous(problems, candidates)
+        others = _problems_of(call, view, resolved)
+        raise Ambiguous({**others, **problems}, candidates)
     return view.create_record(call.session, resolved, call)
+
+
+def _problems_of(
+    call: Call, view: ModelView, values: Mapping[str, str]
+) -> Mapping[str, str]:
+    """What a view refuses of a form that will not be saved; nothing of it stays."""
+    try:
+        with call.session.begin_nested() as tried:
+            view.create_record(call.session, values, call)
+            tried.rollback()
+    except Refused as refused:
+        return refused.fields
+    except Exception:  # noqa: BLE001 - it need not cope with what was not understood
+        return {}
+    return {}
 
 
 # Fields

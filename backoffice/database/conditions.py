@@ -2,7 +2,8 @@
 
 Only simple conditions are understood: comparisons of a column (or its length) with a
 literal or another column, BETWEEN, IN, LIKE, IS NULL, joined by AND; `x IS NULL OR …`
-is `…` for values that are there. Everything else is left to the database alone.
+is `…` for values that are there; and the same as PostgreSQL stores it, with its casts,
+`= ANY (ARRAY[…])` and `~~`. Everything else is left to the database alone.
 """
 
 import re
@@ -233,8 +234,8 @@ class _Reader:
                 values.append(self.literal())
             self.need("mark", ")")
             return [_condition(left, "in", tuple(values), is_length=is_length)]
-        if self.take("word", "like"):
-            pattern = self.literal()
+        if self.take("word", "like") or self.take_like():
+            pattern, _ = self.operand()
             # With a backslash the two databases understand different things.
             if not isinstance(pattern, str) or "\\" in pattern or is_length:
                 raise _NotSimple
@@ -243,6 +244,8 @@ class _Reader:
         if self.peek().kind != "mark" or operator not in _FLIPPED:
             raise _NotSimple
         self.position += 1
+        if operator == "=" and self.take("word", "any"):
+            return [_condition(left, "in", self.array(), is_length=is_length)]
         right, is_right_length = self.operand()
         if isinstance(left, Name):
             if is_right_length:
@@ -281,15 +284,48 @@ class _Reader:
             self.position += 1
         return self.without_cast((Name(str(token.value)), False))
 
+    def take_like(self) -> bool:
+        """Whether `~~` comes; `~` alone is a regular expression."""
+        if not self.take("mark", "~"):
+            return False
+        self.need("mark", "~")
+        return True
+
+    def array(self) -> tuple[Literal, ...]:
+        """The literals of `(ARRAY['a', 'b'])`, in as many brackets as there are."""
+        self.need("mark", "(")
+        if self.peek().value == "(":
+            found = self.array()
+        else:
+            self.need("word", "array")
+            self.need("mark", "[")
+            values = [self.operand()[0]]
+            while self.take("mark", ","):
+                values.append(self.operand()[0])
+            self.need("mark", "]")
+            if any(isinstance(value, Name) for value in values):
+                raise _NotSimple
+            found = tuple(values)
+        self.without_cast((found, False))
+        self.need("mark", ")")
+        self.without_cast((found, False))
+        return found
+
     def without_cast(self, found: tuple[Any, bool]) -> tuple[Any, bool]:
         while self.take("mark", "::"):
             if self.peek().kind not in ("name", "word"):
                 raise _NotSimple
             self.position += 1
+            while self.peek().kind == "name":  # character varying, double precision
+                self.position += 1
             if self.take("mark", "("):
                 while not self.take("mark", ")"):
                     self.peek()
                     self.position += 1
+            while self.peek().kind == "name":  # timestamp(3) with time zone
+                self.position += 1
+            if self.take("mark", "["):
+                self.need("mark", "]")
         return found
 
     def literal(self) -> Literal:

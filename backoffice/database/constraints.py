@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     and_,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.exc import DBAPIError
@@ -186,6 +188,20 @@ class Case:
         return Refused(dict.fromkeys(fields or [RECORD], str(message)))
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCheck:
+    """A check constraint as the database stores it, and the columns that it names."""
+
+    constraint: CheckConstraint
+    columns: tuple[str, ...]
+
+
+def stored_check(expression: str, columns: Iterable[str]) -> StoredCheck:
+    """A check constraint that belongs to no table of the metadata."""
+    condition: ColumnElement[Any] = literal_column(expression)
+    return StoredCheck(CheckConstraint(condition), tuple(columns))
+
+
 def table_word_of(column: Column[Any]) -> str:
     """A column of another table, in words."""
     return column.name.replace("_", " ")
@@ -324,6 +340,30 @@ def check_words(case: Case, constraint: CheckConstraint) -> Refused:
     table = table_of_rule(constraint)
     if table not in case.tables or table is None:
         return Refused({RECORD: "The database refuses this."})
+    names = columns_of(constraint, table)
+    columns = [table.columns[name] for name in names]
+    return _condition_words(case, constraint, table, columns)
+
+
+def stored_check_words(case: Case, check: StoredCheck, table: Table) -> Refused:
+    """What a check constraint says that no model declares, as the database stores it.
+
+    It is told on a field where it names no column but those of this record's table.
+    """
+    columns = [column_called(table, name) for name in check.columns]
+    known = [column for column in columns if column is not None]
+    if len(known) < len(columns) or table not in case.tables:
+        return Refused({RECORD: "The database does not accept this."})
+    return _condition_words(case, check.constraint, table, known)
+
+
+def _condition_words(
+    case: Case,
+    constraint: CheckConstraint,
+    table: Table,
+    columns: Sequence[Column[Any]],
+) -> Refused:
+    """By the limit that is broken, where it can be told, else by the columns."""
     for condition in conditions_of(constraint):
         column = column_called(table, condition.column)
         if column is None:
@@ -331,7 +371,6 @@ def check_words(case: Case, constraint: CheckConstraint) -> Refused:
         message = _broken(case, table, column, condition)
         if message:
             return case.refused([column], message)
-    columns = [table.columns[name] for name in columns_of(constraint, table)]
     if not columns:
         return Refused({RECORD: "The database does not accept this."})
     *first, last = [case.word(column) for column in columns]
@@ -373,11 +412,19 @@ def _broken(case: Case, table: Table, column: Column[Any], condition: Condition)
         return f"{sentence(word)} {_RELATION[condition.operator]} {limit}."
     if condition.operator == "in":
         choices = ", ".join(str(choice) for choice in other)
-        return f"{shown(format_value(column, value))} is not one of: {choices}."
+        return f"{_said(column, value)} is not one of: {choices}."
     if condition.is_length:
         return _LENGTH[condition.operator].format(number=measured, limit=limit)
-    text = shown(format_value(column, value)) or "An empty text"
-    return _VALUE[condition.operator].format(value=text, limit=limit, word=word)
+    return _VALUE[condition.operator].format(
+        value=_said(column, value), limit=limit, word=word
+    )
+
+
+def _said(column: Column[Any], value: Any) -> str:
+    """A value as a sentence repeats it; of a secret only that it is one."""
+    if column.info.get("secret"):
+        return "This value"
+    return shown(format_value(column, value)) or "An empty text"
 
 
 _RELATION = {

@@ -8,19 +8,22 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from backoffice.database.constraints import (
     LONGEST_MESSAGE,
     RECORD,
     Case,
+    StoredCheck,
     broad_words,
     column_called,
     generated_words,
     required_words,
     rule_called,
     rule_words,
+    stored_check,
+    stored_check_words,
     too_long,
     too_much,
 )
@@ -59,6 +62,10 @@ def explain_postgresql(case: Case, error: DBAPIError) -> BackofficeError | None:
         return _raised(case, diagnostic)
     if state in BROKEN:
         rule = rule_called(case, table, diagnostic.constraint_name)
+        if rule is None and state == "23514" and table in case.tables:
+            check = _stored_check(case, diagnostic)
+            if check is not None and table is not None:
+                return stored_check_words(case, check, table)
         columns = _key_columns(table, diagnostic.message_detail)
         return rule_words(case, BROKEN[state], rule, table, columns)
     if state == "23502":
@@ -104,6 +111,38 @@ def _key_columns(table: Table | None, detail: str | None) -> list[Column[Any]]:
 
 
 _NAME = re.compile(r"\w+")
+
+
+# One constraint by its own name and its table's: at most one row is read.
+_STORED_CHECK = text("""
+SELECT pg_get_expr(rule.conbin, rule.conrelid),
+  ARRAY(SELECT CAST(attname AS text) FROM pg_attribute
+    WHERE attrelid = rule.conrelid AND attnum = ANY (rule.conkey) ORDER BY attnum)
+FROM pg_constraint AS rule
+JOIN pg_class ON pg_class.oid = rule.conrelid
+JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
+WHERE rule.contype = 'c' AND conname = :rule AND relname = :table AND nspname = :schema
+""")
+_CHECKS = "stored_checks"
+
+
+def _stored_check(case: Case, diagnostic: Any) -> StoredCheck | None:
+    """A check constraint that no model declares, asked of the catalogue once."""
+    place = {
+        "rule": diagnostic.constraint_name,
+        "table": diagnostic.table_name,
+        "schema": diagnostic.schema_name,
+    }
+    if not all(place.values()):
+        return None
+    known = case.session.info.setdefault(_CHECKS, {})
+    key = tuple(place.values())
+    if key not in known:
+        bind = {"mapper": case.mapper}
+        row = case.session.execute(_STORED_CHECK, place, bind_arguments=bind).first()
+        known[key] = stored_check(row[0], row[1]) if row is not None else None
+    found: StoredCheck | None = known[key]
+    return found
 
 
 def _generated(case: Case, diagnostic: Any) -> Refused:

@@ -9,22 +9,26 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    inspect,
     select,
 )
 from sqlalchemy.exc import DBAPIError
 
-from backoffice.database.conditions import checks_of
+from backoffice.database.conditions import checks_of, columns_of
 from backoffice.database.constraint_names import names_of, rules_of
 from backoffice.database.constraints import (
     LONGEST_MESSAGE,
     RECORD,
     Case,
+    StoredCheck,
     check_words,
     foreign_key_words,
     generated_words,
     required_words,
     rule_words,
     still_used,
+    stored_check,
+    stored_check_words,
     unique_words,
 )
 from backoffice.errors import (
@@ -96,7 +100,22 @@ def _sqlite_check(case: Case, what: str) -> Refused:
             # SQLite names a constraint, or repeats the condition of one without a name.
             if what in names_of(check, table, dialect) or what == str(check.sqltext):
                 return check_words(case, check)
+    found = _stored_check(case, what)
+    if found is not None:
+        return stored_check_words(case, *found)
     return Refused({RECORD: "The database does not accept this."})
+
+
+def _stored_check(case: Case, what: str) -> tuple[StoredCheck, Table] | None:
+    """A check constraint of the record's own that no model declares."""
+    inspector = inspect(case.session.connection({"mapper": case.mapper}))
+    for table in case.tables:
+        for rule in inspector.get_check_constraints(table.name, table.schema):
+            if what in (rule["name"], rule["sqltext"]):
+                expression = rule["sqltext"]
+                names = columns_of(stored_check(expression, ()).constraint, table)
+                return stored_check(expression, names), table
+    return None
 
 
 def _sqlite_unique(case: Case, what: str) -> Refused:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     create_engine,
+    event,
     func,
     text,
 )
@@ -426,6 +427,35 @@ def test_other_refusals_have_words(
         (
             "ALTER TABLE doors ADD CONSTRAINT secret_rule CHECK (floor < 50)",
             {"floor": 99},
+            {"floor": "99 is too much; floor has to be less than 50."},
+        ),
+        (
+            (
+                "ALTER TABLE doors ADD CONSTRAINT secret_rule "
+                "CHECK (colour = ANY (ARRAY['red', 'blue']))"
+            ),
+            {"colour": "teal"},
+            {"colour": "teal is not one of: red, blue."},
+        ),
+        (
+            "ALTER TABLE doors ADD CONSTRAINT secret_rule CHECK (needed ~ '^[x:%]')",
+            {"needed": "7"},
+            {"needed": "The database does not accept this needed."},
+        ),
+        (
+            (
+                "ALTER TABLE doors ADD CONSTRAINT secret_rule "
+                "CHECK (floor IS NULL OR colour IS NOT NULL) NOT VALID"
+            ),
+            {"floor": 7},
+            {"floor": "Colour and floor do not fit together."},
+        ),
+        (
+            (
+                "ALTER TABLE doors ADD CONSTRAINT secret_rule "
+                "CHECK (num_nulls(doors.*) > 90) NOT VALID"
+            ),
+            {"floor": 7},
             {"": "The database does not accept this."},
         ),
         (
@@ -450,6 +480,76 @@ def test_a_rule_that_nobody_declared_is_on_its_field(
     assert isinstance(answer, Refused)
     assert answer.fields == fields
     assert "secret" not in str(answer)
+
+
+def test_a_secret_that_is_refused_is_not_repeated(
+    hall_of_postgresql: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule is told, not what was typed."""
+    monkeypatch.setitem(Door.__table__.c.side.info, "secret", value=True)
+
+    answer = refusal(hall_of_postgresql, {"side": "topsecret"})
+
+    assert isinstance(answer, Refused)
+    assert answer.fields == {"side": "This value is not one of: left, right."}
+
+
+def test_a_rule_that_nobody_declared_is_looked_up_once(
+    hall_of_postgresql: Session,
+) -> None:
+    """However many records it refuses: a run may have a thousand of them."""
+    hall_of_postgresql.execute(
+        text("ALTER TABLE doors ADD CONSTRAINT secret_rule CHECK (floor < 50)")
+    )
+    asked: list[str] = []
+    engine = hall_of_postgresql.get_bind()
+
+    def note(*given: Any) -> None:
+        asked.append(given[2])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        for floor in (98, 99):
+            answer = refusal(hall_of_postgresql, {"floor": floor})
+            assert isinstance(answer, Refused)
+            assert str(floor) in answer.fields["floor"]
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert len([one for one in asked if "pg_constraint" in one]) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "fields"),
+    [
+        (
+            "CONSTRAINT secret_rule CHECK (floor < 50)",
+            {"floor": 99},
+            {"floor": "99 is too much; floor has to be less than 50."},
+        ),
+        (
+            "CHECK (needed NOT GLOB '*[0-9]*')",
+            {"needed": "7"},
+            {"needed": "The database does not accept this needed."},
+        ),
+    ],
+)
+def test_a_rule_that_nobody_declared_is_on_its_field_on_sqlite(
+    tmp_path: Path, rule: str, values: dict[str, Any], fields: dict[str, str]
+) -> None:
+    """Its table was made by somebody else."""
+    url = URL.create("sqlite", database=str(tmp_path / "others.db"))
+    engine = make_engine(url, DatabaseSettings(), application_name="test")
+    columns = ", ".join(c.name for c in Door.__table__.columns if c.name != "id")
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"CREATE TABLE doors (id INTEGER PRIMARY KEY, {columns}, {rule})")
+        )
+    with Session(engine) as session:
+        answer = refusal(session, values)
+
+        assert isinstance(answer, Refused)
+        assert answer.fields == fields
+    engine.dispose()
 
 
 def test_a_number_that_does_not_fit_is_on_its_field(

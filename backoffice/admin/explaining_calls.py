@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from backoffice.admin.call import Call
 from backoffice.admin.explaining import subject_of
-from backoffice.admin.panels import place, precise
+from backoffice.admin.panels import precise
+from backoffice.admin.places import place
 from backoffice.admin.words import series
 from backoffice.errors import RecordNotFound, Refused
 from backoffice.explain.findings import Subject

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from backoffice.admin.panels import ms, ops_url, place, precise
+from backoffice.admin.panels import ms, ops_url, precise
+from backoffice.admin.places import NOWHERE, place
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_values import ValuesRow, ValuesView
 from backoffice.admin.words import moment, series, shortened
@@ -141,7 +142,7 @@ def _row(site: "Site", call: Call) -> ValuesRow:
             brief(own.text, own.operation, own.table),
             ops_url(site, "statement", own.id),
         ),
-        place=place(site, measured.view, measured.action) or "no view",
+        place=place(site, measured.view, measured.action) or NOWHERE,
         user=actor.label if actor is not None else "nobody",
         ms=ms(measured.total / 1e6) + outcome,
         values=value_facts(call.values),

@@ -96,6 +96,9 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
     """The columns of its records on the page of a record that they belong to; the first
     leads there. Default: the list's first six without the counted key."""
 
+    empty_list: ClassVar[str] = ""
+    """What the list says while it has no rows; by default "No students yet"."""
+
     export_formats: ClassVar[Sequence[str]] = ("csv",)
     """As what the list can be exported: csv, json."""
 

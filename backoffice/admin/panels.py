@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from backoffice.admin.call import address
+from backoffice.admin.places import NOWHERE, place
 from backoffice.admin.presentation import Hidden, Link, Moment
 from backoffice.admin.presentation_metrics import (
     NO_LINK,
@@ -92,13 +93,6 @@ def precise(value: datetime) -> Moment:
     return found._replace(text=f"{local:%H:%M:%S}") if is_today else found
 
 
-def place(site: "Site", view: str, action: str) -> str:
-    """A view and what it did, in words: "Students, list"."""
-    known = site.view_called(view)
-    name = known.name_plural if known is not None else view
-    return ", ".join(filter(None, [name[:1].upper() + name[1:], action]))
-
-
 def unread(what: str, reading: Reading[Any], retry_url: str = "") -> Unread | None:
     """Why a panel is not of now; None where it is, or where there can be none."""
     if reading.is_fresh or reading.state is State.NOT_HERE:
@@ -145,7 +139,7 @@ def statement_row(site: "Site", one: StatementStats, whole_ns: int) -> Statement
     return StatementRow(
         text=brief(one.text, one.operation, one.table),
         url=ops_url(site, "statement", one.fingerprint),
-        place=place(site, one.view, one.action) or "no view",
+        place=place(site, one.view, one.action) or NOWHERE,
         bar=meter(one.histogram.total, whole_ns, part),
         share=part,
         calls=number(one.calls),
@@ -188,7 +182,7 @@ def slow_row(site: "Site", one: SlowEntry) -> SlowRow:
         url=ops_url(site, "statement", one.fingerprint),
         ms=number(round(one.total_ms)),
         bar=split_bar([(css, n, getattr(one, f"{n}_ms")) for css, n in PARTS]),
-        place=place(site, one.view, one.action) or "no view",
+        place=place(site, one.view, one.action) or NOWHERE,
         user=one.actor_label,
         outcome=outcome(one),
         tone="t-bad" if one.error else "",
@@ -446,7 +440,7 @@ def holding_row(site: "Site", one: Holding, name: str) -> LiveRow:
     return LiveRow(
         name=f"pid {pid}" if pid else name,
         url=ops_url(site, "connection", pid) if pid else "",
-        place=place(site, one.view, one.action) or "no view",
+        place=place(site, one.view, one.action) or NOWHERE,
         user=one.user,
         state=f"{one.state}, {duration(one.in_state)}",
         lasting=duration(one.age),
@@ -459,7 +453,7 @@ def waiting_row(site: "Site", one: Waiting, name: str) -> LiveRow:
     return LiveRow(
         name=name,
         url="",
-        place=place(site, one.view, one.action) or "no view",
+        place=place(site, one.view, one.action) or NOWHERE,
         user=one.user,
         state="waits for a connection",
         lasting=duration(one.age),

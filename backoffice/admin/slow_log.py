@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -25,10 +25,10 @@ from backoffice.admin.panels import (
     coloured,
     ms,
     ops_url,
-    place,
     precise,
     split_bar,
 )
+from backoffice.admin.places import NOWHERE, OTHERS, place
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_metrics import NO_LINK, SlowView
 from backoffice.admin.presentation_values import ValuesView
@@ -37,20 +37,16 @@ from backoffice.auth.permissions import may
 from backoffice.listing.spec import FilterKind
 from backoffice.observability.brief import brief
 from backoffice.observability.error_words import error_words
+from backoffice.observability.measurement import CANCELLED
 from backoffice.observability.models import SlowStatement
 from backoffice.observability.statement_texts import aware
+
+if TYPE_CHECKING:
+    from backoffice.admin.site import Site
 
 # Calls of one statement among which one is looked for whose values are known.
 CALLS = 50
 
-# What works without a view, as its place is called.
-OTHERS = {
-    "": "No view",
-    "command": "Commands",
-    "ops": "Metrics",
-    "runs": "Runs of actions",
-    "site": "Pages of no view",
-}
 PART_NAMES = {
     "wait": "Wait for a connection",
     "execute": "Execute",
@@ -70,10 +66,13 @@ def _plain(record: Any, key: str) -> str:
     return str(getattr(record, key) or "")
 
 
-def _error(record: Any, key: str) -> str:
-    """The error in words, with its code."""
-    code = getattr(record, key)
-    return error_words(code) if code else ""
+def _reason(record: Any, key: str) -> str:
+    """Why it is in the log: its error in words, what it waited for, how slow it was."""
+    if record.error and record.error != CANCELLED:
+        return error_words(record.error)
+    if not record.error and record.wait_ms > record.total_ms / 2:
+        return "waited for a connection"
+    return _plain(record, key)
 
 
 def _statement(record: Any, key: str) -> str:
@@ -114,20 +113,18 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
     name = "Slow statement"
     name_plural = "Slow log"
     category = "Operations"
+    empty_list = "Nothing was slow or failed yet"
     can_create = False
     can_edit = False
     can_delete = False
     column_list = [
         SlowStatement.at,
         SlowStatement.total_ms,
-        SlowStatement.actor_label,
-        SlowStatement.error,
+        SlowStatement.reason,
         "statement.text",
         SlowStatement.view,
-        SlowStatement.action,
-        SlowStatement.wait_ms,
+        SlowStatement.actor_label,
         SlowStatement.row_count,
-        SlowStatement.reason,
     ]
     column_export_list = [
         SlowStatement.at,
@@ -152,8 +149,8 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
     export_formats = ("csv", "json")
     phone_columns = [
         SlowStatement.total_ms,
-        SlowStatement.actor_label,
-        SlowStatement.error,
+        SlowStatement.reason,
+        SlowStatement.view,
         "statement.text",
     ]
     column_labels = {"statement.text": "Statement"}
@@ -173,13 +170,17 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
     column_formatters = {
         SlowStatement.at: _second,
         SlowStatement.total_ms: _whole,
-        SlowStatement.wait_ms: _whole,
-        SlowStatement.action: _plain,
         SlowStatement.actor_label: _plain,
-        SlowStatement.error: _error,
+        SlowStatement.reason: _reason,
         "statement.text": _statement,
     }
-    loads = ["statement.operation", "statement.table_name"]
+    loads = [
+        "action",
+        "error",
+        "wait_ms",
+        "statement.operation",
+        "statement.table_name",
+    ]
     label_columns = [SlowStatement.at]
     details_related = ()
 
@@ -219,7 +220,7 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
 
     def record_label(self, record: SlowStatement) -> str:
         """When it was, and whose it is."""
-        where = ", ".join(filter(None, [record.view, record.action]))
+        where = place(self._site, record.view, record.action)
         return f"{_second(record, 'at')}{f', {where}' if where else ''}"
 
     def values_of(self, record: Any, call: Call) -> ValuesView | None:
@@ -245,6 +246,10 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
         own = {**self.column_formatters, SlowStatement.view: self._named}
         vars(self)["column_formatters"] = own
 
+    @property
+    def _site(self) -> "Site":
+        return cast("Site", self._admin_ref)
+
     def names(self) -> dict[str, str]:
         """What each place is called: views as in the menu, and what has no view."""
         views = {
@@ -255,8 +260,7 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
         return {**OTHERS, **views}
 
     def _named(self, record: Any, key: str) -> str:
-        value = str(getattr(record, key))
-        return self.names().get(value, value) if value else ""
+        return place(self._site, getattr(record, key), record.action) or NOWHERE
 
     def get_filters(self) -> list[Any]:
         """The filters, that of the view with the views' names."""
@@ -281,7 +285,7 @@ class SlowLogAdmin(ModelView, model=SlowStatement):
         facts: list[tuple[str, str]] = [
             ("Time", at.full),
             ("Took", ms(record.total_ms)),
-            ("Page", place(site, record.view, record.action) or "no view"),
+            ("Page", place(site, record.view, record.action) or NOWHERE),
             ("User", record.actor_label or "nobody"),
             ("Rows", "" if record.row_count is None else number(record.row_count)),
             ("In the log because", record.reason),

@@ -30,4 +30,7 @@ def error_words(code: str) -> str:
             return code
     if code.startswith("SQLITE_"):
         words = code.removeprefix("SQLITE_").replace("_", " ").lower()
+    if code in WORDS and not _SQLSTATE.fullmatch(code):
+        # The name of a driver's class tells nobody more than the words.
+        return words
     return f"{words} ({code})" if words else code

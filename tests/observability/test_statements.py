@@ -372,6 +372,7 @@ def test_an_engine_of_another_creator_is_recorded_without_fetch(
         ("23505", "unique violation (23505)"),
         ("SQLITE_CONSTRAINT_UNIQUE", "constraint unique (SQLITE_CONSTRAINT_UNIQUE)"),
         ("pool timeout", "pool timeout"),
+        ("ConnectionTimeout", "no connection in time"),
         ("99ZZZ", "99ZZZ"),
     ],
 )

@@ -18,13 +18,13 @@ from backoffice.admin.panels import (
     holding_row,
     live_row,
     ops_url,
-    place,
     process_names,
     state_words,
     tree_rows,
     unread,
     waiting_row,
 )
+from backoffice.admin.places import NOWHERE, place
 from backoffice.admin.presentation import Link, Message
 from backoffice.admin.presentation_metrics import (
     NO_LINK,
@@ -168,7 +168,7 @@ def described(
     action = (holding.action if holding else "") or backend.action
     facts = [
         ("State", state_words(backend)),
-        ("Works for", place(site, view, action) or "no view"),
+        ("Works for", place(site, view, action) or NOWHERE),
         ("User", holding.user if holding and holding.user else "unknown"),
         ("Role", backend.role),
         ("Application", backend.application),

@@ -19,10 +19,10 @@ from backoffice.admin.panels import (
     ms,
     ops_url,
     percentage,
-    place,
     sample_row,
     unread,
 )
+from backoffice.admin.places import NOWHERE, place
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_metrics import (
     AskedRow,
@@ -287,7 +287,7 @@ def request_facts(
     split = past.split
     whose = lines[-1].actor_label if lines else past.user
     return (
-        ("Page", place(site, past.view, past.action) or "no view"),
+        ("Page", place(site, past.view, past.action) or NOWHERE),
         ("User", whose or "nobody"),
         ("Began", at(past.at).text),
         ("Took", ms(split.total)),

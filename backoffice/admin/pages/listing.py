@@ -589,4 +589,5 @@ class Shown:
         if self.call.may("create"):
             url = address(base, view.identity, "create")
             actions = (Action(f"New {one}", url, "plus", is_primary=True),)
-        return Empty(f"No {many} yet", "Here they will stand.", actions=actions)
+        heading = view.empty_list or f"No {many} yet"
+        return Empty(heading, "Here they will stand.", actions=actions)

@@ -22,7 +22,6 @@ from backoffice.admin.panels import (
     ms,
     ops_url,
     percentage,
-    place,
     pool_row,
     process_names,
     slow_row,
@@ -31,6 +30,7 @@ from backoffice.admin.panels import (
     unread,
     view_row,
 )
+from backoffice.admin.places import place
 from backoffice.admin.presentation import Action, Link, Message
 from backoffice.admin.presentation_metrics import (
     NO_LINK,

@@ -28,6 +28,7 @@ from backoffice.admin.panels import (
     split_bar,
     unread,
 )
+from backoffice.admin.places import SITE, place, view_name
 from backoffice.admin.presentation import Hidden, Link
 from backoffice.admin.presentation_metrics import (
     OriginRow,
@@ -275,13 +276,17 @@ def origin(call: OpsCall, one: StatementStats, whole_ns: int) -> OriginRow:
     """One of those who run it."""
     view = call.site.view_called(one.view)
     part = percentage(one.histogram.total, whole_ns)
-    link = Link(one.view or "no view", "")
+    action, name = one.action, view_name(call.site, one.view)
+    if one.view == SITE:
+        # The page's name says what it did.
+        name, action = place(call.site, one.view, one.action), ""
+    link = Link(name, "")
     if view is not None:
         url = address(call.site.base_url, view.identity, "list")
         link = Link(view.name_plural, url)
     return OriginRow(
         view=link,
-        action=one.action,
+        action=action,
         bar=meter(one.histogram.total, whole_ns, part),
         share=part,
         calls=number(one.calls),

@@ -115,6 +115,7 @@ def build_frame(
         theme_url=address(site.base_url, "theme"),
         logout_url=address(site.base_url, "logout"),
         foot=site.foot.now() if login and may(login.role, "ops:view") else None,
+        is_answer=_is_answer(request),
         **parts,
     )
 
@@ -150,6 +151,12 @@ def _with_current(
         )
         for group in menu
     )
+
+
+def _is_answer(request: Request) -> bool:
+    """Whether this answers a form, at an address that also has a page of its own."""
+    methods = getattr(request.scope.get("route"), "methods", None) or ()
+    return request.method == "POST" and "GET" in methods
 
 
 def _here(request: Request) -> str:

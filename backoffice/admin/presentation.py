@@ -196,6 +196,7 @@ class Frame:
     cost: Cost | None = None
     foot: Foot | None = None
     refresh: int = 0  # seconds after which the page loads itself anew; 0 never
+    is_answer: bool = False  # to a form that was sent to where it can be had by GET
 
 
 # Lists -----------------------------------------------------------------------------

@@ -36,6 +36,15 @@ class Drift:
     before: int = 0
     now: int = 0
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Drift":
+        """It as it was kept as a document."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document.items()
+        }
+        return cls(**values)
+
     @property
     def most(self) -> int:
         """How many rows there are of the kind that has most."""

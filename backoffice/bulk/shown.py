@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -28,6 +28,10 @@ class Shown:
     is_capped: bool = False
     # Of more rows than that: what was visible then.
     snapshot: str = ""
+    # Why the page before was not run, and which rows had become others: it is told
+    # until something else is asked.
+    reason: str = ""
+    drift: Mapping[str, Any] | None = None
 
     @property
     def mark(self) -> str:
@@ -50,6 +54,19 @@ class Shown:
         """How many rows were shown and their hash, where they were counted."""
         count, _, hashed = self.digest.partition(":")
         return Digest(int(count), hashed) if hashed else None
+
+    def still_told(self, before: "Shown | None") -> "Shown":
+        """The same, with why the page before it was not run, if nothing else was asked.
+
+        Who comes back to it finds the rows that have become others.
+        """
+        if before is None or before.drift is None:
+            return self
+        if dict(before.parameters) != dict(self.parameters):
+            return self
+        if list(before.excluded) != list(self.excluded):
+            return self
+        return replace(self, reason=before.reason, drift=before.drift)
 
     def document(self) -> dict[str, Any]:
         """It as it is kept."""

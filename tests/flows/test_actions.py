@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from backoffice.admin.own_names import SET, TOKEN
+from backoffice.admin.own_names import DO, SET, TOKEN
 from backoffice.bulk.models import Run, RunRow
 from backoffice.observability.health import Pulse
 from backoffice.observability.ops_connection import OpsReader, make_ops_engine
@@ -102,6 +102,24 @@ def test_rows_that_changed_since_they_were_shown_stop_the_run(site: Office) -> N
     assert refused.status == 409
     assert "1 was changed since. Nothing was run." in refused.text
     assert price(site, keys[0]) == Decimal("10.00")
+
+
+def test_what_has_drifted_is_told_until_something_else_is_asked(site: Office) -> None:
+    """Who looks at the rows and comes back; not who takes rows out, or tells anew."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    site.run("UPDATE products SET stock = stock + 1 WHERE id = :id", id=keys[0])
+    refused = browser.submit(page, button="Change 2 products")
+    address = str(refused.response.url)
+
+    for _ in range(2):
+        again = browser.get(address)
+        assert again.status == 200
+        assert "1 was changed since. Nothing was run." in again.text
+        assert "What has changed since" in again.text
+    browser.submit(again, {"row": [str(keys[0])], DO: "exclude"})
+    assert "changed since" not in browser.get(address).text
 
 
 def test_rows_that_came_to_match_since_stop_the_run(site: Office) -> None:

@@ -1,7 +1,7 @@
 """An action on chosen records: what it is told, what it would do, and its run."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from urllib.parse import urlencode
 
 from sqlalchemy import text
@@ -49,7 +49,7 @@ from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.preflight import look, look_since
 from backoffice.bulk.run import Drift
 from backoffice.bulk.selection import find_selection, keep_selection
-from backoffice.bulk.shown import shown_of
+from backoffice.bulk.shown import last_shown, shown_of
 from backoffice.bulk.trial import Since
 from backoffice.database.session import limit_statements
 from backoffice.editing.fields import FormField
@@ -355,7 +355,7 @@ def preflight(
     drift: Drift | None = None,
 ) -> Page:
     """The page that shows what would happen; nothing happens."""
-    token, words = selection.token, selection.words
+    token, words, before = selection.token, selection.words, last_shown(selection)
     crumb_links = crumbs(call, view, selection)
     parameters, excluded = selection.parameters, list(selection.excluded)
     task = task_of(call, view, selection, spec)
@@ -376,6 +376,13 @@ def preflight(
         excluded=excluded,
         most=call.site.backoffice.settings.bulk.at_once,
     )
+    if drift is not None:
+        kept_shown = replace(kept_shown, reason=error, drift=asdict(drift))
+    elif not error:
+        # Who follows a row that has become another and comes back is told once more.
+        kept_shown = kept_shown.still_told(before)
+        error = kept_shown.reason
+        drift = Drift.of(kept_shown.drift) if kept_shown.drift else None
     keep_shown(call, token, kept_shown)
     shown = preflight_view(
         call,

@@ -119,7 +119,7 @@ def test_what_has_drifted_is_told_until_something_else_is_asked(site: Office) ->
         assert "1 was changed since. Nothing was run." in again.text
         assert "What has changed since" in again.text
     browser.submit(again, {"row": [str(keys[0])], DO: "exclude"})
-    assert "changed since" not in browser.get(address).text
+    assert "What has changed since" not in browser.get(address).text
 
 
 def test_rows_that_came_to_match_since_stop_the_run(site: Office) -> None:

@@ -42,6 +42,7 @@ from backoffice.admin.cookies import (
     VISITOR_COOKIE,
 )
 from backoffice.admin.cost import cost_of, with_total
+from backoffice.admin.form_body import read_form
 from backoffice.admin.frame import plain_frame
 from backoffice.admin.ops_pass import VALID_FOR, is_due, make_pass
 from backoffice.admin.own_names import TOKEN
@@ -167,6 +168,11 @@ class Answering:
 
     async def form_of(self, request: Request, max_files: float = 0) -> FormData:
         """What a form sends; the request's own limit is the only one for a field."""
+        form = None
+        if not max_files:
+            form = await read_form(request, MAX_FIELDS, self.site.threads)
+        if form is not None:
+            return form
         return await request.form(
             max_files=max_files,
             max_fields=MAX_FIELDS,

@@ -92,9 +92,8 @@ def enqueue(
     session.info.pop(RUN_ID, None)
     run.state = RunState.WAITING
     run.started_at = None
-    if since is not None:
-        run.left = write_rows(session, run, since, state=RowState.DRIFTED).count
-    found = write_rows(session, run, target, after=run.left)
+    written = write_rows(session, run, target, since)
+    found, run.left = written.digest, written.left
     if expected is not None and found != expected:
         raise RowsDrifted(
             message=f"The rows are not those that were shown: {expected.count:,} then, "

@@ -10,7 +10,8 @@ from sqlalchemy import BigInteger, Text, case, cast, func, literal, not_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import UserDefinedType
 
-from backoffice.bulk.target import Target, key_text_postgresql, version_postgresql
+from backoffice.bulk.keys_postgresql import key_text_postgresql
+from backoffice.bulk.target import Target, version_postgresql
 
 EPOCH = 2**32
 # Numbers below are no transactions.

@@ -49,13 +49,9 @@ from sqlalchemy.types import TypeEngine
 from backoffice.audit.models import LABEL_LENGTH, AuditEntry
 from backoffice.audit.recorder import MASK, NOBODY, audited_table
 from backoffice.bulk.change import SetValues, distinct
+from backoffice.bulk.keys_postgresql import key_text_postgresql
 from backoffice.bulk.outcome import Outcome, outcome_of
-from backoffice.bulk.target import (
-    Chosen,
-    Target,
-    key_text_postgresql,
-    version_postgresql,
-)
+from backoffice.bulk.target import Chosen, Target, version_postgresql
 from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, RUN_ID
 from backoffice.database.words import record_word, sentence
 

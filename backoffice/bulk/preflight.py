@@ -34,8 +34,8 @@ from backoffice.bulk.states import RowState
 from backoffice.bulk.target import (
     Chosen,
     Target,
+    digest_apart_postgresql,
     digest_of,
-    digest_postgresql,
     is_postgresql,
     read_chosen,
     take_digest,
@@ -85,12 +85,17 @@ def look(
     if target.about is not None and target.about > limits.rows:
         # Finding them takes its time; the first are enough to be tried.
         most = min(most, FIRST)
-    rows = _read(session, target, most, limits)
+    some = _read_some(session, target, most, limits)
+    rows = some or _read(session, target, most, limits)
     if rows is None:
         return _estimated(session, target, least=1)
-    if len(rows) > most:
+    if some or len(rows) > most:
         rows = rows[:most]
         found = _count_many(session, target, limits)
+        if some and found.is_exact and found.count <= most:
+            # Few were left of many: these are looked at one by one.
+            few = replace(target, about=found.count)
+            return replace(look(session, few, change, limits), left=found.left)
     else:
         found = Preflight(
             len(rows),
@@ -127,6 +132,16 @@ def _look_at_some(
     return _look_update(session, target, change, rows[:many], found, limits)
 
 
+def _read_some(
+    session: Session, target: Target, most: int, limits: Limits
+) -> list[Chosen]:
+    """Rows of many that are found without finding all, where that is quicker."""
+    if target.some is None or (target.about or 0) <= limits.rows:
+        return []
+    first = replace(target, rows=target.some(most), some=None, apart=None)
+    return _read(session, first, most, limits) or []
+
+
 def _read(
     session: Session, target: Target, most: int, limits: Limits
 ) -> list[Chosen] | None:
@@ -140,19 +155,26 @@ def _read(
         return None
 
 
-def look_since(session: Session, target: Target, limits: Limits) -> Since:
-    """The rows that an undo leaves alone: how many there are, and the first of them."""
+def look_since(
+    session: Session, target: Target, limits: Limits, known: int | None = None
+) -> Since:
+    """The rows that an undo leaves alone: how many there are, and the first of them.
+
+    `known` is how many, where they were counted with the others.
+    """
+    if known == 0:
+        return Since()
     try:
         with undone(session, replace(limits, seconds=limits.count_seconds)):
             rows = read_chosen(session, target, limits.listed)
-            count = len(rows)
-            if count > limits.listed:
+            count = known or len(rows)
+            if known is None and count > limits.listed:
                 every = target.only(target.keys).subquery()
                 count = session.scalar(select(func.count()).select_from(every)) or 0
             return Since(count, tuple(rows[: limits.listed]))
     except DBAPIError as error:
         _only_late(error, target, session)
-        return Since(None)
+        return Since(known)
 
 
 def _only_late(error: DBAPIError, target: Target, session: Session) -> None:
@@ -169,8 +191,8 @@ def _count_many(session: Session, target: Target, limits: Limits) -> Preflight:
         return Preflight(every.count, every)
     try:
         with undone(session, replace(limits, seconds=limits.count_seconds)):
-            digest = digest_postgresql(session, target)
-            return Preflight(digest.count, digest)
+            digest, left = digest_apart_postgresql(session, target)
+            return Preflight(digest.count, digest, left=left)
     except DBAPIError as error:
         _only_late(error, target, session)
         return _estimated(session, target, least=limits.rows)

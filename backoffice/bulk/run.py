@@ -16,7 +16,7 @@ from backoffice.bulk.careful import apply_carefully
 from backoffice.bulk.change import Change, SetValues
 from backoffice.bulk.models import LABEL_LENGTH, Run, RunRow
 from backoffice.bulk.outcome import Left, Outcome
-from backoffice.bulk.run_rows import write_rows
+from backoffice.bulk.run_rows import write_left
 from backoffice.bulk.states import RowState, RunState
 from backoffice.bulk.target import Chosen, Target
 from backoffice.database.refusals import explain_refusal
@@ -162,7 +162,7 @@ def run_at_once(
     before = 0
     if since is not None:
         # Afterwards the rows that were given back would be among them.
-        before = write_rows(session, run, since, state=RowState.DRIFTED).count
+        before = write_left(session, run, since)
     apply = apply_carefully if is_careful else apply_batch
     try:
         outcome = apply(session, target, change, rows)

@@ -19,9 +19,10 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from backoffice.bulk.change import SetValues
+from backoffice.bulk.keys_postgresql import has_plain_keys
 from backoffice.bulk.postgresql import recorded_update
 from backoffice.bulk.run_rows import rows_postgresql
-from backoffice.bulk.target import Target, has_plain_keys, is_postgresql
+from backoffice.bulk.target import Target, is_postgresql
 from backoffice.bulk.walk_postgresql import batch_statement, is_walked_postgresql
 from backoffice.database.session import REQUEST_ID, RUN_ID
 

@@ -4,8 +4,8 @@ A version changes whenever its row is written: PostgreSQL's `xmin`, elsewhere a 
 the row's values.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -14,26 +14,25 @@ from sqlalchemy import (
     Column,
     ColumnClause,
     ColumnElement,
-    Enum,
-    Integer,
     Numeric,
     Select,
-    String,
     Table,
     Text,
-    Uuid,
     and_,
     any_,
     cast,
     column,
+    false,
     func,
     literal,
+    not_,
     or_,
     select,
     tuple_,
 )
 from sqlalchemy.orm import Mapper, Session
 
+from backoffice.bulk.keys_postgresql import key_text_postgresql
 from backoffice.database.keys import format_key_values
 from backoffice.database.values import format_value
 from backoffice.errors import SettingsError
@@ -61,17 +60,29 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Apart:
+    """Rows of which some are left alone, and what says which: found by one look."""
+
+    every: Select[Any]
+    is_left: ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
     """The rows of a select of one model, in no order.
 
     `label_key` names the attribute that a row is called by; `about` is how many rows
-    there are, where that is known without counting.
+    there are, where that is known without counting; `some` finds about so many of them,
+    where that is quicker than to find them all. `apart` is set where these are the rest
+    of rows of which others are left alone.
     """
 
     mapper: Mapper[Any]
     rows: Select[Any]
     label_key: str = ""
     about: int | None = None
+    some: Callable[[int], Select[Any]] | None = None
+    apart: Apart | None = None
     table: Table = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +107,24 @@ class Target:
         if not isinstance(column, Column) or column.table is not self.table:
             return None
         return None if column.info.get("secret") else column
+
+    def without(self, condition: ColumnElement[bool]) -> "Target":
+        """The rows but for those that a condition takes out."""
+        some, apart = self.some, self.apart
+        return replace(
+            self,
+            rows=self.rows.where(not_(condition)),
+            some=(lambda most: some(most).where(not_(condition))) if some else None,
+            apart=Apart(
+                apart.every.where(or_(apart.is_left, not_(condition))), apart.is_left
+            )
+            if apart
+            else None,
+        )
+
+    def narrowed(self, *conditions: ColumnElement[bool]) -> "Target":
+        """The rows that fulfil a condition, and no word about others."""
+        return replace(self, rows=self.rows.where(*conditions), some=None, apart=None)
 
     def only(self, columns: Iterable[Any]) -> Select[Any]:
         """The rows with these columns alone."""
@@ -191,14 +220,31 @@ def digest_of(chosen: Sequence[Chosen]) -> Digest:
 
 def digest_postgresql(session: Session, target: Target) -> Digest:
     """The digest of any number of rows, in one statement that keeps none of them."""
+    return digest_apart_postgresql(session, target)[0]
+
+
+def digest_apart_postgresql(
+    session: Session, target: Target
+) -> tuple[Digest, int | None]:
+    """The digest, and how many rows beside them are left alone where one look tells."""
     text = key_text_postgresql(target.keys)
     version = version_postgresql(target.table)
     hashed = func.hashtextextended(text + literal(":") + version, 0)
-    rows = target.only([cast(hashed, Numeric).label("hash")]).subquery()
-    count, total = session.execute(
-        select(func.count(), func.coalesce(func.sum(rows.c.hash), 0))
+    columns: list[Any] = [cast(hashed, Numeric).label("hash")]
+    apart = target.apart
+    if apart is not None:
+        columns.append(apart.is_left.label("is_left"))
+        target = replace(target, rows=apart.every)
+    rows = target.only(columns).subquery()
+    is_left: Any = rows.c.is_left if apart is not None else false()
+    count, total, left = session.execute(
+        select(
+            func.count().filter(not_(is_left)),
+            func.coalesce(func.sum(rows.c.hash).filter(not_(is_left)), 0),
+            func.count().filter(is_left),
+        )
     ).one()
-    return Digest(int(count), str(total))
+    return Digest(int(count), str(total)), left if apart is not None else None
 
 
 def take_digest(session: Session, target: Target, chosen: Sequence[Chosen]) -> Digest:
@@ -209,24 +255,3 @@ def take_digest(session: Session, target: Target, chosen: Sequence[Chosen]) -> D
     if is_postgresql(session):
         return digest_postgresql(session, target)
     return digest_of(chosen)
-
-
-def has_plain_keys(keys: Sequence[Column[Any]]) -> bool:
-    """Whether the database writes the key as text just as we do."""
-    return all(
-        isinstance(key.type, Integer | String | Uuid) and not isinstance(key.type, Enum)
-        for key in keys
-    )
-
-
-def key_text_postgresql(keys: Sequence[Any]) -> ColumnElement[str]:
-    """The key as `format_key_values` writes it; for plain keys."""
-    if len(keys) == 1:
-        return cast(keys[0], Text)
-    escaped = [
-        func.regexp_replace(cast(key, Text), r"([\\;])", r"\\\1", "g") for key in keys
-    ]
-    joined: ColumnElement[str] = escaped[0]
-    for part in escaped[1:]:
-        joined = joined + literal(";") + part
-    return joined

@@ -52,6 +52,8 @@ class Preflight:
     # None where there are too many rows to compare them later with what was shown.
     digest: Digest | None
     is_exact: bool = True
+    # Rows beside them that are left alone, where they were counted by the same look.
+    left: int | None = None
     tried: int = 0
     changed: int = 0
     same: int = 0

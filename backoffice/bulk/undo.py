@@ -12,20 +12,18 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
+    FromClause,
     Select,
     Text,
     and_,
-    any_,
     case,
     cast,
-    exists,
     false,
     func,
     literal,
     literal_column,
     or_,
     select,
-    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapper, Session
@@ -33,9 +31,14 @@ from sqlalchemy.orm import Mapper, Session
 from backoffice.audit.models import AuditEntry
 from backoffice.audit.recorder import audit_value
 from backoffice.bulk.change import Change, EachRecord, SetValues
+from backoffice.bulk.keys_postgresql import (
+    has_plain_keys,
+    key_text_postgresql,
+    keys_postgresql,
+)
 from backoffice.bulk.models import Run
 from backoffice.bulk.postgresql import given_back, kept
-from backoffice.bulk.target import Target, is_postgresql, key_text_postgresql
+from backoffice.bulk.target import Apart, Target, is_postgresql
 from backoffice.database.keys import format_key, parse_key
 from backoffice.database.values import parse_value, value_to_assign
 from backoffice.errors import Refused
@@ -53,63 +56,35 @@ def undo_of(
     whole = Target(mapper, rows, label_key)
     if not is_postgresql(session):
         return _undo_each(session, run, whole)
-    entry = _Entries(run, whole)
-    touched = whole.rows.where(entry.is_touched())
-    back = {name: entry.old_value(name) for name in run.attributes}
-    return (
-        replace(
-            whole,
-            rows=touched.where(entry.has_one(~entry.is_outdated())),
-            about=run.changed,
-        ),
-        replace(whole, rows=touched.where(entry.has_one(entry.is_outdated()))),
-        SetValues(mapper, back),
+    entries = _Entries(run, whole)
+    touched = entries.rows_of(whole)
+    is_left = entries.is_outdated()
+    since = replace(whole, rows=touched.where(is_left))
+    if not has_plain_keys(whole.keys):
+        # Entries are found by the key's text, which the database writes otherwise.
+        return replace(whole, rows=touched.where(~is_left)), since, _each(run, mapper)
+
+    def some(most: int) -> Select[Any]:
+        first = _Entries(run, whole, most)
+        return first.rows_of(whole).where(~first.is_outdated())
+
+    target = replace(
+        whole,
+        rows=touched.where(~is_left),
+        about=run.changed,
+        some=some,
+        apart=Apart(touched, is_left),
     )
+    back = {name: _Entry(run, whole).old_value(name) for name in run.attributes}
+    return target, since, SetValues(mapper, back)
 
 
-class _Entries:
-    """The run's entries in the audit, as SQL beside a row.
+class _Kept:
+    """What an entry of the run in the audit holds of a row, as SQL."""
 
-    An entry is looked up by its row's key, and only then by its run: behind `OFFSET 0`
-    PostgreSQL has no other way. Free to choose it reads all entries of the run for
-    every row where it believes them to be few: until a first large run has been
-    analyzed that is what the statistics say.
-    """
-
-    def __init__(self, run: Run, target: Target) -> None:
-        self.run, self.target = run, target
-        entries = (
-            select(AuditEntry.id, AuditEntry.run_id, AuditEntry.changes)
-            .where(
-                AuditEntry.table_name == run.table_name,
-                AuditEntry.key == key_text_postgresql(target.keys),
-            )
-            .offset(literal_column("0"))
-            .correlate(target.table)
-        )
-        self.entry = entries.subquery("entry")
+    def __init__(self, run: Run, target: Target, entry: FromClause) -> None:
+        self.run, self.target, self.entry = run, target, entry
         self.changes = cast(self.entry.c.changes, JSONB)
-
-    def is_touched(self) -> ColumnElement[bool]:
-        """Whether the run has an entry of a row, as far as it is quickly told."""
-        keys = self.target.keys
-        if len(keys) > 1:
-            return true()
-        # As an array, whose size is no matter of statistics either.
-        found = select(cast(AuditEntry.key, keys[0].type)).where(
-            AuditEntry.run_id == self.run.id,
-            AuditEntry.table_name == self.run.table_name,
-        )
-        return keys[0] == any_(func.array(found.scalar_subquery()))
-
-    def has_one(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        """Whether the run has such an entry of a row."""
-        return exists(
-            select(literal(1))
-            .select_from(self.entry)
-            .where(self.entry.c.run_id == self.run.id, condition)
-            .correlate(self.target.table)
-        )
 
     def is_outdated(self) -> ColumnElement[bool]:
         """Whether the row does not have any more what the run gave it."""
@@ -130,6 +105,63 @@ class _Entries:
         nothing = literal_column("'null'::jsonb", JSONB)
         return func.coalesce(cast(kept(own, own), JSONB), nothing)
 
+    def _column(self, name: str) -> Column[Any]:
+        found = self.target.mapper.column_attrs[name].columns[0]
+        assert isinstance(found, Column)  # noqa: S101 - it was set by the run
+        return found
+
+    def _has(self, name: str) -> ColumnElement[bool]:
+        return self.changes.op("?", is_comparison=True)(literal(name, Text))
+
+    def _pair(self, name: str, side: int) -> ColumnElement[Any]:
+        pair = self.changes.op("->", return_type=JSONB())(literal(name, Text))
+        return pair.op("->", return_type=JSONB())(literal_column(str(side)))
+
+
+class _Entries(_Kept):
+    """The run's entries, of which each row has one: all of them, or the first ones.
+
+    They are read once and joined with the rows by their key, as the planner likes: the
+    other way round a run of a million would be looked up a million times.
+    """
+
+    def __init__(self, run: Run, target: Target, most: int | None = None) -> None:
+        entries = select(
+            AuditEntry.key.label("text"), AuditEntry.changes.label("changes")
+        ).where(AuditEntry.run_id == run.id, AuditEntry.table_name == run.table_name)
+        if most is not None:
+            entries = entries.order_by(AuditEntry.id).limit(most)
+        super().__init__(run, target, entries.subquery("entry"))
+
+    def rows_of(self, whole: Target) -> Select[Any]:
+        """The rows that have an entry."""
+        values = keys_postgresql(self.entry.c.text, whole.keys)
+        return whole.rows.where(
+            *(key == value for key, value in zip(whole.keys, values, strict=True))
+        )
+
+
+class _Entry(_Kept):
+    """The one entry of a row, beside the row.
+
+    It is looked up by the row's key, and only then by its run: behind `OFFSET 0`
+    PostgreSQL has no other way. Free to choose it reads all entries of the run for
+    every row where it believes them to be few: until a first large run has been
+    analyzed that is what the statistics say.
+    """
+
+    def __init__(self, run: Run, target: Target) -> None:
+        entries = (
+            select(AuditEntry.id, AuditEntry.run_id, AuditEntry.changes)
+            .where(
+                AuditEntry.table_name == run.table_name,
+                AuditEntry.key == key_text_postgresql(target.keys),
+            )
+            .offset(literal_column("0"))
+            .correlate(target.table)
+        )
+        super().__init__(run, target, entries.subquery("entry"))
+
     def old_value(self, name: str) -> ColumnElement[Any]:
         """What a column was before the run; what it is where the run left it."""
         own = self._column(name)
@@ -144,31 +176,17 @@ class _Entries:
             .scalar_subquery()
         )
 
-    def _column(self, name: str) -> Column[Any]:
-        found = self.target.mapper.column_attrs[name].columns[0]
-        assert isinstance(found, Column)  # noqa: S101 - it was set by the run
-        return found
-
-    def _has(self, name: str) -> ColumnElement[bool]:
-        return self.changes.op("?", is_comparison=True)(literal(name, Text))
-
-    def _pair(self, name: str, side: int) -> ColumnElement[Any]:
-        pair = self.changes.op("->", return_type=JSONB())(literal(name, Text))
-        return pair.op("->", return_type=JSONB())(literal_column(str(side)))
-
 
 def _undo_each(
     session: Session, run: Run, whole: Target
 ) -> tuple[Target, Target, Change]:
     """The same where JSON is not at hand in SQL: record by record."""
-    entries: dict[str, Mapping[str, Any]] = dict(
-        session.execute(
-            select(AuditEntry.key, AuditEntry.changes).where(
-                AuditEntry.run_id == run.id, AuditEntry.table_name == run.table_name
-            )
-        ).all()
+    texts = session.scalars(
+        select(AuditEntry.key).where(
+            AuditEntry.run_id == run.id, AuditEntry.table_name == run.table_name
+        )
     )
-    keys = [parse_key(whole.mapper, key) for key in entries]
+    keys = [parse_key(whole.mapper, text) for text in texts]
     column = whole.keys[0]
     if len(whole.keys) == 1:
         condition: ColumnElement[bool] = column.in_([key[0] for key in keys])
@@ -179,12 +197,19 @@ def _undo_each(
                 for key in keys
             )
         )
+    target = replace(whole, rows=whole.rows.where(condition))
+    nothing = replace(whole, rows=whole.rows.where(literal(value=False)))
+    return target, nothing, _each(run, whole.mapper)
+
+
+def _each(run: Run, mapper: Mapper[Any]) -> EachRecord:
+    """What gives one record back what its entry holds."""
     columns: dict[str, Any] = {
-        name: whole.mapper.column_attrs[name].columns[0] for name in run.attributes
+        name: mapper.column_attrs[name].columns[0] for name in run.attributes
     }
 
-    def give_back(_session: Session, record: Any) -> bool | None:
-        changes = entries[format_key(whole.mapper, record)]
+    def give_back(session: Session, record: Any) -> bool | None:
+        changes = _changes_of(session, run, format_key(mapper, record))
         mine = {name: pair for name, pair in changes.items() if name in columns}
         for name, (_old, new) in mine.items():
             if audit_value(columns[name], getattr(record, name)) != new:
@@ -194,12 +219,22 @@ def _undo_each(
             setattr(record, name, value_to_assign(columns[name], value))
         return None
 
-    change = EachRecord(
-        whole.mapper, give_back, tuple(run.attributes), is_undoable=True
+    return EachRecord(mapper, give_back, tuple(run.attributes), is_undoable=True)
+
+
+def _changes_of(session: Session, run: Run, key: str) -> Mapping[str, Any]:
+    """What the run has changed of a record; nothing where it has no entry."""
+    found = session.scalar(
+        select(AuditEntry.changes)
+        .where(
+            AuditEntry.table_name == run.table_name,
+            AuditEntry.key == key,
+            AuditEntry.run_id == run.id,
+        )
+        .order_by(AuditEntry.id)
+        .limit(1)
     )
-    target = replace(whole, rows=whole.rows.where(condition))
-    nothing = replace(whole, rows=whole.rows.where(literal(value=False)))
-    return target, nothing, change
+    return found or {}
 
 
 def _value(column: Any, kept_value: Any) -> Any:

@@ -26,16 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from backoffice.bulk.change import SetValues
+from backoffice.bulk.keys_postgresql import has_plain_keys
 from backoffice.bulk.models import Run, RunRow
 from backoffice.bulk.outcome import WORDS
 from backoffice.bulk.postgresql import changed_of, each_by_its_key, entries_of
 from backoffice.bulk.states import RowState
-from backoffice.bulk.target import (
-    Target,
-    has_plain_keys,
-    is_postgresql,
-    version_postgresql,
-)
+from backoffice.bulk.target import Target, is_postgresql, version_postgresql
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def try_selection(
     found = look(call.session, task.target, task.change, limited)
     since = Since()
     if task.since is not None:
-        since = look_since(call.session, task.since, limited)
+        since = look_since(call.session, task.since, limited, found.left)
     kept = shown_of(
         found,
         parameters=told,

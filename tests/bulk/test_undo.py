@@ -9,10 +9,16 @@ import pytest
 from sqlalchemy import Engine, select, text, update
 
 from backoffice.audit.models import AuditEntry
+from backoffice.bulk.batches import enqueue
 from backoffice.bulk.change import SetValues
+from backoffice.bulk.models import RunRow
 from backoffice.bulk.plan_postgresql import plan_postgresql, selecting
 from backoffice.bulk.postgresql import given_rows, update_of
-from backoffice.bulk.target import read_chosen
+from backoffice.bulk.preflight import look
+from backoffice.bulk.run import Order
+from backoffice.bulk.statements import caught
+from backoffice.bulk.target import read_chosen, take_digest
+from backoffice.bulk.trial import Limits
 from backoffice.bulk.undo import undo_of
 from tests.bulk.rooms import (
     Kind,
@@ -121,7 +127,7 @@ def test_old_and_new_stand_in_the_audit(kinds: Engine) -> None:
 def test_statistics_from_before_the_first_run_mislead_nobody(
     demo_engine: Engine,
 ) -> None:
-    """Entries are found by the key of their row: a run is not read for each of them.
+    """The entries of a run are read once, and not again for each of its rows.
 
     The statistics say that no entry belongs to a run, as they do until the audit is
     analyzed after the first one.
@@ -142,13 +148,63 @@ def test_statistics_from_before_the_first_run_mislead_nobody(
         back, since, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
         assert isinstance(change, SetValues)
         rows = given_rows(back, read_chosen(session, back))
-        for statement in (
-            selecting(back),
-            selecting(since),
-            update_of(back, change, rows),
-        ):
-            plan = plan_postgresql(session, statement)
-            # Once, for the keys of all its rows; never beside a row.
-            assert plan.count("ix_backoffice_audit_run_id") <= 1
-            assert "ix_backoffice_audit_table_name_key_id" in plan
+        for found in (selecting(back), selecting(since)):
+            plan = plan_postgresql(session, found)
+            # In a nested loop what stands second is looked at for each of the first.
+            assert plan.index("on backoffice_audit") < plan.index("on kinds")
+        plan = plan_postgresql(session, update_of(back, change, rows))
+        assert "ix_backoffice_audit_run_id" not in plan
+        assert "ix_backoffice_audit_table_name_key_id" in plan
         assert run(session, back, change, token="u", undone=made.id).changed == 200
+
+
+def test_of_a_large_run_rows_to_be_given_back_and_others_are_found_by_one_look(
+    either: Engine,
+) -> None:
+    """The entries of the run are read once, for both kinds of rows and their number."""
+    with session_on(either) as session:
+        session.add_all(Kind(number=number, name=f"n{number}") for number in range(9))
+        session.commit()
+        made = run(session, all_of(Kind), setting(Kind, number=500), token="t")
+        session.execute(update(Kind).where(Kind.id.in_([2, 7])).values(number=1))
+        session.commit()
+        back, since, change = undo_of(
+            session, made, select(Kind), Kind.__mapper__, "name"
+        )
+        digest = take_digest(session, back, read_chosen(session, back))
+        order = Order("u", "kind", "undo", "Undo", "all", {}, undone_run_id=made.id)
+        with caught(session) as sent:
+            undone = enqueue(session, back, change, order, expected=digest, since=since)
+        assert sum("FROM backoffice_audit" in one for one in sent.elements()) == 1
+        session.commit()
+        assert (undone.total, undone.left) == (9, 2)
+        rows = session.execute(
+            select(RunRow.key, RunRow.state, RunRow.label)
+            .where(RunRow.run_id == undone.id)
+            .order_by(RunRow.position)
+        ).all()
+        assert [row.key for row in rows] == [str(key) for key in range(1, 10)]
+        assert [(row.key, row.label) for row in rows if row.state == "drifted"] == [
+            ("2", "n1"),
+            ("7", "n6"),
+        ]
+
+
+def test_the_preflight_of_a_large_undo_tries_the_first_rows_and_counts_both_kinds(
+    either: Engine,
+) -> None:
+    """It does not have to find all rows to try some; what was changed since is told."""
+    with session_on(either) as session:
+        session.add_all(Kind(number=number) for number in range(30))
+        session.commit()
+        made = run(session, all_of(Kind), setting(Kind, number=500), token="t")
+        session.execute(update(Kind).where(Kind.id == 3).values(number=1))
+        session.commit()
+        back, _, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
+        found = look(session, back, change, Limits(rows=10, at_once=10))
+        assert (found.count, found.left, found.changed) == (29, 1, 9)
+        session.execute(update(Kind).where(Kind.id > 5).values(number=2))
+        session.commit()
+        found = look(session, back, change, Limits(rows=10, at_once=10))
+        assert (found.count, found.left, found.is_whole) == (4, 26, True)
+        assert set(found.versions or ()) == {"1", "2", "4", "5"}

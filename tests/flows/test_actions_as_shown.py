@@ -98,10 +98,10 @@ def test_rows_that_could_not_be_counted_are_counted_before_they_are_run(
 ) -> None:
     """Too many for two seconds: an estimate is shown, and no button that runs it."""
     keys = products(site, *["10.00"] * 5, category="Countless")
-    counted = target.digest_postgresql
+    counted = target.digest_apart_postgresql
     before = queued(site)
 
-    def slow(session: Session, rows: Target) -> Digest:
+    def slow(session: Session, rows: Target) -> tuple[Digest, int | None]:
         """As if there were millions: more than the usual limit allows."""
         late = (
             "CASE current_setting('statement_timeout') WHEN '300ms' THEN 9 ELSE 0 END"
@@ -109,7 +109,7 @@ def test_rows_that_could_not_be_counted_are_counted_before_they_are_run(
         session.execute(text(f"SELECT pg_sleep({late})"))
         return counted(session, rows)
 
-    monkeypatch.setattr(preflight, "digest_postgresql", slow)
+    monkeypatch.setattr(preflight, "digest_apart_postgresql", slow)
     browser = site.browser("editor")
     with bulk_settings(site, at_once=3, tried_rows=3, tried_seconds=0.6):
         page = raised(browser, None, "category=Countless")

@@ -368,7 +368,9 @@ def preflight(
         # Who could not be counted in time is not told from the others in time either.
         is_late = found.digest is None
         since = (
-            Since(None) if is_late else look_since(call.session, task.since, limited)
+            Since(None)
+            if is_late
+            else look_since(call.session, task.since, limited, found.left)
         )
     kept_shown = shown_of(
         found,

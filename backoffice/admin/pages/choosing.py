@@ -1,7 +1,6 @@
 """Every row of a selection, page by page: which are to be taken out of it?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -56,7 +55,7 @@ def show_rows(
     values = call.site.codec.decode(order, target.keys, place) if place else None
     rest = after(columns, values) if values is not None else None
     if rest is not None:
-        target = replace(target, rows=target.rows.where(rest))
+        target = target.narrowed(rest)
     rows = read_chosen(call.session, target, PAGE)
     shown, more = rows[:PAGE], len(rows) > PAGE
     cursor = (
@@ -103,7 +102,7 @@ def found_in(
     )
     keys: Any = target.keys[0] if len(target.keys) == 1 else tuple_(*target.keys)
     problem = query.problems[0].message if query.problems else ""
-    return replace(target, rows=target.rows.where(keys.in_(found))), problem
+    return target.narrowed(keys.in_(found)), problem
 
 
 def drawn(

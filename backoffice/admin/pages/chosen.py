@@ -1,11 +1,11 @@
 """Which records a selection means, and what its action does with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from sqlalchemy import Select, not_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backoffice.admin.actions import ActionSpec, Does, may_run
@@ -168,7 +168,7 @@ def task_of(
     if selection.excluded and not with_excluded:
         dialect = call.session.get_bind(mapper).dialect.name
         out = among(target.keys, _as_chosen(view, selection.excluded), dialect)
-        target = replace(target, rows=target.rows.where(not_(out)))
+        target = target.without(out)
     return Task(target, change, title, verb, since)
 
 

@@ -43,6 +43,7 @@ from backoffice.admin.presentation import (
     MergedField,
     Message,
     Moment,
+    Narrowing,
     Pager,
     Person,
     RelatedList,
@@ -488,7 +489,18 @@ PAGES: dict[str, tuple[str, object, Frame]] = {
     "history": (
         "history",
         HistoryView(
-            tuple(replace(each, record=Link(NAMES[9], "/admin/x")) for each in HISTORY),
+            tuple(
+                replace(each, record=Link(NAMES[9], "/admin/x"), run=Link("run 7", "/"))
+                for each in HISTORY
+            ),
+            url="/admin/history",
+            narrowings=(
+                Narrowing("by", "Person", known=("Ada Admin",)),
+                Narrowing("view", "List", "x", (Choice("", "any"),), is_wrong=True),
+                Narrowing("at__from", "From", is_day=True),
+            ),
+            clear_url="/admin/history",
+            notes=(Message("bad", "“x” is no list with a history here."),),
             older_url="?before=1",
             newest_url="?",
         ),

@@ -18,6 +18,7 @@ from backoffice.seeding.seeder import seed
 from backoffice.settings import DatabaseSettings
 from models.school import Student
 from tests.factories import make_course, make_enrollment, make_student
+from tests.flows.actions import raised, run_of
 from tests.office import SIZES, Office, add_people, counted, opened
 from tests.projects import demo_project
 
@@ -217,6 +218,26 @@ def test_order_lines_are_read_on_sqlite(site: Office) -> None:
     assert browser.get(href).status == 200
     key = href.partition("?")[0].rpartition("/")[2]
     assert browser.get(f"/admin/order-item/history/{key}").status == 200
+
+
+def test_the_history_is_narrowed_down_on_sqlite(site: Office) -> None:
+    """A run in one line, by person, list, kind and days; page by page."""
+    key = site.value("SELECT min(id) FROM products")
+    browser = site.browser("admin")
+    page = browser.get(f"/admin/product/edit/{key}")
+    assert browser.submit(page, {"stock": "77"}).status == 303
+    ran = browser.submit(raised(browser, [key]), button="Change 1 product")
+    told = f"Run {run_of(ran)}: raise prices by 10 % changed 1 product"
+
+    assert told in browser.get("/admin/").text
+    for query in ("", "?kind=run&at__from=2020-01-01", "?by=Ada+Admin&view=product"):
+        assert told in browser.get(f"/admin/history{query}").text, query
+    for query in ("?kind=update&view=product", "?at__to=2020-01-01", "?by=Nobody"):
+        assert told not in browser.get(f"/admin/history{query}").text, query
+    assert "Stock" in browser.get("/admin/history?kind=update&view=product").text
+    behind = browser.get(f"/admin/history?view=product&before=run-{run_of(ran)}").text
+    assert "became 77" in behind
+    assert told not in behind
 
 
 def test_every_view_is_tried_on_sqlite(site: Office) -> None:

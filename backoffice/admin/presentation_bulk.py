@@ -160,6 +160,8 @@ class PreflightView:
     choose: str = ""
     about: str = ""
     change: tuple[tuple[str, str], ...] = ()
+    # What the change is in a sentence, where its SQL is too long to be read.
+    change_words: str = ""
     drift: tuple[DriftedRow, ...] = ()
     drift_more: str = ""
 
@@ -181,6 +183,7 @@ class ChosenRowsView:
     rows: tuple[ChosenRow, ...]
     after: str
     first_url: str
+    before_url: str
     search: SearchBox | None
     all_url: str
     out: str
@@ -221,6 +224,9 @@ class RunView:
     share_words: str = ""
     wishes: tuple[Choice, ...] = ()
     wish_words: str = ""
+    # What is to be ticked before it goes on, where that cannot be undone.
+    sure: str = ""
+    ran: str = ""
     undo: Action | None = None
     notes: tuple[Message, ...] = ()
     refresh: int = 0

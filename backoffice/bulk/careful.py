@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from backoffice.bulk.batch import apply_batch, settle
-from backoffice.bulk.change import Change, EachRecord
+from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.locks_postgresql import unlocked_postgresql
 from backoffice.bulk.outcome import Left, Outcome
-from backoffice.bulk.rowwise import refusal_words
+from backoffice.bulk.rowwise import new_values, refusal_words
 from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, is_postgresql
 from backoffice.database.refusals import explain_refusal
@@ -92,7 +92,10 @@ def _apply(
         with session.begin_nested():
             return apply_batch(session, target, change, rows)
     except DBAPIError as error:
-        refusal = explain_refusal(error, target.mapper, session)
+        values = {}
+        if len(rows) == 1 and isinstance(change, SetValues):
+            values = new_values(session, target, change, rows[0])
+        refusal = explain_refusal(error, target.mapper, session, values=values)
         if not isinstance(refusal, Refused) or isinstance(change, EachRecord):
             raise refusal from error
     if len(rows) == 1:

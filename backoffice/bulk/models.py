@@ -116,6 +116,8 @@ class Run(Base):
     request_id: Mapped[str] = mapped_column(String(64), server_default="")
     worker: Mapped[str] = mapped_column(String(100), server_default="")
     seen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Workers that were lost with it: who, when heard of last, and when it was taken up.
+    lost: Mapped[list[dict[str, str]]] = mapped_column(DOCUMENT, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now()
     )

@@ -28,7 +28,7 @@ from backoffice.bulk.plan_postgresql import (
 )
 from backoffice.bulk.postgresql import each_by_its_key, given_rows, same_keys, update_of
 from backoffice.bulk.preflight_each import look_each
-from backoffice.bulk.rowwise import refusal_words
+from backoffice.bulk.rowwise import new_values, refusal_words
 from backoffice.bulk.statements import statements_of
 from backoffice.bulk.states import RowState
 from backoffice.bulk.target import (
@@ -311,7 +311,7 @@ def _attempt(
                 _update_each(session, target, change, rows)
             settle(session)
     except DBAPIError as error:
-        values = _new_values(session, target, change, rows) if len(rows) == 1 else {}
+        values = new_values(session, target, change, rows[0]) if len(rows) == 1 else {}
         explained = explain_refusal(error, target.mapper, session, values=values)
         if isinstance(explained, Refused):
             return explained
@@ -329,22 +329,6 @@ def _update_each(
             .where(is_row(target.keys, row), change.differs())
             .values(values)
         )
-
-
-def _new_values(
-    session: Session, target: Target, change: SetValues, rows: Sequence[Chosen]
-) -> dict[str, Any]:
-    """What one row would have been set to, for the sentence that refuses it."""
-    try:
-        with session.begin_nested():
-            row = session.execute(
-                select(*(one.expression for one in change.assignments)).where(
-                    is_row(target.keys, rows[0])
-                )
-            ).one()
-    except DBAPIError:
-        return {}
-    return dict(zip(change.attributes, row, strict=True))
 
 
 def _search(

@@ -182,3 +182,19 @@ def refusal_words(refused: Refused) -> str:
     """Why a row was refused, in one line."""
     sentences = dict.fromkeys(text for text in refused.fields.values() if text)
     return " ".join(sentences) or str(refused) or "The database refuses this."
+
+
+def new_values(
+    session: Session, target: Target, change: SetValues, row: Chosen
+) -> dict[str, Any]:
+    """What one row would have been set to, for the sentence that refuses it."""
+    try:
+        with session.begin_nested():
+            found = session.execute(
+                select(*(one.expression for one in change.assignments)).where(
+                    is_row(target.keys, row)
+                )
+            ).one()
+    except DBAPIError:
+        return {}
+    return dict(zip(change.attributes, found, strict=True))

@@ -182,16 +182,24 @@ def version_of(table: Table, row: Any) -> str:
 
 
 def read_chosen(
-    session: Session, target: Target, limit: int | None = None
+    session: Session,
+    target: Target,
+    limit: int | None = None,
+    *,
+    is_backwards: bool = False,
 ) -> list[Chosen]:
-    """The rows, by key, with their versions; at most one more than `limit`."""
+    """The rows, by key, with their versions; at most one more than `limit`.
+
+    These are the first ones, or, backwards, the last.
+    """
     keys, label = target.keys, target.label
     extra = [label] if label is not None else []
     is_pg = is_postgresql(session)
     version: list[Any] = (
         [version_postgresql(target.table)] if is_pg else list(target.table.columns)
     )
-    statement = target.only([*keys, *extra, *version]).order_by(*keys)
+    order = [key.desc() for key in keys] if is_backwards else list(keys)
+    statement = target.only([*keys, *extra, *version]).order_by(*order)
     if limit is not None:
         statement = statement.limit(limit + 1)
     found = []
@@ -207,7 +215,7 @@ def read_chosen(
                 "" if name is None or label is None else format_value(label, name),
             )
         )
-    return found
+    return found[::-1] if is_backwards else found
 
 
 def digest_of(chosen: Sequence[Chosen]) -> Digest:

@@ -26,6 +26,12 @@ ORDER BY run.id
 FOR UPDATE OF run SKIP LOCKED
 """
 ABANDONED_AFTER = 60.0
+# Who was at them is remembered: the run's page says when it was heard of last.
+_REMEMBER = """
+UPDATE backoffice_runs SET lost = lost || jsonb_build_array(jsonb_build_object(
+  'worker', worker, 'seen_at', seen_at, 'at', now()))
+WHERE id = ANY(%(runs)s) AND state = 'running' AND worker <> '' AND seen_at IS NOT NULL
+"""
 
 
 async def take_up(app: App, queues: Sequence[str], dead_after: float) -> list[int]:
@@ -43,7 +49,10 @@ async def take_up(app: App, queues: Sequence[str], dead_after: float) -> list[in
     found = await app.connector.execute_query_all_async(_LOST, seconds=ABANDONED_AFTER)
     for row in found:
         await _drop(app, row["job_id"])
-    return [int(row["run_id"]) for row in found]
+    runs = [int(row["run_id"]) for row in found]
+    if runs:
+        await app.connector.execute_query_async(_REMEMBER, runs=runs)
+    return runs
 
 
 async def _drop(app: App, number: int | None) -> None:

@@ -341,7 +341,7 @@ def test_a_large_selection_is_run_by_the_worker(site: Office) -> None:
     page = raised(browser, None, "category=Many")
     ran = browser.submit(page, button="Change 7 products")
     waiting = browser.follow(ran)
-    assert "Waiting for a worker: 0 products were changed." in waiting.text
+    assert "Waiting for a worker: 7 products are to be changed." in waiting.text
     assert price(site, keys[0]) == Decimal("10.00")
     assert site.site.worker.run_all() == 3
     assert {price(site, key) for key in keys} == {Decimal("11.00")}
@@ -392,7 +392,7 @@ def test_a_run_is_paused_resumed_and_cancelled(site: Office) -> None:
     browser.submit(browser.get(url), button="Pause")
     site.site.worker.run_all()
     paused = browser.get(url)
-    assert "Paused: 0 products were changed." in paused.text
+    assert "Paused: 5 products are to be changed." in paused.text
     assert queued(site) == []
     browser.submit(paused, button="Go on")
     assert queued(site) == [str(run_of(ran))]
@@ -494,11 +494,11 @@ def test_a_run_says_who_is_missing(site: Office) -> None:
         assert "No worker is there." in page.text
         assert "manage.py runworker" in page.text
     site.run("UPDATE backoffice_runs SET state = 'running' WHERE finished_at IS NULL")
-    assert "Interrupted: 0 products were changed." in browser.get(url).text
+    assert "Interrupted: 5 products are to be changed." in browser.get(url).text
     assert "interrupted" in browser.get("/admin/runs").text
 
     site.run("INSERT INTO procrastinate_workers DEFAULT VALUES")
-    assert "Running: 0 products were changed." in browser.get(url).text
+    assert "Running: 5 products are to be changed." in browser.get(url).text
     assert "No worker is there." not in browser.get("/admin/runs").text
     site.run("DELETE FROM procrastinate_workers")
     site.site.worker.run_all()

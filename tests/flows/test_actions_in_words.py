@@ -11,6 +11,7 @@ from tests.flows.actions import (
     few_at_once,  # noqa: F401 - a fixture
     products,
     raised,
+    run_of,
 )
 from tests.office import Office
 
@@ -89,3 +90,26 @@ def test_of_many_rows_those_are_named_that_were_written_since(site: Office) -> N
     assert "Lamp W Changed or new Ada Admin" in refused.text
     assert "Chair W Changed or new not known" in refused.text
     assert refused.text.count("Changed or new") == 2
+
+
+def test_an_undo_is_told_in_a_sentence_and_its_sql_is_folded(site: Office) -> None:
+    """On the page before it and on its run; an undo of it has a short name, too."""
+    key = site.add(make_student, class_name="9Z", guardian="Old").id
+    browser = site.browser("editor")
+    form = choose(browser, "student", "edit-selected", [key])
+    told = {"class_name": "9A", "guardian": "New"}
+    page = browser.follow(browser.submit(form, {own.SET: [*told], **told}))
+    ran = browser.submit(page, button="Change 1 student")
+    undo = browser.follow(browser.submit(browser.follow(ran), button="Undo…"))
+    sentence = "Each row gets its old class and guardian back, as the history has it."
+    assert sentence in undo.text
+    before, _, sql = undo.html.partition("What is set, as SQL")
+    assert before.endswith('<details class="fold"><summary>')
+    assert "UPDATE" in sql
+    done = browser.submit(undo, button="Give back 1 student")
+    seen = browser.follow(done)
+    number = run_of(ran)
+    assert f"its old class and guardian of before run {number}" in seen.text
+    again = browser.follow(browser.submit(seen, button="Undo…"))
+    assert f"Undo run {run_of(done)}, the undo of run {number}" in again.text
+    assert f"1 record changed by run {run_of(done)} " in again.text

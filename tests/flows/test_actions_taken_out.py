@@ -45,6 +45,28 @@ def test_any_row_of_a_large_selection_is_taken_out(
     assert price(site, keys[13]) == Decimal("11.00")
 
 
+def test_the_rows_are_paged_back_as_well(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the very rows that were before; the first page has none before it."""
+    monkeypatch.setattr(choosing, "PAGE", 4)
+    keys = [str(key) for key in products(site, *["10.00"] * 11, category="Back")]
+    browser = site.browser("editor")
+    page = raised(browser, None, "category=Back")
+    first = browser.follow(browser.submit(page, button="Take rows out"))
+    assert "Previous rows" not in first.text
+    second = browser.follow(browser.submit(first, button="Keep, and next rows"))
+    third = browser.follow(browser.submit(second, button="Keep, and next rows"))
+    assert ticked(third) == keys[8:]
+    back = browser.get(third.link("Previous rows"))
+    assert ticked(back) == keys[4:8]
+    start = browser.get(back.link("Previous rows"))
+    assert ticked(start) == keys[:4]
+    assert "Previous rows" not in start.text
+    again = browser.follow(browser.submit(start, button="Keep, and next rows"))
+    assert ticked(again) == keys[4:8]
+
+
 def test_a_row_that_was_taken_out_is_searched_for_and_taken_in_again(
     site: Office,
 ) -> None:

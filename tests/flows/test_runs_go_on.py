@@ -7,9 +7,11 @@ import pytest
 
 from backoffice.admin.own_names import TOKEN
 from backoffice.jobs.walking import Interrupted
+from models.shop import Product
 from tests.browser import Browser, Seen
 from tests.flows.actions import (
     bulk_settings,
+    choose,
     entries,
     few_at_once,  # noqa: F401 - a fixture
     price,
@@ -87,6 +89,53 @@ def test_a_run_whose_rows_were_cleared_does_not_go_on(site: Office) -> None:
     sent = {TOKEN: browser.token(), "do": "resume"}
     browser.post(url, sent)
     assert str(number) not in queued(site)
+
+
+def test_on_its_way_a_run_says_what_was_done_so_far(site: Office) -> None:
+    """Also while it waits for the next worker; what is over is told as over."""
+    _keys, browser, url = half_way(site, "So far")
+    found = browser.get(url).text
+    assert "3 of 7 products changed so far." in found
+    assert "products were changed" not in found
+
+
+def test_a_deletion_goes_on_only_for_who_is_sure(site: Office) -> None:
+    """As before its first row: a box to be ticked, and a button in red."""
+    keys = products(site, *["10.00"] * 5, category="Deleted")
+    browser = site.browser("editor")
+    page = choose(browser, "product", "delete-selected", None, "category=Deleted")
+    ran = browser.submit(page, {"sure": "yes"}, button="Delete up to 5 products")
+    browser.submit(browser.follow(ran), button="Cancel the rest")
+    site.site.worker.run_all()
+    page = browser.get(ran.location)
+    assert "Yes, delete up to 5 products more" in page.text
+    assert 'class="btn btn-danger" name="do" value="resume"' in page.html
+    refused = browser.follow(browser.submit(page, button="Go on"))
+    assert "Say that you are sure. Nothing was run." in refused.text
+    site.site.worker.run_all()
+    assert all(site.read(Product, key) for key in keys)
+    browser.submit(page, {"sure": "yes"}, button="Go on")
+    site.site.worker.run_all()
+    assert "5 products were deleted." in browser.get(ran.location).text
+
+
+def test_a_worker_that_was_lost_is_named_beside_who_went_on(site: Office) -> None:
+    """With when it was heard of last."""
+    _keys, browser, url = half_way(site, "Lost")
+    number = int(url.rpartition("/")[2])
+    site.run(
+        "UPDATE backoffice_runs SET batches = 2, worker = 'second', lost = "
+        """'[{"worker": "first", "seen_at": "2024-05-01T10:00:00+00:00","""
+        """ "at": "2024-05-01T10:01:00+00:00"}]' WHERE id = :id""",
+        id=number,
+    )
+    found = browser.get(url).text
+    lines = (
+        "Worker second went on from the last batch",
+        "Worker first was lost: last heard of",
+        "Begun by worker first",
+    )
+    assert [found.index(line) for line in lines] == sorted(map(found.index, lines))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What is queued: with its run or not at all, once, and never lost."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
@@ -117,6 +119,23 @@ def test_the_job_of_a_dead_worker_is_taken_up(
     make_worker(demo_engine, resolve).run_all()
     assert state(demo_engine, number).state == becomes
     assert jobs(demo_engine) == (["doing"] if becomes == "waiting" else [])
+
+
+def test_a_run_remembers_the_worker_that_was_lost(demo_engine: Engine) -> None:
+    """Who it was, when it was heard of last, and when another took the run up."""
+    number = ordered(demo_engine, [0] * 4)
+    in_hand(demo_engine, number, "1 hour")
+    write(
+        demo_engine,
+        "UPDATE backoffice_runs SET state = 'running', worker = 'first',"
+        " seen_at = now() - interval '1 hour'",
+    )
+    make_worker(demo_engine, resolve).run_all()
+    run = state(demo_engine, number)
+    (lost,) = run.lost
+    assert (run.state, lost["worker"]) == ("done", "first")
+    seen, taken = map(datetime.fromisoformat, (lost["seen_at"], lost["at"]))
+    assert taken - seen >= timedelta(hours=1)
 
 
 def test_a_dead_job_does_not_stand_in_the_way_of_a_queued_one(

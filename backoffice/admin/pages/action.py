@@ -509,7 +509,12 @@ def undo_token(call: Call, view: ModelView, made: Run) -> str:
         actor_id=str(call.login.user_id),
         view=view.identity,
         action=UNDO,
-        words=f"{plural(made.changed, 'record')} changed by run {made.id}, "
-        f"{made.words}",
+        words=undone_words(made),
         undone_run_id=made.id,
     )
+
+
+def undone_words(made: Run) -> str:
+    """As in: 7 records changed by run 12, all products; of an undo not whose undo."""
+    found = f"{plural(made.changed, 'record')} changed by run {made.id}"
+    return found if made.undone_run_id is not None else f"{found}, {made.words}"

@@ -26,7 +26,7 @@ from backoffice.listing.statements import select_rows
 PAGE = 50
 # So many rows can be taken out by hand; who wants more has another list in mind.
 MOST = 2_000
-SEARCH, AFTER = "search", "after"
+SEARCH, AFTER, BEFORE = "search", "after", "before"
 NEXT, DONE = "next", "keep"
 
 
@@ -51,24 +51,41 @@ def show_rows(
     target, problem = found_in(call, view, task.target, search)
     columns = tuple(SortColumn(key, table="own") for key in target.keys)
     order = f"chosen {selection.token}"
-    place = given.get(AFTER, "")
-    values = call.site.codec.decode(order, target.keys, place) if place else None
+
+    def place(name: str) -> tuple[Any, ...] | None:
+        text = given.get(name, "")
+        found = call.site.codec.decode(order, target.keys, text) if text else None
+        return None if found is None else tuple(found)
+
+    behind, ahead = place(AFTER), place(BEFORE)
+    is_back = ahead is not None
+    if is_back:
+        columns = tuple(column.reversed() for column in columns)
+    values = ahead if is_back else behind
     rest = after(columns, values) if values is not None else None
     if rest is not None:
         target = target.narrowed(rest)
-    rows = read_chosen(call.session, target, PAGE)
+    rows = read_chosen(call.session, target, PAGE, is_backwards=is_back)
     shown, more = rows[:PAGE], len(rows) > PAGE
-    cursor = (
-        call.site.codec.encode(order, target.keys, shown[-1].values) if more else ""
-    )
+    if is_back:
+        shown = rows[-PAGE:]
+
+    def cursor(row: Chosen) -> str:
+        return call.site.codec.encode(order, target.keys, row.values) or ""
+
+    has_next = bool(shown) and (more or is_back)
+    has_before = bool(shown) and (more if is_back else values is not None)
     url = rows_url(call, view, selection.token)
     return Page(
         "chosen_rows",
         ChosenRowsView(
             url=url,
             rows=tuple(drawn(call, view, shown, selection.excluded)),
-            after=cursor or "",
-            first_url=with_query(url, search, "") if values is not None else "",
+            after=cursor(shown[-1]) if has_next else "",
+            first_url=with_query(url, search) if values is not None else "",
+            before_url=with_query(url, search, **{BEFORE: cursor(shown[0])})
+            if has_before
+            else "",
             search=SearchBox(search, view.description.search_label)
             if view.description.search_label
             else None,
@@ -137,7 +154,7 @@ def keep_rows(call: Call, view: ModelView, selection: Selection, *, back: str) -
     search = call.posted(SEARCH) or ""
     if len(kept) > MOST:
         return Redirect(
-            with_query(url, search, ""),
+            with_query(url, search),
             Message(
                 "bad",
                 f"At most {MOST:,} rows can be taken out by hand, so the last page was "
@@ -146,12 +163,12 @@ def keep_rows(call: Call, view: ModelView, selection: Selection, *, back: str) -
         )
     selection.excluded = list(dict.fromkeys(kept))
     if call.posted(DO) == NEXT:
-        return Redirect(with_query(url, search, call.posted(AFTER) or ""))
+        return Redirect(with_query(url, search, **{AFTER: call.posted(AFTER) or ""}))
     return Redirect(back)
 
 
-def with_query(url: str, search: str, place: str) -> str:
+def with_query(url: str, search: str, **place: str) -> str:
     """The address of a page of the rows; no key of a row stands in it."""
-    given = {SEARCH: search, AFTER: place}
+    given = {SEARCH: search, **place}
     query = urlencode({name: text for name, text in given.items() if text})
     return f"{url}?{query}" if query else url

@@ -158,7 +158,7 @@ def task_of(
     if spec is None:
         run = undone_run(call.session, selection)
         target, since, change = undo_of(call.session, run, rows, mapper, label_key)
-        title, verb = f"Undo run {run.id}: {run.label}", "Give back"
+        title, verb = undo_title(run), "Give back"
     else:
         target = Target(mapper, rows, label_key)
         texts = selection.parameters or {}
@@ -170,6 +170,13 @@ def task_of(
         out = among(target.keys, _as_chosen(view, selection.excluded), dialect)
         target = target.without(out)
     return Task(target, change, title, verb, since)
+
+
+def undo_title(run: Run) -> str:
+    """As in: Undo run 12: Raise prices by 3 %; Undo run 13, the undo of run 12."""
+    if run.undone_run_id is not None:
+        return f"Undo run {run.id}, the undo of run {run.undone_run_id}"
+    return f"Undo run {run.id}: {run.label}"
 
 
 def undone_run(session: Session, selection: Selection) -> Run:

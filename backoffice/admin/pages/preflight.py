@@ -94,6 +94,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         facts=tuple(facts(call, found, task)),
         statement=coloured(found.statement) if found.statement else (),
         change=change_pieces(call, task.change),
+        change_words=given_back_words(view, task),
         statement_words=statement_words(found, task, is_large=is_large),
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
@@ -121,6 +122,20 @@ def change_pieces(call: Call, change: Change) -> tuple[tuple[str, str], ...]:
     values = {one.column: one.expression for one in change.assignments}
     short = update(change.table).values(values)
     return coloured(rendered(call.session, short, has_values=change.is_undoable))
+
+
+def given_back_words(view: ModelView, task: Task) -> str:
+    """What an undo sets, in a sentence; the SQL of it is long."""
+    if task.since is None:
+        return ""
+    names = undoable_attributes(task.change)
+    return f"Each row gets its old {named(view, names)} back, as the history has it."
+
+
+def named(view: ModelView, names: Sequence[str]) -> str:
+    """As in: price and stock."""
+    labels = view.description.labels
+    return words.series([labels.get(name, name).lower() for name in names])
 
 
 def statement_words(found: Preflight, task: Task, *, is_large: bool) -> str:

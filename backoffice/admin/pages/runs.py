@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from backoffice.admin import words
-from backoffice.admin.actions import may_run
+from backoffice.admin.actions import Does, may_run
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
 from backoffice.admin.chronicle import entries_of
 from backoffice.admin.failures import NotFound
@@ -16,7 +17,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.naming import names_of
 from backoffice.admin.pages.action import run_url, undo_selection
 from backoffice.admin.pages.chosen import is_for_job
-from backoffice.admin.pages.preflight import parameters_of, records
+from backoffice.admin.pages.preflight import named, parameters_of, records
 from backoffice.admin.panels import coloured
 from backoffice.admin.presentation import (
     Action,
@@ -25,6 +26,7 @@ from backoffice.admin.presentation import (
     Fact,
     HistoryEntry,
     Link,
+    Message,
 )
 from backoffice.admin.presentation_bulk import (
     Happening,
@@ -108,6 +110,10 @@ def change(call: Call) -> Reply:
         raise NotPermitted("This run is somebody else's; administrators may stop it.")
     if asked in {"resume", "retry"} and not may_go_on(call, run, view):
         raise NotPermitted("Your role may not do this any more, so it cannot go on.")
+    is_sure = call.posted("sure") == "yes" or not is_deletion(run, view)
+    if asked in {"resume", "retry"} and not is_sure:
+        told = Message("bad", "Say that you are sure. Nothing was run.")
+        return Redirect(run_url(call, run.id), told)
     limit_statements(call.session, statement=10, lock=10)
     locked = call.session.get(Run, run.id, with_for_update=True, populate_existing=True)
     if locked is not None and wish(call.session, locked, asked):
@@ -176,11 +182,16 @@ def run_page(call: Call, run: Run, view: ModelView) -> Page:
         left_first=here if after else "",
         happenings=tuple(happenings(run)),
         statement=coloured(run.statement) if run.statement else (),
+        ran=f"Each row gets back its old {named(view, run.attributes)} of before run "
+        f"{run.undone_run_id}, unless somebody has changed it since."
+        if run.undone_run_id
+        else "",
         parameters=parameters_of(view, run.parameters, run.action),
         undo=undo,
         share=share_of(run) if is_open or run.met < run.total else None,
         share_words=share_words(run),
         wishes=asked,
+        sure=sure_of(call, run, view) if any(one.is_checked for one in asked) else "",
         # Also where nothing is left to ask for: it has been asked for already.
         wish_words=wish_words(run) if asked or (is_open and run.wish) else "",
     )
@@ -262,7 +273,8 @@ def wishes(call: Call, run: Run, view: ModelView) -> Iterator[Choice]:
     count = worth_retrying(call.session, run)
     if count:
         which = "it" if count == 1 else f"{count:,} rows"
-        yield Choice("retry", f"Try {which} again")
+        is_last = is_deletion(run, view)
+        yield Choice("retry", f"Try {which} again", is_checked=is_last)
 
 
 def may_go_on(call: Call, run: Run, view: ModelView) -> bool:
@@ -299,17 +311,7 @@ def verdict_of(
     view: ModelView, run: Run, workers: Attendance
 ) -> tuple[str, str, str, str]:
     """Tone, icon, one sentence, and what proves it."""
-    done = {"delete-selected": "were deleted"}.get(run.action, "were changed")
-    if run.changed == 1:
-        done = done.replace("were", "was")
-    parts = [f"{records(view, run.changed)} {done}"]
-    if run.same:
-        parts.append(f"{run.same:,} {'was' if run.same == 1 else 'were'} so already")
-    if run.refused:
-        parts.append(f"{run.refused:,} {'was' if run.refused == 1 else 'were'} refused")
-    if run.left:
-        parts.append(f"{run.left:,} {'was' if run.left == 1 else 'were'} left alone")
-    sentence = words.series(parts) + "."
+    sentence = outcome_of(view, run)
     if run.state == RunState.DONE:
         tone = "warn" if run.refused or run.left else "ok"
         return (
@@ -328,6 +330,42 @@ def verdict_of(
     }.get(now, run.reason)
     icon = "info" if tone in {"ok", "none", ""} else "warn"
     return tone, icon, f"{state.capitalize()}: {sentence}", told
+
+
+def outcome_of(view: ModelView, run: Run) -> str:
+    """How many rows came to what; of a run on its way, so far."""
+    done = "deleted" if is_deletion(run, view) else "changed"
+    if run.finished_at is not None:
+        were = "was" if run.changed == 1 else "were"
+        parts = [f"{records(view, run.changed)} {were} {done}"]
+    elif run.met:
+        parts = [f"{run.changed:,} of {records(view, run.total)} {done} so far"]
+    else:
+        are = "is" if run.total == 1 else "are"
+        return f"{records(view, run.total)} {are} to be {done}."
+    if run.same:
+        parts.append(f"{run.same:,} {'was' if run.same == 1 else 'were'} so already")
+    if run.refused:
+        parts.append(f"{run.refused:,} {'was' if run.refused == 1 else 'were'} refused")
+    if run.left:
+        parts.append(f"{run.left:,} {'was' if run.left == 1 else 'were'} left alone")
+    return words.series(parts) + "."
+
+
+def is_deletion(run: Run, view: ModelView) -> bool:
+    """Whether a run deletes its records."""
+    spec = view.actions.get(run.action)
+    return run.undone_run_id is None and spec is not None and spec.does is Does.DELETE
+
+
+def sure_of(call: Call, run: Run, view: ModelView) -> str:
+    """What is to be said before a deletion goes on; "" where nothing is."""
+    if not is_deletion(run, view) or not may_steer(call, run):
+        return ""
+    rest = worth_retrying(call.session, run)
+    if can_go_on(run):
+        rest = run.total - run.met
+    return f"Yes, delete up to {records(view, rest)} more" if rest else ""
 
 
 def numbers(call: Call, run: Run, undone: Any) -> Iterator[Fact]:
@@ -359,8 +397,19 @@ def happenings(run: Run) -> Iterator[Happening]:
             state.capitalize(), words.moment(run.finished_at, with_time=True)
         )
     if run.batches > 1 and run.started_at is not None:
+        # Who was at it, and who after whom; the last one is the run's own.
+        workers = [*(one["worker"] for one in run.lost), run.worker]
+        for lost, after in reversed(list(zip(run.lost, workers[1:], strict=True))):
+            yield Happening(
+                f"Worker {after} went on from the last batch",
+                words.moment(datetime.fromisoformat(lost["at"]), with_time=True),
+            )
+            yield Happening(
+                f"Worker {lost['worker']} was lost: last heard of",
+                words.moment(datetime.fromisoformat(lost["seen_at"]), with_time=True),
+            )
         yield Happening(
-            f"Begun by worker {run.worker}",
+            f"Begun by worker {workers[0]}",
             words.moment(run.started_at, with_time=True),
         )
     yield Happening(

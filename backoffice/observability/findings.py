@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from backoffice.observability.lazy_loads import lazy_loads, unused_loads
-from backoffice.observability.request_log import RequestLog, Statement
+from backoffice.observability.request_log import RequestLog, Statement, asks_nothing
 
 # Fewer equal statements, or quicker ones, are cheaper than anybody's attention.
 REPEATS = 10
@@ -195,6 +195,8 @@ def _repeated(request: RequestLog, statement: Statement) -> list[Finding]:
                 fingerprint=statement.fingerprint,
             )
         ]
+    if asks_nothing(statement.text):
+        return []
     if statement.repeats >= REPEATS and statement.ms >= REPEATS_MS:
         return [
             _finding(

@@ -201,7 +201,7 @@ class RequestLog:
         self.commit += measured.commit
         # A commit, a savepoint or a limit asks nothing: its time counts, it is no
         # statement of the page's.
-        self.number += not asks_nothing(measured.fingerprint)
+        self.number += not asks_nothing(measured.fingerprint.text)
         self.rows += max(0, measured.rows)
         if not self.view and measured.work is not None:
             self.view = measured.view
@@ -292,11 +292,9 @@ class RequestLog:
 _ASK_NOTHING = frozenset({"COMMIT", "SAVEPOINT", "ROLLBACK", "RELEASE", "SET"})
 
 
-def asks_nothing(fingerprint: Fingerprint) -> bool:
+def asks_nothing(text: str) -> bool:
     """Whether a statement only begins, ends or limits others."""
-    return (
-        fingerprint.operation in _ASK_NOTHING or "set_config(" in fingerprint.text[:40]
-    )
+    return text.partition(" ")[0].upper() in _ASK_NOTHING or "set_config(" in text[:40]
 
 
 current_request: ContextVar[RequestLog | None] = ContextVar(

@@ -30,8 +30,15 @@ def test_the_same_question_twice_is_found(link: Connection) -> None:
 def test_a_limit_set_twice_is_no_question(link: Connection) -> None:
     """What reads no table may be sent as often as it takes."""
     with observe_request(RequestLog()) as log:
-        for _ in range(3):
+        for number in range(12):
             link.execute(text("SELECT set_config('lock_timeout', '3s', true)")).all()
+            with link.begin_nested():
+                link.execute(
+                    text(
+                        "SELECT set_config('search_path', :to, true), pg_sleep(0.002)"
+                    ),
+                    {"to": f"p{number}"},
+                ).all()
     assert findings_of(log) == ()
 
 

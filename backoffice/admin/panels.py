@@ -38,6 +38,7 @@ from backoffice.observability.activity import (
     LockNode,
     Signal,
     hidden_words,
+    why_not_signalled,
 )
 from backoffice.observability.brief import brief
 from backoffice.observability.counters import FindingStats, StatementStats, ViewStats
@@ -361,6 +362,7 @@ def live_row(
         user = holding.user
     idle = backend.state.startswith("idle in")
     state, tone = state_words(backend), ""
+    act, why_not = _act(backend, acts), why_not_signalled(backend)
     if idle and (backend.in_state or 0) >= LONG_RUNNING:
         tone = "warn" if not blocks else "bad"
     lasting = backend.in_state if idle else backend.running
@@ -377,7 +379,8 @@ def live_row(
         depth={0: "", 1: "d1"}.get(depth, "d2"),
         tone=tone,
         is_hot=bool(blocks) and depth == 0,
-        act=_act(backend, acts),
+        act=act if not why_not else "",
+        why_not=why_not if act else "",
     )
 
 

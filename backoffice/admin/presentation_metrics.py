@@ -104,6 +104,7 @@ class LiveRow:
     tone: str = ""
     is_hot: bool = False
     act: str = ""  # what the button says
+    why_not: str = ""  # why there is none that would work
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,11 @@ _COMMENT = re.compile(r"/\*(.*?)\*/")
 HIDDEN = "<insufficient privilege>"
 SQLITE: Reading[Any] = Reading(State.NOT_HERE, text="SQLite has no sessions")
 NEEDS = "grant pg_monitor to the database's role"
+NEEDS_SIGNAL = "grant pg_signal_backend to the database's role"
 
 # Whom a role may not see has no kind and no state, but it is there. Who waits for a
-# lock is asked of the locks: they are open to every role.
+# lock is asked of the locks: they are open to every role. A superuser's session is
+# ended by a superuser alone; any other by its own role and by pg_signal_backend.
 POSTGRESQL_ACTIVITY = """
 SELECT a.pid, a.query_start::text AS started, a.usename AS role,
        a.application_name AS application, a.state, a.wait_event_type, a.wait_event,
@@ -36,8 +38,14 @@ SELECT a.pid, a.query_start::text AS started, a.usename AS role,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS in_transaction,
        extract(epoch FROM clock_timestamp() - w.since)::float8 AS waited,
        CASE WHEN w.pid IS NULL THEN '{}'::int[]
-            ELSE pg_blocking_pids(a.pid) END AS blocked_by
+            ELSE pg_blocking_pids(a.pid) END AS blocked_by,
+       coalesce(r.rolsuper, false) AS is_superuser,
+       me.rolsuper OR NOT coalesce(r.rolsuper, true)
+         AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
+         AS may_signal
   FROM pg_stat_activity AS a
+  JOIN pg_roles AS me ON me.rolname = current_user
+  LEFT JOIN pg_roles AS r ON r.oid = a.usesysid
   LEFT JOIN (SELECT pid, min(waitstart) AS since FROM pg_locks
               WHERE NOT granted GROUP BY pid) AS w ON w.pid = a.pid
  WHERE a.datname = current_database()
@@ -71,6 +79,7 @@ class Backend:
     `started` is the start of its statement as the server writes it: what a cancel
     gives back, to end this statement and no other. `is_hidden` sessions belong to
     roles whose statements ours may not see. `waited` is how long it waits for a lock.
+    `may_signal` says whether our role may end it, or what it does.
     """
 
     pid: int
@@ -88,6 +97,8 @@ class Backend:
     waited: float | None
     blocked_by: tuple[int, ...]
     is_hidden: bool
+    may_signal: bool = True
+    is_superuser: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,17 @@ def hidden_words(found: Iterable[Backend]) -> str:
         return ""
     noun = "session of another role" if number == 1 else "sessions of other roles"
     return f"no rights to see {number} {noun}: {NEEDS}"
+
+
+def why_not_signalled(one: Backend) -> str:
+    """Why nothing can end this session, or what it does, from here; "" if it can."""
+    if one.is_hidden or not one.started:
+        return f"no rights to see what it does: {NEEDS}" if one.is_hidden else ""
+    if one.may_signal:
+        return ""
+    if one.is_superuser:
+        return f"{one.role} is a superuser, whom only another one may signal"
+    return f"no rights to signal the role {one.role}: {NEEDS_SIGNAL}"
 
 
 def read_blockers(
@@ -272,6 +294,8 @@ def _backend(row: Mapping[str, Any]) -> Backend:
         waited=row["waited"],
         blocked_by=tuple(row["blocked_by"]),
         is_hidden=query == HIDDEN,
+        may_signal=row["may_signal"],
+        is_superuser=row["is_superuser"],
     )
 
 

@@ -3,11 +3,13 @@
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from html import unescape as html
 from typing import Any
 
 import pytest
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 
 from tests.factories import make_course
@@ -113,6 +115,103 @@ def test_a_wait_is_seen_all_the_same(plain: Office) -> None:
         finally:
             first.rollback()
             thread.join()
+
+
+@contextmanager
+def waiting(office: Office, blocker: Connection, waiter: Connection) -> Iterator[int]:
+    """One waits for the other meanwhile; the pid of who waits."""
+    course = office.add(make_course)
+    lock(blocker, course.id)
+    pid = int(waiter.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+    def wait() -> None:
+        with suppress(DBAPIError):  # where it is cancelled
+            lock(waiter, course.id)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        while f">pid {pid}</a>" not in live_of(office):
+            assert thread.is_alive()
+        yield pid
+    finally:
+        blocker.rollback()
+        thread.join()
+
+
+def line_of(office: Office, pid: int, role: str = "admin") -> str:
+    """What stands in a session's line of "Live now"."""
+    page = office.browser(role).get("/admin/metrics").response.text
+    return next(one for one in page.split("<tr") if f">pid {pid}</a>" in one)
+
+
+@pytest.mark.parametrize("role", ["ops", "admin"])
+def test_what_may_not_be_signalled_is_not_offered(
+    plain: Office, server: Engine, role: str
+) -> None:
+    """It is said why: in its line, and on its page; with the grant it is offered."""
+    site, needs = ROLES[0], "grant pg_signal_backend to the database's role"
+    browser = plain.browser(role)
+    with server.connect() as link:
+        link.execute(text(f"GRANT pg_monitor TO {site}"))
+    try:
+        with (
+            other(plain) as first,
+            other(plain) as second,
+            waiting(plain, first, second) as pid,
+        ):
+            line = line_of(plain, pid, role)
+            assert "Cancel…" not in line
+            assert f"no rights to signal the role {ROLES[1]}: {needs}" in html(line)
+            page = browser.get(f"/admin/metrics/connection/{pid}")
+            assert "It cannot be ended from here: no rights to signal" in page.text
+            assert not [f for f in page.page.forms if "connection" in f.action]
+            with server.connect() as link:
+                link.execute(text(f"GRANT pg_signal_backend TO {site}"))
+            assert "Cancel…" in line_of(plain, pid, role)
+            page = browser.get(f"/admin/metrics/connection/{pid}")
+            assert "cannot be ended" not in page.text
+            ended = browser.submit(page, button="Cancel its statement")
+            assert "The cancel was sent." in browser.follow(ended).text
+    finally:
+        with server.connect() as link:
+            link.execute(text(f"REVOKE pg_monitor, pg_signal_backend FROM {site}"))
+
+
+def test_a_superusers_session_is_no_ones_to_end(plain: Office, server: Engine) -> None:
+    """Also with pg_signal_backend; that of the site's own role is, without it."""
+    site = ROLES[0]
+    with server.connect() as link:
+        link.execute(text(f"GRANT pg_monitor, pg_signal_backend TO {site}"))
+    try:
+        url = server.url.set(database=plain.engine.url.database)
+        engine = create_engine(url, poolclass=NullPool)
+        with (
+            other(plain) as first,
+            engine.connect() as second,
+            waiting(plain, first, second) as pid,
+        ):
+            assert "Cancel…" not in line_of(plain, pid)
+            page = plain.browser("admin").get(f"/admin/metrics/connection/{pid}")
+            assert "is a superuser, whom only another one may signal" in page.text
+    finally:
+        with server.connect() as link:
+            link.execute(text(f"REVOKE pg_monitor, pg_signal_backend FROM {site}"))
+    with (
+        other(plain, site) as first,
+        other(plain, site) as second,
+        waiting(plain, first, second) as pid,
+    ):
+        assert "Cancel…" in line_of(plain, pid)
+
+
+def test_what_may_not_be_seen_is_not_offered_to_be_ended(plain: Office) -> None:
+    """Its statement is not known, so nothing could name it; it is said what helps."""
+    with other(plain) as link:
+        pid = int(link.scalar(text("SELECT pg_backend_pid()")) or 0)
+        page = plain.browser("admin").get(f"/admin/metrics/connection/{pid}")
+        assert "no rights to see what it does: grant pg_monitor" in page.text
+        assert not [f for f in page.page.forms if "connection" in f.action]
 
 
 def test_the_one_in_the_way_of_a_save_has_a_page(plain: Office) -> None:

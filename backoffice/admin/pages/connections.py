@@ -38,6 +38,7 @@ from backoffice.auth.permissions import roles_that_may
 from backoffice.errors import NotPermitted
 from backoffice.observability.activity import (
     NEEDS,
+    NEEDS_SIGNAL,
     Backend,
     Live,
     Signal,
@@ -45,6 +46,7 @@ from backoffice.observability.activity import (
     end_backend,
     lock_tree,
     read_activity,
+    why_not_signalled,
     with_holders,
 )
 from backoffice.observability.brief import brief
@@ -55,6 +57,10 @@ from backoffice.observability.picture import Picture
 # So long a cancelled session is given before its end is offered.
 PATIENCE = 5
 CANCELLED_FOR = 3600
+NO_RIGHTS = (
+    "The database's role may not signal this session: only a superuser may signal a "
+    f"superuser's; for others {NEEDS_SIGNAL}."
+)
 WORDS = {
     (Signal.CANCEL, SignalOutcome.SENT): (
         "ok",
@@ -63,12 +69,9 @@ WORDS = {
     (Signal.TERMINATE, SignalOutcome.SENT): ("ok", "The session was ended."),
     (Signal.CANCEL, SignalOutcome.NO_RIGHTS): (
         "bad",
-        "The database's role may not signal this session; it needs pg_signal_backend.",
+        NO_RIGHTS,
     ),
-    (Signal.TERMINATE, SignalOutcome.NO_RIGHTS): (
-        "bad",
-        "The database's role may not signal this session; it needs pg_signal_backend.",
-    ),
+    (Signal.TERMINATE, SignalOutcome.NO_RIGHTS): ("bad", NO_RIGHTS),
 }
 FINISHED = (
     "",
@@ -159,11 +162,13 @@ def described(
     site, backend, holding = call.site, found.backend, found.holding
     is_idle = not backend.state.startswith("active")
     waited = _cancelled_for(call, backend.pid, backend.started, cancelled)
-    may_cancel = call.has("ops:cancel") and backend.state == "active"
+    why_not = why_not_signalled(backend)
+    can_be = bool(backend.started) and not why_not
+    may_cancel = call.has("ops:cancel") and can_be and backend.state == "active"
     # First the statement, only then the session: a transaction that stands idle has
     # no statement to cancel.
     is_due = waited is not None and waited >= PATIENCE
-    may_terminate = call.has("ops:terminate") and (is_idle or is_due)
+    may_terminate = call.has("ops:terminate") and can_be and (is_idle or is_due)
     view = (holding.view if holding else "") or backend.view
     action = (holding.action if holding else "") or backend.action
     facts = [
@@ -198,16 +203,20 @@ def described(
         cancelled=cancelled,
         may_cancel=may_cancel,
         may_terminate=may_terminate,
-        words=_words(call, may_cancel=may_cancel, may_terminate=may_terminate),
+        words=_words(call, why_not, may_cancel=may_cancel, may_terminate=may_terminate),
         statement=statement,
         request=request,
     )
 
 
-def _words(call: OpsCall, *, may_cancel: bool, may_terminate: bool) -> str:
+def _words(
+    call: OpsCall, why_not: str, *, may_cancel: bool, may_terminate: bool
+) -> str:
     """What ending would do, or why it is not offered."""
     if call.passed_at is not None:
         return "The database does not say who you are: nothing can be ended now."
+    if why_not:
+        return f"It cannot be ended from here: {why_not}."
     if may_terminate:
         return (
             "Ending the session rolls its transaction back; who works in it gets an "

@@ -72,6 +72,7 @@ class Bench:
             "bulk": lambda: bulk.bulk(
                 self.unused("large", self.known.large), self.known.students
             ),
+            "delete": lambda: bulk.deleting(self.unused("large", self.known.large)),
         }
 
 

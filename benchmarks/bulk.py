@@ -1,4 +1,4 @@
-"""What does a bulk update of a whole table cost, next to the same batches without us?
+"""What does a bulk update or deletion cost, next to the same batches without us?
 
 An update in place makes its table slower for the next one, so each measurement has a
 copy of the large database of its own. Ours and the bare one go on batch by batch, in
@@ -8,35 +8,39 @@ turns; the lists are read while a server's own worker does the same run.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter, sleep
+from typing import LiteralString
 
 import psycopg
 from sqlalchemy import URL, create_engine, select, text
 from sqlalchemy.orm import Session
 
 from backoffice.admin import own_names as own
-from backoffice.bulk.batches import Step, enqueue, step
-from backoffice.bulk.change import Change, SetValues
+from backoffice.bulk.batches import Resolve, Step, enqueue, step
+from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import Run
 from backoffice.bulk.run import Order
 from backoffice.bulk.target import Target
 from backoffice.database.engine import make_engine
 from backoffice.database.session import make_sessions
+from backoffice.editing.deletion import delete
+from backoffice.editing.deletion_of_many import entries_of_many
 from backoffice.settings import DatabaseSettings
 from benchmarks.client import Client, hidden
 from benchmarks.exports import MEGABYTE, peak_memory
 from benchmarks.lists import LIST
 from benchmarks.pairs import Result
 from benchmarks.servers import Server, ours
-from models.school import Student
+from models.school import ReportCard, Student
 
 ACTIONS, ACTION = "/admin/student/actions", "edit-selected"
 VALUE = "Whoever comes"
 _EXPECTED = re.compile(r'name="(expected)" value="([^"]*)"')
 PREFLIGHTS, PAGES = 5, 100
 LOOK = 0.2
-BARE = "UPDATE students SET guardian = %s WHERE id BETWEEN %s AND %s"
+DELETED = 100_000
 # The first and last key of the rows that a batch has met.
 ENDS = text(
     "SELECT min(CAST(key AS bigint)), max(CAST(key AS bigint)) FROM backoffice_run_rows"
@@ -47,7 +51,7 @@ ENDS = text(
 def bulk(large: URL, students: int) -> Iterator[Result]:
     """Every student's guardian is set: by hand and by us, then while lists are read."""
     with copied(large, "ours") as url, copied(large, "bare") as other:
-        yield in_batches(url, other, students)
+        yield in_batches(url, other, UPDATE, students)
     with copied(large, "served") as url, ours(url) as server:
         client = server.client
         took = [preflight(client)[0] for _ in range(PREFLIGHTS)]
@@ -68,8 +72,25 @@ def bulk(large: URL, students: int) -> Iterator[Result]:
     )
 
 
-def in_batches(url: URL, other: URL, students: int) -> Result:
-    """A run with audit from the click to its end, by the same batches of bare UPDATE.
+def deleting(large: URL) -> Iterator[Result]:
+    """A hundred thousand report cards go: by hand and by us."""
+    with copied(large, "ours") as url, copied(large, "bare") as other:
+        yield in_batches(url, other, DELETION, DELETED)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run does, by us and bare, and how many times as long ours may take."""
+
+    name: str
+    resolve: Resolve
+    bare: LiteralString
+    values: tuple[str, ...]
+    bound: float
+
+
+def in_batches(url: URL, other: URL, work: Work, rows: int) -> Result:
+    """A run with audit from the click to its end, by the same batches of bare SQL.
 
     Ours has the keys and versions of every row to write down first.
     """
@@ -79,7 +100,7 @@ def in_batches(url: URL, other: URL, students: int) -> Result:
     plain = other.set(drivername="postgresql").render_as_string(hide_password=False)
     started = perf_counter()
     with sessions() as session:
-        target, change = resolve(session)
+        target, change = work.resolve(session, Run())
         order = Order("bench", "student", "edit", "Edit", "all", {})
         number = enqueue(session, target, change, order, expected=None).id
         session.commit()
@@ -89,7 +110,7 @@ def in_batches(url: URL, other: URL, students: int) -> Result:
         is_over = False
         while not is_over:
             started = perf_counter()
-            is_over = step(sessions, resolve, number) is not Step.ON
+            is_over = step(sessions, work.resolve, number) is not Step.ON
             whole += perf_counter() - started
             with sessions() as session:
                 run = session.get_one(Run, number)
@@ -99,25 +120,54 @@ def in_batches(url: URL, other: URL, students: int) -> Result:
                 continue
             met = run.met
             started = perf_counter()
-            connection.execute(BARE, (VALUE, *ends), prepare=True)
+            connection.execute(work.bare, (*work.values, *ends), prepare=True)
             bare += perf_counter() - started
     engine.dispose()
-    if (run.state, run.changed) != ("done", students):
+    if (run.state, run.changed) != ("done", rows):
         raise RuntimeError(f"The run is {run.state} with {run.changed:,} changed.")
     return Result(
-        "update with audit, by the same batches alone",
+        f"{work.name} with audit, by the same batches alone",
         whole / bare,
-        2,
-        f"{whole:.1f} / {bare:.1f} s, {students / whole:,.0f} rows/s, "
+        work.bound,
+        f"{whole:.1f} / {bare:.1f} s, {rows / whole:,.0f} rows/s, "
         f"{run.batches} batches, {confirming:.1f} s to confirm",
     )
 
 
-def resolve(_session: Session, _run: Run | None = None) -> tuple[Target, Change]:
+def setting(_session: Session, _run: Run) -> tuple[Target, Change]:
     """All students, and what is set."""
     mapper = Student.__mapper__
     change = SetValues(mapper, {"guardian": VALUE})
     return Target(mapper, select(Student), "full_name"), change
+
+
+def going(_session: Session, _run: Run) -> tuple[Target, Change]:
+    """The first report cards, deleted as the list's own action does it."""
+    mapper = ReportCard.__mapper__
+    first = select(ReportCard.id).order_by(ReportCard.id).limit(DELETED)
+
+    def one(session: Session, card: ReportCard) -> None:
+        delete(session, ReportCard, str(card.id))
+
+    change = EachRecord(
+        mapper,
+        one,
+        is_deletion=True,
+        entries=lambda session, cards: entries_of_many(session, mapper, cards),
+    )
+    return Target(mapper, select(ReportCard).where(ReportCard.id.in_(first))), change
+
+
+UPDATE = Work(
+    "update",
+    setting,
+    "UPDATE students SET guardian = %s WHERE id BETWEEN %s AND %s",
+    (VALUE,),
+    2,
+)
+DELETION = Work(
+    "deletion", going, "DELETE FROM report_cards WHERE id BETWEEN %s AND %s", (), 8
+)
 
 
 def preflight(client: Client) -> tuple[float, str, dict[str, str]]:

@@ -35,12 +35,15 @@ from sqlalchemy.orm.base import PassiveFlag
 from sqlalchemy.sql.elements import ClauseElement
 
 from backoffice.audit.models import LABEL_LENGTH, AuditEntry
+from backoffice.audit.recorder_postgresql import insert_postgresql
 from backoffice.database.keys import format_key_values
 from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, RUN_ID, Actor, Place
 from backoffice.database.values import format_value
 from backoffice.database.words import LABEL_NAMES, record_word, sentence
 
 MASK = "…"
+# So many entries are sent as columns.
+MANY = 20
 LONGEST_BINARY = 1024
 NOBODY = Actor(id=None, label="system")
 _RECORDER = "audit_recorder"
@@ -371,9 +374,13 @@ def _write(
         "run_id": session.info.get(RUN_ID),
     }
     rows = [{**common, **entry} for entry in entries]
-    if rows:
-        mapper = AuditEntry.__mapper__
-        connection = session.connection(bind_arguments={"mapper": mapper})
+    if not rows:
+        return
+    mapper = AuditEntry.__mapper__
+    connection = session.connection(bind_arguments={"mapper": mapper})
+    if len(rows) >= MANY and connection.dialect.name == "postgresql":
+        connection.execute(insert_postgresql(rows))
+    else:
         connection.execute(mapper.local_table.insert().inline(), rows)  # type: ignore[attr-defined]
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from backoffice.bulk.change import Change, EachRecord
+from backoffice.bulk.deleting_postgresql import delete_many_postgresql
 from backoffice.bulk.outcome import Outcome
 from backoffice.bulk.postgresql import apply_batch_postgresql
 from backoffice.bulk.rowwise import call_each, set_values
@@ -23,13 +24,22 @@ def apply_batch(
     if not rows:
         return Outcome(frozenset())
     if isinstance(change, EachRecord):
-        outcome = call_each(session, target, change, rows)
+        outcome = apply_to_records(session, target, change, rows)
     elif is_postgresql(session):
         outcome = apply_batch_postgresql(session, target, change, rows)
     else:
         outcome = set_values(session, target, change, rows)
     settle(session)
     return outcome
+
+
+def apply_to_records(
+    session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
+) -> Outcome:
+    """Call the function with each record; where it is of many, do them together."""
+    if change.is_of_many and is_postgresql(session):
+        return delete_many_postgresql(session, target, change, rows)
+    return call_each(session, target, change, rows)
 
 
 def settle(session: Session) -> None:

@@ -100,7 +100,8 @@ def enqueue(
             f"{found.count:,} now, or some were changed."
         )
     run.total = run.left + found.count
-    run.batch_size = 100 if isinstance(change, EachRecord) else FIRST_SIZE
+    is_by_one = isinstance(change, EachRecord) and not change.is_of_many
+    run.batch_size = 100 if is_by_one else FIRST_SIZE
     mark_left_out(session, run, left_out)
     session.flush()
     return run

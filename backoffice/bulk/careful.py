@@ -15,6 +15,7 @@ from backoffice.bulk.batch import apply_batch, settle
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.locks_postgresql import unlocked_postgresql
 from backoffice.bulk.outcome import Left, Outcome
+from backoffice.bulk.postgresql import versions_postgresql
 from backoffice.bulk.rowwise import new_values, refusal_words
 from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, is_postgresql
@@ -67,21 +68,25 @@ def apply_carefully(
             return _apply(session, target, change, rows)
         except LockNotAvailable:
             pass
-    free, held = _parted(session, target, rows)
+    whole = isinstance(change, EachRecord) and change.is_deletion
+    free, held = _parted(session, target, rows, whole=whole)
     outcome = _apply(session, target, change, free) if free else NOTHING
     left = tuple(Left(row, RowState.LOCKED) for row in held)
     return replace(outcome, left=(*outcome.left, *left))
 
 
 def _parted(
-    session: Session, target: Target, rows: Sequence[Chosen]
+    session: Session, target: Target, rows: Sequence[Chosen], *, whole: bool
 ) -> tuple[list[Chosen], list[Chosen]]:
     """The rows that are free, locked from here on, and those that somebody holds."""
     if not is_postgresql(session):
         return [], list(rows)
-    keys = unlocked_postgresql(session, target, rows)
-    free = [row for row in rows if row.key in keys]
-    return free, [row for row in rows if row.key not in keys]
+    keys = unlocked_postgresql(session, target, rows, whole=whole)
+    others = [row for row in rows if row.key not in keys]
+    there = versions_postgresql(session, target, others) if others else {}
+    held = [row for row in others if row.key in there]
+    # What is gone nobody holds: it is said to be gone.
+    return [row for row in rows if row.key not in there], held
 
 
 def _apply(

@@ -1,6 +1,6 @@
 """What an action does with its rows: set columns, or call a function for each."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,9 @@ from backoffice.errors import SettingsError
 
 # Changes one record, which is locked; False where there was nothing to do.
 Work = Callable[[Session, Any], bool | None]
+# For each of many records the audit's entries of its deletion; None where it has to be
+# deleted by itself.
+Foretold = Callable[[Session, Sequence[Any]], Sequence[list[dict[str, Any]] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class SetValues:
 class EachRecord:
     """A function that is called with each record in turn.
 
-    `touched` are attributes that it is known to change: what the preflight shows.
+    `touched` are attributes that it is known to change: what the preflight shows. A
+    deletion that can foretell its entries needs no call: many go at once.
     """
 
     mapper: Mapper[Any]
@@ -119,6 +123,12 @@ class EachRecord:
     is_deletion: bool = False
     # Whether `touched` is all that it changes, and of its own records alone.
     is_undoable: bool = False
+    entries: Foretold | None = None
+
+    @property
+    def is_of_many(self) -> bool:
+        """Whether many rows can be done by one statement."""
+        return self.entries is not None
 
 
 Change = SetValues | EachRecord

@@ -12,11 +12,16 @@ from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, is_postgresql
 
 
-def held_rows(session: Session, target: Target, rows: Sequence[Chosen]) -> list[Left]:
-    """The rows that somebody else holds, each with who; the others are locked now."""
+def held_rows(
+    session: Session, target: Target, rows: Sequence[Chosen], *, whole: bool = False
+) -> list[Left]:
+    """The rows that somebody else holds, each with who; the others are locked now.
+
+    For a deletion the `whole` row is locked: who adds a child holds it as well.
+    """
     if not is_postgresql(session):
         return []
-    free = unlocked_postgresql(session, target, rows)
+    free = unlocked_postgresql(session, target, rows, whole=whole)
     locked = [row for row in rows if row.key not in free]
     holders = holders_postgresql(session, target, locked) if locked else {}
     return [
@@ -48,14 +53,14 @@ def drawn_sequences(session: Session) -> tuple[str, ...]:
 
 
 def unlocked_postgresql(
-    session: Session, target: Target, rows: Sequence[Chosen]
+    session: Session, target: Target, rows: Sequence[Chosen], *, whole: bool = False
 ) -> set[str]:
     """Keys of the rows that nobody else holds; they are locked until the rollback."""
     given = given_rows(target, rows)
     statement = (
         select(given.c.text)
         .where(same_keys(target, given))
-        .with_for_update(of=target.table, key_share=True, skip_locked=True)
+        .with_for_update(of=target.table, key_share=not whole, skip_locked=True)
     )
     with each_by_its_key(session):
         return set(session.scalars(statement))

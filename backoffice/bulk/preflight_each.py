@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from backoffice.audit.models import AuditEntry
 from backoffice.audit.recorder import audited_table
+from backoffice.bulk.batch import apply_to_records
 from backoffice.bulk.change import EachRecord
 from backoffice.bulk.locks_postgresql import held_rows
-from backoffice.bulk.outcome import Left
-from backoffice.bulk.rowwise import call_each
+from backoffice.bulk.outcome import Left, Outcome
 from backoffice.bulk.statements import caught
 from backoffice.bulk.statements import told as told_of
 from backoffice.bulk.states import RowState
@@ -25,6 +25,9 @@ from backoffice.bulk.trial import Limits, Preflight, Sample, undone
 from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import REQUEST_ID
 from backoffice.errors import BackofficeError, LockNotAvailable, StatementTimedOut
+
+# Of records that can be done together so many are tried first.
+FIRST = 50
 
 
 def look_each(
@@ -35,37 +38,26 @@ def look_each(
     found: Preflight,
     limits: Limits,
 ) -> Preflight:
-    """Call the function with each record, as many as there is time for."""
+    """Do it with the records, as many as there is time for."""
     started = time.monotonic()
-    met, tried, same, problem, spent = 0, 0, 0, "", 0.0
+    same, problem, spent = 0, "", 0.0
+    tried: list[Chosen] = []
     left: list[Left] = []
     locked: list[Left] = []
     entries: list[Any] = []
     statement = ""
     try:
         with undone(session, limits):
-            held = {one.row.key: one for one in held_rows(session, target, rows)}
+            locked += held_rows(session, target, rows, whole=change.is_deletion)
+        held = {one.row.key for one in locked}
+        free = [row for row in rows if row.key not in held]
         with undone(session, limits), _marked(session) as mark, caught(session) as sent:
             last = session.scalar(select(func.max(AuditEntry.id))) or 0
-            for row in rows:
-                if row.key in held:
-                    locked.append(held[row.key])
-                    met += 1
-                    continue
-                try:
-                    outcome = call_each(session, target, change, [row])
-                except LockNotAvailable as error:
-                    # Not the record itself: something that hangs on it.
-                    locked.append(Left(row, RowState.LOCKED, str(error)))
-                except StatementTimedOut:
-                    break
-                else:
-                    tried += 1
-                    same += outcome.same
-                    left += outcome.left
-                met += 1
-                if time.monotonic() - started > limits.seconds:
-                    break
+            for found_out in _try(session, target, change, free, started, limits):
+                tried += found_out.rows
+                same += found_out.outcome.same
+                left += found_out.outcome.left
+                locked += found_out.locked
             spent = time.monotonic() - started
             statement = told_of(sent)
             entries = _entries(session, last, mark)
@@ -73,19 +65,22 @@ def look_each(
         problem = str(explain_refusal(error, target.mapper, session))
     except BackofficeError as error:
         problem = str(error)
+    met = len(tried) + len(locked)
     if not met and not problem:
         problem = f"Not one record was tried out within {limits.seconds:g} s."
     refused = tuple(one for one in left if one.state is RowState.REFUSED)
+    keys = {row.key for row in (*tried, *(one.row for one in locked))}
+    seen = [row for row in rows if row.key in keys]
     told = replace(
         found,
-        tried=tried,
-        changed=tried - same - len(left),
+        tried=len(tried),
+        changed=len(tried) - same - len(left),
         same=same,
         refused=refused,
         is_refused_capped=bool(refused) and met < found.count,
         locked=tuple(locked),
         samples=tuple(
-            _each_samples(target, change, rows[:met], entries, [*left, *locked], limits)
+            _each_samples(target, change, seen, entries, [*left, *locked], limits)
         ),
         problem=problem,
         elsewhere=tuple(_elsewhere(target, entries)),
@@ -95,6 +90,47 @@ def look_each(
     if not tried:
         return told
     return replace(told, spent=spent, seconds=spent * told.share)
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundOut:
+    """What came of some records: those that were tried, and those that are held."""
+
+    rows: Sequence[Chosen]
+    outcome: Outcome
+    locked: Sequence[Left] = ()
+
+
+def _try(
+    session: Session,
+    target: Target,
+    change: EachRecord,
+    rows: Sequence[Chosen],
+    started: float,
+    limits: Limits,
+) -> Iterator[_FoundOut]:
+    """Try the records until the time is over: one by one, or some of many at once."""
+    at, size, now = 0, FIRST if change.is_of_many else 1, time.monotonic()
+    while at < len(rows) and (not at or now - started <= limits.seconds):
+        part, began = rows[at : at + size], now
+        try:
+            outcome = apply_to_records(session, target, change, part)
+        except LockNotAvailable as error:
+            if len(part) > 1:
+                size, now = 1, time.monotonic()
+                continue
+            # Not the record itself: something that hangs on it.
+            held = Left(part[0], RowState.LOCKED, str(error))
+            yield _FoundOut((), Outcome(frozenset()), (held,))
+        except StatementTimedOut:
+            return
+        else:
+            yield _FoundOut(part, outcome)
+        at, now = at + len(part), time.monotonic()
+        if change.is_of_many:
+            # Half of what there would be time for, by what these have taken.
+            rest = max(0.0, limits.seconds - (now - started))
+            size = max(1, int(len(part) * rest / max(now - began, 0.001) / 2))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ that is called with each record.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, select, text, update
+from sqlalchemy import Column, Select, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, lazyload
 
@@ -111,12 +111,12 @@ def call_each(
     record_changes(session)
     changed, same, left = set(), 0, []
     for row in rows:
-        found = locked_record(session, target, row)
-        if isinstance(found, Left):
-            left.append(found)
-            continue
         try:
             with session.begin_nested():
+                found = locked_record(session, target, row)
+                if isinstance(found, Left):
+                    left.append(found)
+                    continue
                 is_done = change.work(session, found)
                 session.flush()
                 _settle_for_a_moment(session)
@@ -158,20 +158,25 @@ def _has_deferred(session: Session) -> bool:
     return bool(session.info[DEFERRED])
 
 
-def locked_record(session: Session, target: Target, row: Chosen) -> Any | Left:
-    """The record, locked and as it was when it was shown; or why not."""
+def locking(session: Session, target: Target, row: Chosen) -> Select[Any]:
+    """The statement that locks one record, and reads it with what its version is of."""
     table, model = target.table, target.mapper.class_
     version: list[Any] = (
         [version_postgresql(table)] if is_postgresql(session) else list(table.columns)
     )
-    statement = (
+    return (
         select(model, *version)
         .where(is_row(target.keys, row))
         .options(lazyload("*"))
         .with_for_update(of=table)
         .execution_options(populate_existing=True)
     )
-    found = session.execute(statement).one_or_none()
+
+
+def locked_record(session: Session, target: Target, row: Chosen) -> Any | Left:
+    """The record, locked and as it was when it was shown; or why not."""
+    table = target.table
+    found = session.execute(locking(session, target, row)).one_or_none()
     if found is None:
         return Left(row, RowState.GONE)
     now = found[1] if is_postgresql(session) else version_of(table, found[1:])

@@ -10,28 +10,26 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Column, FromClause, Table, select
+from sqlalchemy import Table, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Mapper, Session, aliased
 
-from backoffice.audit.models import LABEL_LENGTH
-from backoffice.audit.recorder import (
-    add_entries,
-    add_entry,
-    audit_value,
-    audited_columns,
-    audited_table,
-    label_of,
-)
-from backoffice.database.keys import format_key, format_key_values
+from backoffice.audit.recorder import add_entries, audited_columns, label_of
+from backoffice.database.keys import format_key
 from backoffice.database.words import (
     field_word,
     plural,
     record_word,
     records_word,
-    sentence,
     table_word,
     words,
+)
+from backoffice.editing.deletion_entries import (
+    dependent_entry,
+    is_audited,
+    is_recorded,
+    mapper_of,
+    own_entry,
 )
 from backoffice.editing.dependents import (
     Branch,
@@ -199,19 +197,8 @@ def delete(
         _record_dependents(session, mapper, branches)
         _delete_rows(session, mapper, identity)
         settle(session, mapper)
-    if _is_audited(mapper.local_table):
-        add_entry(
-            session,
-            action="delete",
-            table_name=audited_table(mapper),
-            key=record_key,
-            label=preview.label,
-            changes={
-                k: [audit_value(columns[k], value), None]
-                for k, value in values.items()
-                if value is not None
-            },
-        )
+    if is_audited(mapper.local_table):
+        add_entries(session, [own_entry(mapper, record_key, preview.label, values)])
     session.expunge(record)
     return preview
 
@@ -247,7 +234,7 @@ def _preview(
 
 
 def _dependent(session: Session, mapper: Mapper[Any], branch: Branch) -> Dependent:
-    own = _mapper_of(mapper, branch.table)
+    own = mapper_of(mapper, branch.table)
     if own is not None:
         word, several = record_word(own), records_word(own)
     elif isinstance(branch.table, Table):
@@ -272,16 +259,8 @@ def _dependent(session: Session, mapper: Mapper[Any], branch: Branch) -> Depende
         else tuple(attribute_of(own, c) or "" for c in branch.reference.columns),
         depth=branch.depth,
         is_unread=branch.is_unread,
-        is_recorded=_is_recorded(own, branch),
+        is_recorded=is_recorded(own, branch),
     )
-
-
-def _mapper_of(mapper: Mapper[Any], table: FromClause) -> Mapper[Any] | None:
-    """The class whose rows a table holds."""
-    for own in mapper.registry.mappers:
-        if own.local_table is table and own.inherits is None:
-            return own
-    return None
 
 
 def _field_words(own: Mapper[Any] | None, reference: Reference) -> Iterator[str]:
@@ -320,50 +299,16 @@ def _record_dependents(
     """An entry for each record that goes along or is emptied, as far as counted."""
     seen: set[tuple[str, str]] = set()
     for branch in branches:
-        own = _mapper_of(mapper, branch.table)
-        if own is None or not _is_recorded(own, branch):
+        own = mapper_of(mapper, branch.table)
+        if own is None or not is_recorded(own, branch):
             continue
         columns = dict(audited_columns(own))
         asked = [branch.rows.c[str(column.key)] for column in columns.values()]
         entries = []
         for row in session.execute(select(*asked).where(branch.condition)):
             values = dict(zip(columns, row, strict=True))
-            entry = _dependent_entry(own, branch, columns, values)
+            entry = dependent_entry(own, branch.reference, columns, values)
             if (entry["table_name"], entry["key"]) not in seen:
                 seen.add((entry["table_name"], entry["key"]))
                 entries.append(entry)
         add_entries(session, entries)
-
-
-def _is_recorded(own: Mapper[Any] | None, branch: Branch) -> bool:
-    """Whether what happens to the rows is written to the history, row by row."""
-    if branch.fate is Fate.FORBIDS or branch.fate is Fate.LEFT:
-        return False
-    return own is not None and not branch.is_capped and _is_audited(branch.table)
-
-
-def _dependent_entry(
-    own: Mapper[Any],
-    branch: Branch,
-    columns: dict[str, Column[Any]],
-    values: dict[str, Any],
-) -> dict[str, Any]:
-    identity = [
-        values[own.get_property_by_column(column).key] for column in own.primary_key
-    ]
-    key = format_key_values(own, identity)
-    gone = [k for k, value in values.items() if value is not None]
-    if branch.fate is Fate.KEPT:
-        emptied = set(branch.reference.columns)
-        gone = [k for k in gone if columns[k] in emptied]
-    return {
-        "action": "delete" if branch.fate is Fate.DELETED else "update",
-        "table_name": audited_table(own),
-        "key": key,
-        "label": f"{sentence(record_word(own))} {key}"[:LABEL_LENGTH],
-        "changes": {k: [audit_value(columns[k], values[k]), None] for k in gone},
-    }
-
-
-def _is_audited(table: Any) -> bool:
-    return not isinstance(table, Table) or table.info.get("audit", True) is not False

@@ -95,7 +95,7 @@ def branches_of(
     session: Session, mapper: Mapper[Any], record: Any, limit: int
 ) -> Iterator[Branch]:
     """Everything that hangs on the record, level by level, where there is any."""
-    schema = _schema_of(session, mapper)
+    schema = schema_of(session, mapper)
     tables = [t for t in mapper.tables if isinstance(t, Table)]
     level: list[Branch] = []
     for own in tables:
@@ -123,7 +123,7 @@ def branches_of(
                 level += _counted(session, reference, rows, condition, depth, limit)
 
 
-class _Schema:
+class Schema:
     """The foreign keys of the database, on the tables of the models where they can."""
 
     def __init__(
@@ -210,14 +210,14 @@ class _Schema:
         return made, tuple(made.c[n] for n in names)
 
 
-def _schema_of(session: Session, mapper: Mapper[Any]) -> _Schema:
+def schema_of(session: Session, mapper: Mapper[Any]) -> Schema:
     """What the catalogue says, read once in a unit of work."""
     known: dict[Any, Any] = session.info.setdefault(_READ, {})
     if "keys" not in known:
         known["keys"] = read_foreign_keys(session.connection())
     if mapper.registry not in known:
-        known[mapper.registry] = _Schema(mapper, known["keys"], session)
-    found: _Schema = known[mapper.registry]
+        known[mapper.registry] = Schema(mapper, known["keys"], session)
+    found: Schema = known[mapper.registry]
     return found
 
 

@@ -1,16 +1,22 @@
 """What is said before a run: are its numbers those of all rows, or of some?"""
 
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import inspect
 
 from backoffice.admin import words
-from backoffice.admin.pages.chosen import Task
+from backoffice.admin.accounts import AccountAdmin
+from backoffice.admin.actions import DELETE_SELECTED
+from backoffice.admin.pages.chosen import Task, change_of
 from backoffice.admin.pages.preflight import tiles, tried_words
 from backoffice.bulk.change import EachRecord
 from backoffice.bulk.trial import Preflight
+from backoffice.cli.site import application_without_database
+from models.admin.publishing import CommentAdmin
 from models.school import Student
 
+ROOT = Path(__file__).parent.parent.parent
 DELETE = EachRecord(inspect(Student), cast("Any", None))
 TASK = Task(cast("Any", None), DELETE, "Delete students", "Delete")
 OTHERS = (("report_cards", "delete", 380), ("enrollments", "delete", 102))
@@ -40,3 +46,17 @@ def test_nothing_takes_no_time_at_all() -> None:
 
     assert f"in {least} and rolled back" in tried_words(quick)
     assert next(tiles(quick, TASK, is_large=False)).big == least
+
+
+def test_a_view_that_deletes_in_its_own_way_is_asked_for_each_record() -> None:
+    """The last administrator is not deleted because many are."""
+    with application_without_database(ROOT) as app:
+        views = {type(one): one for one in app.state.site.views}
+    found = {}
+    for kind in (CommentAdmin, AccountAdmin):
+        change = change_of(cast("Any", None), views[kind], DELETE_SELECTED, {})
+        assert isinstance(change, EachRecord)
+        assert change.is_deletion
+        found[kind] = change.is_of_many
+
+    assert found == {CommentAdmin: True, AccountAdmin: False}

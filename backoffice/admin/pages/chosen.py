@@ -21,6 +21,7 @@ from backoffice.bulk.target import Chosen, Target, among
 from backoffice.bulk.undo import undo_of
 from backoffice.database.keys import format_key, parse_key
 from backoffice.editing import deletion, save
+from backoffice.editing.deletion_of_many import entries_of_many
 from backoffice.editing.fields import FormField, form_fields
 from backoffice.errors import NotPermitted, RecordNotFound, Refused
 from backoffice.listing.params import parse_list
@@ -198,6 +199,8 @@ def change_of(
     if spec.does is Does.EDIT:
         return _edit(call, view, texts)
     if spec.does is Does.DELETE:
+        if type(view).delete_record is ModelView.delete_record:
+            return usual_deletion(view)
         return EachRecord(
             view.description.mapper,
             lambda session, record: _delete(call, view, session, record),
@@ -306,11 +309,7 @@ def resolved(site: "Site", session: Session, run: Run) -> tuple[Target, Change]:
         values = save.read_values(session, view.model, run.parameters)
         return target, SetValues(mapper, values)
     if spec.does is Does.DELETE:
-        return target, EachRecord(
-            mapper,
-            lambda own, record: _delete_usual(view, own, record),
-            is_deletion=True,
-        )
+        return target, usual_deletion(view)
     return target, spec.change(view, run.parameters)
 
 
@@ -331,6 +330,17 @@ def trouble(site: "Site") -> str:
         used = share(status.checked_out, status.max)
         return f"the pool is at {used}; it goes on when there is room again."
     return ""
+
+
+def usual_deletion(view: ModelView) -> EachRecord:
+    """Records are deleted as they are one by one, and many of them at once."""
+    mapper = view.description.mapper
+    return EachRecord(
+        mapper,
+        lambda session, record: _delete_usual(view, session, record),
+        is_deletion=True,
+        entries=lambda session, records: entries_of_many(session, mapper, records),
+    )
 
 
 def _delete_usual(view: ModelView, session: Session, record: Any) -> None:

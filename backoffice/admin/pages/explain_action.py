@@ -8,10 +8,11 @@ from backoffice.admin.explaining import subject_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import Task
 from backoffice.admin.words import series
-from backoffice.bulk.batch import apply_batch
 from backoffice.bulk.change import EachRecord
+from backoffice.bulk.deleting_postgresql import deletion_of
 from backoffice.bulk.plan_postgresql import whole_update
 from backoffice.bulk.postgresql import BY_KEY, recorded_update
+from backoffice.bulk.rowwise import locking
 from backoffice.bulk.target import Chosen, is_postgresql, read_chosen
 from backoffice.errors import Refused
 from backoffice.explain.capture import catch, catch_first
@@ -67,9 +68,13 @@ def _changing(call: Call, task: Task, rows: list[Chosen], note: str) -> Caught:
     target, change = task.target, task.change
 
     if isinstance(change, EachRecord):
+        if change.is_of_many and is_postgresql(call.session):
+            note = f"{note} {_BY_KEY}".strip()
+            one = catch(engine, deletion_of(target, rows), "The deletion", note=note)
+            return replace(one, settings=BY_KEY)
         return catch_first(
             engine,
-            lambda session: apply_batch(session, target, change, rows),
+            lambda session: session.execute(locking(session, target, rows[0])),
             "Each record, before it is changed",
             note="What the action itself does with a record is not known before.",
             info=info,

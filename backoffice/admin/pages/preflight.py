@@ -140,6 +140,8 @@ def named(view: ModelView, names: Sequence[str]) -> str:
 
 def statement_words(found: Preflight, task: Task, *, is_large: bool) -> str:
     """What the statements are that the page shows."""
+    if isinstance(task.change, EachRecord) and task.change.is_of_many:
+        return f"They go together, not one by one; {found.tried:,} have sent these."
     if isinstance(task.change, EachRecord):
         return f"A function of the view; for {found.tried:,} records it has sent these."
     if is_large:

@@ -1,0 +1,135 @@
+"""How PostgreSQL deletes many records at once, with the history of each.
+
+One statement deletes those that still have their version, and the foreign keys take
+along what hangs on them. Its entries are those that the deletion of each by itself
+writes: they are made before, of the locked rows. What is refused is found by halves,
+and a record that something forbids to go is asked by itself, so that it says why.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, lazyload, undefer
+from sqlalchemy.sql.dml import ReturningDelete
+
+from backoffice.audit.recorder import add_entries
+from backoffice.bulk.change import EachRecord
+from backoffice.bulk.outcome import Outcome, outcome_of
+from backoffice.bulk.postgresql import (
+    each_by_its_key,
+    given_rows,
+    same_keys,
+    versions_postgresql,
+)
+from backoffice.bulk.rowwise import call_each
+from backoffice.bulk.target import Chosen, Target, version_postgresql
+from backoffice.database.refusals import explain_refusal
+from backoffice.errors import Refused
+
+# So many records are held in memory, whatever the size of a batch.
+AT_ONCE = 1_000
+# So many are deleted one by one where one of them is refused.
+FEW = 8
+
+
+def delete_many_postgresql(
+    session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
+) -> Outcome:
+    """Delete the rows that still have their version, and record each in the audit.
+
+    Raises:
+        LockNotAvailable: and what else is no single row's fault.
+    """
+    parts = [rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)]
+    return together([_delete(session, target, change, part) for part in parts])
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """What became of all rows, part by part."""
+    return Outcome(
+        frozenset().union(*(one.changed for one in outcomes)),
+        sum(one.same for one in outcomes),
+        tuple(left for one in outcomes for left in one.left),
+    )
+
+
+def _delete(
+    session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
+) -> Outcome:
+    if len(rows) <= FEW:
+        return call_each(session, target, change, rows)
+    try:
+        with session.begin_nested():
+            gone, alone = _at_once(session, target, change, rows)
+    except DBAPIError as error:
+        refusal = explain_refusal(error, target.mapper, session)
+        if not isinstance(refusal, Refused):
+            raise refusal from error
+        middle = len(rows) // 2
+        halves = (rows[:middle], rows[middle:])
+        return together([_delete(session, target, change, half) for half in halves])
+    rest = [one for one in rows if one.key not in gone and one.key not in alone]
+    now = versions_postgresql(session, target, rest) if rest else {}
+    outcome = outcome_of([*rest, *_of(rows, gone)], gone, now)
+    if not alone:
+        return outcome
+    asked = call_each(session, target, change, _of(rows, alone))
+    return together([outcome, asked])
+
+
+def _of(rows: Sequence[Chosen], keys: frozenset[str]) -> list[Chosen]:
+    return [one for one in rows if one.key in keys]
+
+
+def _at_once(
+    session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Delete what can go with the others; the keys that went, and the other ones."""
+    assert change.entries is not None  # noqa: S101 - that is what it is called for
+    by_key = {one.key: one for one in rows}
+    with each_by_its_key(session):
+        found = session.execute(_records(target, rows)).all()
+    told = change.entries(session, [record for _, record in found])
+    for _, record in found:
+        session.expunge(record)
+    entries = {
+        key: foretold
+        for (key, _), foretold in zip(found, told, strict=True)
+        if foretold is not None
+    }
+    alone = frozenset(key for key, _ in found) - entries.keys()
+    if not entries:
+        return frozenset(), alone
+    with each_by_its_key(session):
+        going = [by_key[key] for key in entries]
+        gone = frozenset(session.connection().scalars(deletion_of(target, going)))
+    written = [one for key in entries if key in gone for one in entries[key]]
+    add_entries(session, written)
+    return gone, alone
+
+
+def _records(target: Target, rows: Sequence[Chosen]) -> Select[Any]:
+    """The records that are as they were when they were shown, whole and locked."""
+    given = given_rows(target, rows)
+    return (
+        select(given.c.text, target.mapper.class_)
+        .where(_is_as_given(target, given))
+        .options(lazyload("*"), undefer("*"))
+        .with_for_update(of=target.table)
+        .execution_options(populate_existing=True)
+    )
+
+
+def deletion_of(target: Target, rows: Sequence[Chosen]) -> ReturningDelete[Any]:
+    """The statement that deletes these rows where they have their version still."""
+    given = given_rows(target, rows)
+    return (
+        delete(target.table).where(_is_as_given(target, given)).returning(given.c.text)
+    )
+
+
+def _is_as_given(target: Target, given: Any) -> ColumnElement[bool]:
+    is_same_version = version_postgresql(target.table) == given.c.version
+    return and_(same_keys(target, given), is_same_version)

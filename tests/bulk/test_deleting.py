@@ -40,7 +40,7 @@ from backoffice.bulk.preflight import look
 from backoffice.bulk.run import Order
 from backoffice.bulk.states import RowState
 from backoffice.bulk.target import read_chosen
-from backoffice.bulk.trial import Preflight
+from backoffice.bulk.trial import Limits, Preflight
 from backoffice.database.keys import format_key
 from backoffice.database.session import make_sessions
 from backoffice.editing import deletion
@@ -48,6 +48,8 @@ from backoffice.editing.deletion_of_many import entries_of_many
 from backoffice.errors import DatabaseUnavailable
 from tests.bulk.rooms import all_of, session_on
 
+# Time is no matter here.
+PATIENT = Limits(seconds=60)
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC).replace(tzinfo=None)
 
 
@@ -402,8 +404,10 @@ def test_a_deletion_is_tried_as_it_will_run(depot: Engine) -> None:
 
     with session_on(depot) as session:
         full(session)
-        many = look(session, all_of(Parcel), deleting(Parcel))
-        each = look(session, all_of(Parcel), deleting(Parcel, is_of_many=False))
+        many = look(session, all_of(Parcel), deleting(Parcel), PATIENT)
+        each = look(
+            session, all_of(Parcel), deleting(Parcel, is_of_many=False), PATIENT
+        )
 
         assert told(many) == told(each)
         assert (many.tried, many.changed) == (20, 18)
@@ -419,7 +423,7 @@ def test_a_record_that_is_held_by_a_child_is_told_of_beside_the_others(
     with session_on(depot) as session, other.connect() as holder:
         parcels(session, 60)
         holder.execute(text("INSERT INTO items (code) VALUES ('P50')"))
-        found = look(session, all_of(Parcel), deleting(Parcel))
+        found = look(session, all_of(Parcel), deleting(Parcel), PATIENT)
 
         assert (found.tried, found.changed) == (59, 59)
         assert [one.row.key for one in found.locked] == ["50"]

@@ -174,7 +174,7 @@ def why_not_signalled(one: Backend) -> str:
     if one.may_signal:
         return ""
     if one.is_superuser:
-        return f"{one.role} is a superuser, whom only another one may signal"
+        return f"{one.role} is a superuser, and only a superuser may signal it"
     return f"no rights to signal the role {one.role}: {NEEDS_SIGNAL}"
 
 

@@ -193,7 +193,7 @@ def test_a_superusers_session_is_no_ones_to_end(plain: Office, server: Engine) -
         ):
             assert "Cancel…" not in line_of(plain, pid)
             page = plain.browser("admin").get(f"/admin/metrics/connection/{pid}")
-            assert "is a superuser, whom only another one may signal" in page.text
+            assert "is a superuser, and only a superuser may signal it" in page.text
     finally:
         with server.connect() as link:
             link.execute(text(f"REVOKE pg_monitor, pg_signal_backend FROM {site}"))

@@ -24,7 +24,7 @@ from backoffice.admin.panels import (
     unread,
     waiting_row,
 )
-from backoffice.admin.places import NOWHERE, place
+from backoffice.admin.places import place
 from backoffice.admin.presentation import Link, Message
 from backoffice.admin.presentation_metrics import (
     NO_LINK,
@@ -173,7 +173,7 @@ def described(
     action = (holding.action if holding else "") or backend.action
     facts = [
         ("State", state_words(backend)),
-        ("Works for", place(site, view, action) or NOWHERE),
+        ("Works for", place(site, view, action) or "not known"),
         ("User", holding.user if holding and holding.user else "unknown"),
         ("Role", backend.role),
         ("Application", backend.application),

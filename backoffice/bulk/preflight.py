@@ -82,11 +82,13 @@ def look(
     until = time.monotonic() + limits.seconds * TRYING
     most = limits.records if isinstance(change, EachRecord) else limits.rows
     snapshot = snapshot_postgresql(session) if is_postgresql(session) else ""
+    patience = limits
     if target.about is not None and target.about > limits.rows:
         # Finding them takes its time; the first are enough to be tried.
         most = min(most, FIRST)
+        patience = replace(limits, seconds=limits.count_seconds)
     some = _read_some(session, target, most, limits)
-    rows = some or _read(session, target, most, limits)
+    rows = some or _read(session, target, most, patience)
     if rows is None:
         return _estimated(session, target, least=1)
     if some or len(rows) > most:

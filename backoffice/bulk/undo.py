@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapper, Session
@@ -119,19 +120,25 @@ class _Kept:
 
 
 class _Entries(_Kept):
-    """The run's entries, of which each row has one: all of them, or the first ones.
+    """The run's entries, of which each row has one: all of them, or some of both ends.
 
     They are read once and joined with the rows by their key, as the planner likes: the
     other way round a run of a million would be looked up a million times.
     """
 
     def __init__(self, run: Run, target: Target, most: int | None = None) -> None:
-        entries = select(
-            AuditEntry.key.label("text"), AuditEntry.changes.label("changes")
+        entries: Select[Any] = select(
+            AuditEntry.id, AuditEntry.key.label("text"), AuditEntry.changes
         ).where(AuditEntry.run_id == run.id, AuditEntry.table_name == run.table_name)
+        entry = entries.subquery("entry")
         if most is not None:
-            entries = entries.order_by(AuditEntry.id).limit(most)
-        super().__init__(run, target, entries.subquery("entry"))
+            # Of both ends: where an undo was cancelled the first ones are given back.
+            ends = (
+                entries.order_by(order).limit(most // 2)
+                for order in (AuditEntry.id, AuditEntry.id.desc())
+            )
+            entry = union(*(select(end.subquery()) for end in ends)).subquery("entry")
+        super().__init__(run, target, entry)
 
     def rows_of(self, whole: Target) -> Select[Any]:
         """The rows that have an entry."""

@@ -208,3 +208,18 @@ def test_the_preflight_of_a_large_undo_tries_the_first_rows_and_counts_both_kind
         found = look(session, back, change, Limits(rows=10, at_once=10))
         assert (found.count, found.left, found.is_whole) == (4, 26, True)
         assert set(found.versions or ()) == {"1", "2", "4", "5"}
+
+
+def test_the_preflight_of_an_undo_tries_rows_where_another_was_cancelled(
+    either: Engine,
+) -> None:
+    """The first rows were given back already: of the last ones some are found."""
+    with session_on(either) as session:
+        session.add_all(Kind(number=number) for number in range(30))
+        session.commit()
+        made = run(session, all_of(Kind), setting(Kind, number=500), token="t")
+        session.execute(update(Kind).where(Kind.id < 12).values(number=1))
+        session.commit()
+        back, _, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
+        found = look(session, back, change, Limits(rows=10, at_once=10))
+        assert (found.count, found.left, found.tried) == (19, 11, 5)

@@ -283,6 +283,30 @@ def test_a_row_that_somebody_holds_stops_the_others_and_is_named(
     assert run_of(again)
 
 
+def test_without_the_row_that_somebody_holds_the_others_are_run(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page that says who holds it has the same rows still, to be unticked."""
+    monkeypatch.setattr(confirming, "LOCK_SECONDS", 0.1)
+    keys = products(site, "10.00", "20.00", "30.00")
+    browser = site.browser("editor")
+    page = raised(browser, keys)
+    with site.engine.connect() as other:
+        other.execute(
+            text("SELECT 1 FROM products WHERE id = :id FOR UPDATE"), {"id": keys[1]}
+        )
+        refused = browser.submit(page, button="Change 3 products")
+        assert refused.status == 409
+        assert "untick it and run the others" in refused.text
+        assert "Held by" in refused.text
+        free = [str(keys[0]), str(keys[2])]
+        assert run_of(
+            browser.submit(refused, {"row": free}, button="Change 2 products")
+        )
+    found = [price(site, key) for key in keys]
+    assert found == [Decimal("11.00"), Decimal("20.00"), Decimal("33.00")]
+
+
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.usefixtures("few_at_once")
 def test_rows_that_one_may_not_see_are_not_chosen(

@@ -35,6 +35,8 @@ FAILURES = (Refused, LockNotAvailable, StatementTimedOut)
 COUNT_SECONDS = 60.0
 # Seconds that a run in one transaction waits for who holds one of its rows.
 LOCK_SECONDS = 3.0
+# What can be done where somebody holds one of few rows.
+HELD = "Run it again when it is free, or untick it and run the others."
 # Rows that would be left out are named one by one up to so many.
 LISTED = 1_000
 
@@ -170,6 +172,8 @@ def _at_once(
             since=task.since,
             is_careful=shown.is_capped,
         )
+    except LockNotAvailable as failure:
+        raise NotRun(f"{failure} Nothing was changed. {HELD}") from failure
     except FAILURES as failure:
         raise NotRun(f"{failure} Nothing was changed.") from failure
 

@@ -235,7 +235,8 @@ def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
         how = "in one transaction"
         if is_large:
             how = "in batches; lists stay usable, and you can pause"
-        yield Tile("Takes about", _lasting(found.seconds), "", how)
+        seconds = found.seconds if found.is_whole else roughly(found.seconds)
+        yield Tile("Takes about", _lasting(seconds), "", how)
     else:
         yield Tile("Takes about", "not known")
     if found.written:
@@ -256,6 +257,14 @@ def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
         yield Tile("Undo", "Yes", "", "rows changed since are left alone")
     else:
         yield Tile("Undo", "No", "", "old values stay readable in the history")
+
+
+def roughly(seconds: float) -> float:
+    """A time as exact as it is known that was told from a few of the rows."""
+    for least, step in ((600, 60), (60, 30), (10, 5)):
+        if seconds >= least:
+            return float(round(seconds / step) * step)
+    return seconds
 
 
 def _lasting(seconds: float) -> str:

@@ -166,7 +166,7 @@ UPDATE = Work(
     2,
 )
 DELETION = Work(
-    "deletion", going, "DELETE FROM report_cards WHERE id BETWEEN %s AND %s", (), 8
+    "deletion", going, "DELETE FROM report_cards WHERE id BETWEEN %s AND %s", (), 40
 )
 
 

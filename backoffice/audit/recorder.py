@@ -42,7 +42,7 @@ from backoffice.database.values import format_value
 from backoffice.database.words import LABEL_NAMES, record_word, sentence
 
 MASK = "…"
-# So many entries are sent as columns.
+# So many entries are sent as one document.
 MANY = 20
 LONGEST_BINARY = 1024
 NOBODY = Actor(id=None, label="system")
@@ -116,6 +116,8 @@ def audit_value(column: Column[Any], value: Any) -> Any:
         return None
     if column.info.get("secret"):
         return MASK
+    if type(value) in (bool, int, str):
+        return value
     if value is sql.JSON.NULL:
         return "null"
     if isinstance(value, bytes | memoryview) and len(value) > LONGEST_BINARY:
@@ -123,8 +125,6 @@ def audit_value(column: Column[Any], value: Any) -> Any:
         return f"{len(value):,} bytes, SHA-256 {digest}"
     if isinstance(column.type, sql.JSON):
         return _plain(value)
-    if type(value) in (bool, int, str):
-        return value
     if type(value) is float and math.isfinite(value):
         return value
     return format_value(column, value)
@@ -373,15 +373,16 @@ def _write(
         "request_id": str(session.info.get(REQUEST_ID) or "")[:64],
         "run_id": session.info.get(RUN_ID),
     }
-    rows = [{**common, **entry} for entry in entries]
+    rows = list(entries)
     if not rows:
         return
     mapper = AuditEntry.__mapper__
     connection = session.connection(bind_arguments={"mapper": mapper})
     if len(rows) >= MANY and connection.dialect.name == "postgresql":
-        connection.execute(insert_postgresql(rows))
-    else:
-        connection.execute(mapper.local_table.insert().inline(), rows)  # type: ignore[attr-defined]
+        connection.execute(insert_postgresql(common, rows))
+        return
+    insert = mapper.local_table.insert().inline()  # type: ignore[attr-defined]
+    connection.execute(insert, [{**common, **entry} for entry in rows])
 
 
 def _entry(

@@ -92,8 +92,6 @@ def _at_once(
     with each_by_its_key(session):
         found = session.execute(_records(target, rows)).all()
     told = change.entries(session, [record for _, record in found])
-    for _, record in found:
-        session.expunge(record)
     entries = {
         key: foretold
         for (key, _), foretold in zip(found, told, strict=True)

@@ -89,6 +89,6 @@ def _add_dependents(
 
 
 def _own(mapper: Mapper[Any], record: Any) -> dict[str, Any]:
-    key = format_key(mapper, record)
-    values = {name: getattr(record, name) for name, _ in audited_columns(mapper)}
+    key, loaded = format_key(mapper, record), record.__dict__
+    values = {name: loaded[name] for name, _ in audited_columns(mapper)}
     return own_entry(mapper, key, label_of(mapper, record, key), values)

@@ -131,9 +131,10 @@ def test_a_worker_that_was_lost_is_named_beside_who_went_on(site: Office) -> Non
     )
     found = browser.get(url).text
     lines = (
-        "Worker second went on from the last batch",
+        "Last batch, by worker second",
+        "Another worker went on from the last batch",
         "Worker first was lost: last heard of",
-        "Begun by worker first",
+        "Begun",
     )
     assert [found.index(line) for line in lines] == sorted(map(found.index, lines))
 

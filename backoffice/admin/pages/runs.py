@@ -396,22 +396,20 @@ def happenings(run: Run) -> Iterator[Happening]:
         yield Happening(
             state.capitalize(), words.moment(run.finished_at, with_time=True)
         )
-    if run.batches > 1 and run.started_at is not None:
-        # Who was at it, and who after whom; the last one is the run's own.
-        workers = [*(one["worker"] for one in run.lost), run.worker]
-        for lost, after in reversed(list(zip(run.lost, workers[1:], strict=True))):
-            yield Happening(
-                f"Worker {after} went on from the last batch",
-                words.moment(datetime.fromisoformat(lost["at"]), with_time=True),
-            )
-            yield Happening(
-                f"Worker {lost['worker']} was lost: last heard of",
-                words.moment(datetime.fromisoformat(lost["seen_at"]), with_time=True),
-            )
+    if run.batches > 1 and run.seen_at is not None:
         yield Happening(
-            f"Begun by worker {workers[0]}",
-            words.moment(run.started_at, with_time=True),
+            f"Last batch, by worker {run.worker}",
+            words.moment(run.seen_at, with_time=True),
         )
+    for lost in reversed(run.lost):
+        for text, at in (
+            ("Another worker went on from the last batch", lost["at"]),
+            (f"Worker {lost['worker']} was lost: last heard of", lost["seen_at"]),
+        ):
+            when = words.moment(datetime.fromisoformat(at), with_time=True)
+            yield Happening(text, when)
+    if run.batches > 1 and run.started_at is not None:
+        yield Happening("Begun", words.moment(run.started_at, with_time=True))
     yield Happening(
         f"Confirmed by {run.actor_label}", words.moment(run.created_at, with_time=True)
     )

@@ -46,7 +46,7 @@ from backoffice.database.refusals import explain_refusal
 from backoffice.errors import BackofficeError, Refused, StatementTimedOut
 
 # What an entry of the audit adds to each changed row: measured, with its indexes.
-AUDIT_BYTES = 420
+AUDIT_BYTES = 390
 AUDIT_TIME = 1.4
 # Of many rows first so many are tried, and then as many as there is time for: so much
 # of the seconds that a trial may take is there for finding, counting and trying.

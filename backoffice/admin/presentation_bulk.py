@@ -162,6 +162,8 @@ class PreflightView:
     change: tuple[tuple[str, str], ...] = ()
     # What the change is in a sentence, where its SQL is too long to be read.
     change_words: str = ""
+    # What is said while the answer to the button takes its time.
+    waiting: str = ""
     drift: tuple[DriftedRow, ...] = ()
     drift_more: str = ""
 

@@ -108,10 +108,21 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         confirm=f"Yes, delete {noun}" if is_deletion and can_run else "",
         choose="Take rows out" if found.count > len(found.samples) else "",
         count="Count them" if is_uncounted else "",
+        waiting=waiting_words(is_uncounted=is_uncounted) if is_large else "",
         left_out=tuple(left_out(call, view, found, since, names)),
         explain=explain_words(task)
         if found.count and may(call.login.role, "ops:explain")
         else "",
+    )
+
+
+def waiting_words(*, is_uncounted: bool) -> str:
+    """What is said while many rows are counted, or written down for their run."""
+    if is_uncounted:
+        return "The rows are being counted."
+    return (
+        "The rows are being counted once more and written down; nothing is changed "
+        "before that is done."
     )
 
 

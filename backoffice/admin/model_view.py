@@ -180,6 +180,11 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         del session, record, call
         return False
 
+    @property
+    def deletes_as_usual(self) -> bool:
+        """Whether `delete_record` is not the view's own: then many can go at once."""
+        return type(self).delete_record is ModelView.delete_record
+
     def why_not_deleted(self, record: Any, call: "Call") -> str:
         """Why this record cannot be deleted, told before; "" where it can."""
         del record, call

@@ -26,7 +26,7 @@ from backoffice.database.refusals import explain_refusal
 from backoffice.database.session import REQUEST_ID
 from backoffice.errors import BackofficeError, LockNotAvailable, StatementTimedOut
 
-# Of records that can be done together so many are tried first.
+# Of records that can be done together so many are tried first, and at least.
 FIRST = 50
 
 
@@ -130,7 +130,7 @@ def _try(
         if change.is_of_many:
             # Half of what there would be time for, by what these have taken.
             rest = max(0.0, limits.seconds - (now - started))
-            size = max(1, int(len(part) * rest / max(now - began, 0.001) / 2))
+            size = max(FIRST, int(len(part) * rest / max(now - began, 0.001) / 2))
 
 
 @contextmanager

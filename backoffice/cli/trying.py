@@ -14,18 +14,16 @@ from backoffice.admin.actions import ActionSpec
 from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.operator import operator_call
-from backoffice.admin.pages.chosen import Task, is_for_job, task_of
-from backoffice.admin.pages.confirming import confirm, keep_shown, limits
+from backoffice.admin.pages.chosen import Task, is_for_job
+from backoffice.admin.pages.confirming import confirm, keep_shown
+from backoffice.admin.pages.looking import look_at
 from backoffice.admin.pages.preflight import preflight_view, records
-from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_bulk import PreflightView
 from backoffice.admin.site import Site
 from backoffice.bootstrap import Backoffice
 from backoffice.bulk.models import Run, Selection
-from backoffice.bulk.preflight import look, look_since
 from backoffice.bulk.selection import find_selection
-from backoffice.bulk.shown import shown_of
-from backoffice.bulk.trial import Preflight, Since
+from backoffice.bulk.trial import Preflight
 from backoffice.cli import prompts
 from backoffice.cli.following import WentAway, follow
 from backoffice.cli.main import INTERRUPTED
@@ -69,37 +67,20 @@ def try_selection(
     Raises:
         Refused: what the action was told is not accepted.
     """
-    task = task_of(call, view, selection, spec)
     token, words, expires = selection.token, selection.words, selection.expires_at
-    told = dict(selection.parameters or {})
-    limited = limits(call, is_patient=True)
-    found = look(call.session, task.target, task.change, limited)
-    since = Since()
-    if task.since is not None:
-        since = look_since(call.session, task.since, limited, found.left)
-    kept = shown_of(
-        found,
-        parameters=told,
-        excluded=(),
-        most=call.site.backoffice.settings.bulk.at_once,
-    )
-    keep_shown(call, token, kept)
+    looked = look_at(call, view, selection, spec, is_patient=True)
+    keep_shown(call, token, looked.shown)
     shown = preflight_view(
         call,
         view,
-        found,
-        task,
+        looked.found,
+        looked.task,
         is_for_job=is_for_job(view, spec),
-        url="",
-        cancel=Link("", ""),
-        excluded=0,
-        since=since,
+        since=looked.since,
         expires=expires,
-        ask_url="",
-        error="",
-        mark=kept.mark,
+        mark=looked.shown.mark,
     )
-    return Tried(token, kept.mark, task, words, found, shown)
+    return Tried(token, looked.shown.mark, looked.task, words, looked.found, shown)
 
 
 def carry_out(

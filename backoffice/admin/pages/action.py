@@ -35,22 +35,20 @@ from backoffice.admin.pages.confirming import (
     NotRun,
     confirm,
     keep_shown,
-    limits,
 )
 from backoffice.admin.pages.drifting import drifted_rows
 from backoffice.admin.pages.explain import answer
 from backoffice.admin.pages.explain_action import action_question
+from backoffice.admin.pages.looking import look_at
 from backoffice.admin.pages.preflight import preflight_view
 from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
 from backoffice.admin.referring import named, take_labels
 from backoffice.admin.words import plural
 from backoffice.bulk.models import Run, Selection
-from backoffice.bulk.preflight import look, look_since
 from backoffice.bulk.run import Drift
 from backoffice.bulk.selection import find_selection, keep_selection
-from backoffice.bulk.shown import last_shown, shown_of
-from backoffice.bulk.trial import Since
+from backoffice.bulk.shown import last_shown
 from backoffice.database.session import limit_statements
 from backoffice.editing.fields import FormField
 from backoffice.errors import Refused
@@ -357,27 +355,11 @@ def preflight(
     """The page that shows what would happen; nothing happens."""
     token, words, before = selection.token, selection.words, last_shown(selection)
     crumb_links = crumbs(call, view, selection)
-    parameters, excluded = selection.parameters, list(selection.excluded)
-    task = task_of(call, view, selection, spec)
+    excluded = len(selection.excluded)
     cancel = back_link(call, view, selection)
     expires, chosen_at = selection.expires_at, selection.created_at
-    limited = limits(call, is_patient=is_patient)
-    found = look(call.session, task.target, task.change, limited)
-    since = Since()
-    if task.since is not None:
-        # Who could not be counted in time is not told from the others in time either.
-        is_late = found.digest is None
-        since = (
-            Since(None)
-            if is_late
-            else look_since(call.session, task.since, limited, found.left)
-        )
-    kept_shown = shown_of(
-        found,
-        parameters=parameters,
-        excluded=excluded,
-        most=call.site.backoffice.settings.bulk.at_once,
-    )
+    looked = look_at(call, view, selection, spec, is_patient=is_patient)
+    kept_shown = looked.shown
     if drift is not None:
         kept_shown = replace(kept_shown, reason=error, drift=asdict(drift))
     elif not error:
@@ -389,13 +371,13 @@ def preflight(
     shown = preflight_view(
         call,
         view,
-        found,
-        task,
+        looked.found,
+        looked.task,
         is_for_job=is_for_job(view, spec),
         url=action_url(call, view, token),
         cancel=cancel,
-        excluded=len(excluded),
-        since=since,
+        excluded=excluded,
+        since=looked.since,
         expires=expires,
         ask_url=action_url(call, view, token) + "?ask=yes"
         if spec is not None and spec.is_asking
@@ -414,7 +396,7 @@ def preflight(
     return Page(
         "preflight",
         shown,
-        frame(call, title=task.title, sub=words, crumbs=crumb_links),
+        frame(call, title=looked.task.title, sub=words, crumbs=crumb_links),
         status,
     )
 

@@ -199,7 +199,7 @@ def change_of(
     if spec.does is Does.EDIT:
         return _edit(call, view, texts)
     if spec.does is Does.DELETE:
-        if type(view).delete_record is ModelView.delete_record:
+        if view.deletes_as_usual:
             return usual_deletion(view)
         return EachRecord(
             view.description.mapper,
@@ -280,7 +280,7 @@ def is_for_job(view: ModelView, spec: ActionSpec | None) -> bool:
     """Whether an action can run without the person who confirmed it."""
     if spec is None or spec.does is not Does.DELETE:
         return True
-    return type(view).delete_record is ModelView.delete_record
+    return view.deletes_as_usual
 
 
 def resolved(site: "Site", session: Session, run: Run) -> tuple[Target, Change]:

@@ -97,7 +97,7 @@ BUSY = "Somebody else is writing here. Try again in a moment."
 
 def deleted_own_way(call: Call, view: ModelView) -> bool:
     """Whether the view has deleted the record in a way of its own."""
-    if type(view).delete_record is ModelView.delete_record:
+    if view.deletes_as_usual:
         return False
     record = save.read_record(
         call.session, view.model, call.key, scope=lambda s: view.scope(s, call)
@@ -114,7 +114,7 @@ def preview(call: Call) -> DeletePreview:
         call.key,
         scope=lambda select: view.scope(select, call),
     )
-    if type(view).delete_record is ModelView.delete_record:
+    if view.deletes_as_usual:
         return found
     return DeletePreview(found.label, found.word, (), found.digest)
 

@@ -40,6 +40,9 @@ from backoffice.bulk.trial import Preflight, Sample, Since
 NUMBERS = (int, float, Decimal)
 
 
+NOWHERE = Link("", "")
+
+
 def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its name
     call: Call,
     view: ModelView,
@@ -47,16 +50,16 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
     task: Task,
     *,
     is_for_job: bool,
-    url: str,
-    cancel: Link,
-    excluded: int,
     since: Since,
     expires: datetime,
-    ask_url: str,
-    error: str,
     mark: str,
+    url: str = "",
+    cancel: Link = NOWHERE,
+    excluded: int = 0,
+    ask_url: str = "",
+    error: str = "",
 ) -> PreflightView:
-    """What the page draws."""
+    """What the page draws; a terminal has no addresses."""
     most = call.site.backoffice.settings.bulk.at_once
     is_large = found.count > most
     tone, verdict, text, can_run = verdict_of(view, found, task, since.count)

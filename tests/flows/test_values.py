@@ -21,7 +21,7 @@ from backoffice.errors import SettingsError
 from backoffice.observability.fingerprints import fingerprint
 from backoffice.observability.recorder import Recorder
 from tests.browser import Browser, Form, Seen
-from tests.factories import make_product, make_report_card, make_student
+from tests.factories import make_order, make_product, make_report_card, make_student
 from tests.office import NAMES, Office, opened
 
 CANARY = "canary9182"
@@ -400,14 +400,26 @@ def test_an_update_is_planned_as_it_runs(site: Office) -> None:
 
 
 def test_a_deletion_is_explained_without_its_tick(site: Office) -> None:
-    """How the records are found; what the function does is said not to be known."""
+    """The very statement, planned as it runs; the record stays."""
     key = site.add(make_product).id
     admin = site.browser("admin")
     page = chosen(admin, "product", "delete-selected", [key])
     report = admin.follow(admin.submit(page, button="Explain how the rows are found"))
+    assert "The deletion" in report.text
+    assert "Delete on products" in report.text
+    assert "with enable_hashjoin off and enable_mergejoin off." in report.text
+    assert site.value("SELECT count(*) FROM products WHERE id = :id", id=key) == 1
+
+
+def test_of_a_function_it_is_explained_how_records_are_found(site: Office) -> None:
+    """What it does with each is said not to be known."""
+    key = site.add(make_order).id
+    admin = site.browser("admin")
+    page = chosen(admin, "order", "cancel", [key])
+    report = admin.follow(admin.submit(page, button="Explain how the rows are found"))
     assert "Each record, before it is changed" in report.text
     assert "is not known before" in report.text
-    assert site.value("SELECT count(*) FROM products WHERE id = :id", id=key) == 1
+    assert site.value("SELECT status FROM orders WHERE id = :id", id=key) != "cancelled"
 
 
 def test_who_may_not_explain_has_no_such_button(site: Office) -> None:

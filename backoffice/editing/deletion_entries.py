@@ -25,16 +25,15 @@ def own_entry(
     mapper: Mapper[Any], key: str, label: str, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The entry of the record itself: all of its old values."""
-    columns = dict(audited_columns(mapper))
     return {
         "action": "delete",
         "table_name": audited_table(mapper),
         "key": key,
         "label": label,
         "changes": {
-            k: [audit_value(columns[k], value), None]
-            for k, value in values.items()
-            if value is not None
+            k: [audit_value(column, values[k]), None]
+            for k, column in audited_columns(mapper)
+            if values[k] is not None
         },
     }
 

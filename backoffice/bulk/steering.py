@@ -69,7 +69,14 @@ def retry(session: Session, run: Run, *conditions: Any) -> int:
     )
     session.execute(
         update(RunRow)
-        .where(RunRow.run_id == run.id, RunRow.position == rows.c.position)
+        .where(
+            RunRow.run_id == run.id,
+            RunRow.position == rows.c.position,
+            # Known twice: before they are analyzed, all rows of the run would be
+            # looked at for each of these.
+            RunRow.state != "",
+            *conditions,
+        )
         .values(position=behind + rows.c.place, state=RowState.WAITING, reason="")
         .execution_options(synchronize_session=False)
     )

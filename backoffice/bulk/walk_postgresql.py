@@ -14,16 +14,18 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Select,
+    Update,
     any_,
     case,
     cast,
+    exists,
     func,
     literal,
-    or_,
+    not_,
     select,
     update,
 )
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from backoffice.bulk.change import SetValues
 from backoffice.bulk.keys_postgresql import has_plain_keys
@@ -115,28 +117,38 @@ def _given(run: Any, target: Target) -> CTE:
 
 def _mark(session: Session, run: Run, target: Target, places: Sequence[int]) -> int:
     """Say of rows that were not changed why, unless they were so already."""
-    row = aliased(RunRow, name="row")
-    key, version = target.keys[0], version_postgresql(target.table)
-    now = (
-        select(row.position, key.is_(None).label("is_gone"))
-        .select_from(row)
-        .outerjoin(target.table, key == cast(row.key, key.type))
-        .where(
-            row.run_id == run.id,
-            row.position == any_(literal(list(places), ARRAY(BigInteger))),
-            or_(key.is_(None), version != row.version),
-        )
-        .cte("now")
+    # For a handful of rows the whole table would be read otherwise.
+    with each_by_its_key(session):
+        marked: Any = session.execute(mark_statement(run, target, places))
+    return int(marked.rowcount)
+
+
+def mark_statement(run: Run, target: Target, places: Sequence[int]) -> Update:
+    """Of the rows at these places: which were changed or taken away since."""
+    key = target.keys[0]
+    own = key == cast(RunRow.key, key.type)
+    is_as_it_was = exists(
+        select(literal(1))
+        .select_from(target.table)
+        .where(own, version_postgresql(target.table) == RunRow.version)
+        .correlate(RunRow)
     )
-    statement = (
+    is_there = exists(
+        select(literal(1)).select_from(target.table).where(own).correlate(RunRow)
+    )
+    drifted, gone = RowState.DRIFTED, RowState.GONE
+    # No join with the run's rows once more: before they are analyzed, all of them
+    # would be looked at for each of these.
+    return (
         update(RunRow)
-        .where(RunRow.run_id == run.id, RunRow.position == now.c.position)
+        .where(
+            RunRow.run_id == run.id,
+            RunRow.position == any_(literal(list(places), ARRAY(BigInteger))),
+            not_(is_as_it_was),
+        )
         .values(
-            state=case((now.c.is_gone, RowState.GONE), else_=RowState.DRIFTED),
-            reason=case(
-                (now.c.is_gone, WORDS[RowState.GONE]), else_=WORDS[RowState.DRIFTED]
-            ),
+            state=case((is_there, drifted), else_=gone),
+            reason=case((is_there, WORDS[drifted]), else_=WORDS[gone]),
         )
         .execution_options(synchronize_session=False)
     )
-    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]

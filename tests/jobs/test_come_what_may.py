@@ -29,6 +29,7 @@ from backoffice.bulk.plan_postgresql import plan_postgresql
 from backoffice.bulk.postgresql import each_by_its_key, given_rows, update_of
 from backoffice.bulk.run import Order
 from backoffice.bulk.target import Target, read_chosen, take_digest
+from backoffice.bulk.walk_postgresql import mark_statement
 from backoffice.database.session import make_sessions
 from tests.bulk.rooms import Kind, all_of, prepare, session_on, setting
 from tests.jobs.orders import numbers_of, ordered, resolve, state, write
@@ -251,3 +252,24 @@ def test_a_batch_reads_its_own_rows_and_no_others(demo_engine: Engine) -> None:
             assert "Seq Scan on kinds" not in plan_postgresql(session, statement)
     assert step(make_sessions(demo_engine), resolve, number) is Step.ON
     assert state(demo_engine, number).changed == 2_000
+
+
+def test_what_a_batch_has_left_alone_is_found_without_all_other_rows(
+    demo_engine: Engine,
+) -> None:
+    """Before the run's rows are analyzed PostgreSQL takes them to be none."""
+    prepare(demo_engine)
+    write(
+        demo_engine,
+        "INSERT INTO kinds (id, number, name)"
+        " SELECT i, 0, 'rows' FROM generate_series(1, 6000) i",
+    )
+    write(demo_engine, "ANALYZE kinds, backoffice_run_rows")
+    with session_on(demo_engine) as session:
+        target, change = resolve(session, Run(token="rows"))
+        run = session.get_one(Run, run_of(session, target, change, "rows"))
+        with each_by_its_key(session):
+            plan = plan_postgresql(session, mark_statement(run, target, [7, 9, 11]))
+    assert plan.count("on backoffice_run_rows") == 2  # what is updated, and its scan
+    assert plan.count('"position" = ANY') == 1
+    assert "Seq Scan" not in plan

@@ -23,13 +23,15 @@ from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.types import TypeEngine
 
 from backoffice.bulk.target import Chosen
-from backoffice.errors import SettingsError
+from backoffice.errors import Refused, SettingsError
 
 # Changes one record, which is locked; False where there was nothing to do.
 Work = Callable[[Session, Any], bool | None]
-# For each of many records the audit's entries of its deletion; None where it has to be
-# deleted by itself.
-Foretold = Callable[[Session, Sequence[Any]], Sequence[list[dict[str, Any]] | None]]
+# For each of many records the audit's entries of its deletion, or why it is refused;
+# None where it has to be deleted by itself.
+Foretold = Callable[
+    [Session, Sequence[Any]], Sequence[list[dict[str, Any]] | Refused | None]
+]
 
 
 @dataclass(frozen=True, slots=True)

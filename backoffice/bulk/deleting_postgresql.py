@@ -2,8 +2,8 @@
 
 One statement deletes those that still have their version, and the foreign keys take
 along what hangs on them. Its entries are those that the deletion of each by itself
-writes: they are made before, of the locked rows. What is refused is found by halves,
-and a record that something forbids to go is asked by itself, so that it says why.
+writes: they are made before, of the locked rows, and what forbids one to go is found
+with them. What is refused besides is found by halves.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,15 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from backoffice.audit.recorder import add_entries
 from backoffice.bulk.change import EachRecord
-from backoffice.bulk.outcome import Outcome, outcome_of
+from backoffice.bulk.outcome import Left, Outcome, outcome_of
 from backoffice.bulk.postgresql import (
     each_by_its_key,
     given_rows,
     same_keys,
     versions_postgresql,
 )
-from backoffice.bulk.rowwise import call_each
+from backoffice.bulk.rowwise import call_each, refusal_words
+from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, version_postgresql
 from backoffice.database.refusals import explain_refusal
 from backoffice.errors import Refused
@@ -62,7 +63,7 @@ def _delete(
         return call_each(session, target, change, rows)
     try:
         with session.begin_nested():
-            gone, alone = _at_once(session, target, change, rows)
+            gone, others = _at_once(session, target, change, rows)
     except DBAPIError as error:
         refusal = explain_refusal(error, target.mapper, session)
         if not isinstance(refusal, Refused):
@@ -70,42 +71,46 @@ def _delete(
         middle = len(rows) // 2
         halves = (rows[:middle], rows[middle:])
         return together([_delete(session, target, change, half) for half in halves])
-    rest = [one for one in rows if one.key not in gone and one.key not in alone]
+    refused = tuple(
+        Left(row, RowState.REFUSED, refusal_words(why))
+        for row in rows
+        if (why := others.get(row.key)) is not None
+    )
+    rest = [one for one in rows if one.key not in gone and one.key not in others]
     now = versions_postgresql(session, target, rest) if rest else {}
-    outcome = outcome_of([*rest, *_of(rows, gone)], gone, now)
-    if not alone:
-        return outcome
-    asked = call_each(session, target, change, _of(rows, alone))
-    return together([outcome, asked])
-
-
-def _of(rows: Sequence[Chosen], keys: frozenset[str]) -> list[Chosen]:
-    return [one for one in rows if one.key in keys]
+    outcome = outcome_of(rest, frozenset(), now)
+    alone = [one for one in rows if one.key in others and others[one.key] is None]
+    asked = call_each(session, target, change, alone)
+    return together([Outcome(gone, left=refused), outcome, asked])
 
 
 def _at_once(
     session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Delete what can go with the others; the keys that went, and the other ones."""
+) -> tuple[frozenset[str], dict[str, Refused | None]]:
+    """Delete what can go with the others; the keys that went, and why others cannot.
+
+    With no reason they have to be asked by themselves.
+    """
     assert change.entries is not None  # noqa: S101 - that is what it is called for
     by_key = {one.key: one for one in rows}
     with each_by_its_key(session):
         found = session.execute(_records(target, rows)).all()
     told = change.entries(session, [record for _, record in found])
-    entries = {
-        key: foretold
-        for (key, _), foretold in zip(found, told, strict=True)
-        if foretold is not None
-    }
-    alone = frozenset(key for key, _ in found) - entries.keys()
+    entries: dict[str, list[dict[str, Any]]] = {}
+    others: dict[str, Refused | None] = {}
+    for (key, _), foretold in zip(found, told, strict=True):
+        if isinstance(foretold, list):
+            entries[key] = foretold
+        else:
+            others[key] = foretold
     if not entries:
-        return frozenset(), alone
+        return frozenset(), others
     with each_by_its_key(session):
         going = [by_key[key] for key in entries]
         gone = frozenset(session.connection().scalars(deletion_of(target, going)))
     written = [one for key in entries if key in gone for one in entries[key]]
     add_entries(session, written)
-    return gone, alone
+    return gone, others
 
 
 def _records(target: Target, rows: Sequence[Chosen]) -> Select[Any]:

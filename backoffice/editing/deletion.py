@@ -18,17 +18,18 @@ from backoffice.audit.recorder import add_entries, audited_columns, label_of
 from backoffice.database.keys import format_key
 from backoffice.database.words import (
     field_word,
-    plural,
     record_word,
-    records_word,
-    table_word,
     words,
 )
 from backoffice.editing.deletion_entries import (
+    counted,
     dependent_entry,
+    forbidden,
     is_audited,
     is_recorded,
     mapper_of,
+    nouns_of,
+    number,
     own_entry,
 )
 from backoffice.editing.dependents import (
@@ -78,15 +79,14 @@ class Dependent:
         """The count as people read it."""
         if self.is_unread:
             return "unknown"
-        return f"more than {self.count:,}" if self.is_capped else f"{self.count:,}"
+        return number(self.count, is_capped=self.is_capped)
 
     @property
     def phrase(self) -> str:
         """The count with its noun: `1 order`, `more than 1,000 orders`."""
         if self.is_unread:
             return f"perhaps {self.words}"
-        is_one = self.count == 1 and not self.is_capped
-        return f"{self.number} {self.word if is_one else self.words}"
+        return counted(self.count, (self.word, self.words), is_capped=self.is_capped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def delete(
     if expected is not None and preview.digest != expected:
         raise PreviewChanged(preview)
     if preview.is_forbidden:
-        raise Refused({"": _forbidden(preview)})
+        raise forbidden([found.phrase for found in preview.forbidding])
     identity = mapper.primary_key_from_instance(record)
     columns = dict(audited_columns(mapper))
     missing = [k for k in columns if k not in record.__dict__]
@@ -201,11 +201,6 @@ def delete(
         add_entries(session, [own_entry(mapper, record_key, preview.label, values)])
     session.expunge(record)
     return preview
-
-
-def _forbidden(preview: DeletePreview) -> str:
-    holding = [found.phrase for found in preview.forbidding]
-    return f"Still used by {' and '.join(holding)}."
 
 
 def _delete_rows(session: Session, mapper: Mapper[Any], identity: Any) -> None:
@@ -235,13 +230,7 @@ def _preview(
 
 def _dependent(session: Session, mapper: Mapper[Any], branch: Branch) -> Dependent:
     own = mapper_of(mapper, branch.table)
-    if own is not None:
-        word, several = record_word(own), records_word(own)
-    elif isinstance(branch.table, Table):
-        word = table_word(branch.table)
-        several = plural(word)
-    else:
-        word, several = f"row of {branch.name}", f"rows of {branch.name}"
+    word, several = nouns_of(own, branch.reference)
     examples = _examples(session, own, branch)
     return Dependent(
         table_name=branch.name,

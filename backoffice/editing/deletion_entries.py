@@ -1,6 +1,6 @@
-"""What is written about a record that is deleted, and about what goes with it?"""
+"""What is said and written of a record that is deleted, and of what hangs on it?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, FromClause, Table
@@ -9,8 +9,15 @@ from sqlalchemy.orm import Mapper
 from backoffice.audit.models import LABEL_LENGTH
 from backoffice.audit.recorder import audit_value, audited_columns, audited_table
 from backoffice.database.keys import format_key_values
-from backoffice.database.words import record_word, sentence
+from backoffice.database.words import (
+    plural,
+    record_word,
+    records_word,
+    sentence,
+    table_word,
+)
 from backoffice.editing.dependents import Branch, Fate, Reference
+from backoffice.errors import Refused
 
 
 def mapper_of(mapper: Mapper[Any], table: FromClause) -> Mapper[Any] | None:
@@ -19,6 +26,32 @@ def mapper_of(mapper: Mapper[Any], table: FromClause) -> Mapper[Any] | None:
         if own.local_table is table and own.inherits is None:
             return own
     return None
+
+
+def nouns_of(own: Mapper[Any] | None, reference: Reference) -> tuple[str, str]:
+    """What one row of those that refer is called, and several."""
+    if own is not None:
+        return record_word(own), records_word(own)
+    if isinstance(reference.table, Table):
+        word = table_word(reference.table)
+        return word, plural(word)
+    return f"row of {reference.name}", f"rows of {reference.name}"
+
+
+def number(count: int, *, is_capped: bool) -> str:
+    """A count as people read it: `12`, `more than 1,000`."""
+    return f"more than {count:,}" if is_capped else f"{count:,}"
+
+
+def counted(count: int, nouns: tuple[str, str], *, is_capped: bool) -> str:
+    """The same with its noun: `1 order`, `more than 1,000 orders`."""
+    is_one = count == 1 and not is_capped
+    return f"{number(count, is_capped=is_capped)} {nouns[0] if is_one else nouns[1]}"
+
+
+def forbidden(holding: Sequence[str]) -> Refused:
+    """Why a record cannot go: by what it is still used."""
+    return Refused({"": f"Still used by {' and '.join(holding)}."})
 
 
 def own_entry(

@@ -13,9 +13,12 @@ from backoffice.audit.recorder import audited_columns, label_of
 from backoffice.database.keys import format_key
 from backoffice.editing.deletion import LIMIT
 from backoffice.editing.deletion_entries import (
+    counted,
     dependent_entry,
+    forbidden,
     is_audited,
     mapper_of,
+    nouns_of,
     own_entry,
 )
 from backoffice.editing.dependents import Fate
@@ -25,22 +28,24 @@ from backoffice.editing.dependents_of_many import (
     lines_of,
     read_rows,
 )
+from backoffice.errors import Refused
 
 Entries = list[dict[str, Any]]
 
 
 def entries_of_many(
     session: Session, mapper: Mapper[Any], records: Sequence[Any], limit: int = LIMIT
-) -> list[Entries | None]:
-    """For each record the entries of its deletion; None where it has to go by itself.
+) -> list[Entries | Refused | None]:
+    """For each record the entries of its deletion, or why something forbids it.
 
-    So it is where something forbids it, or where what goes along depends on which
-    records went before. The records are locked and loaded with all their columns.
+    None where what goes along depends on which records went before: there each has to
+    be deleted by itself. The records are locked and loaded with all their columns.
     """
     lines = None if _is_in_parts(mapper) else lines_of(session, mapper)
     if lines is None:
         return [None] * len(records)
-    told: list[Entries | None] = [[] for _ in records]
+    told: list[Entries] = [[] for _ in records]
+    holding: dict[int, list[str]] = {}
     is_met: set[Line | None] = {None}
     for line in lines:
         if line.above not in is_met or not line.reference.is_readable:
@@ -50,16 +55,21 @@ def entries_of_many(
             continue
         is_met.add(line)
         if line.reference.fate is Fate.FORBIDS:
-            for place in counts:
-                told[place] = None
+            nouns = nouns_of(mapper_of(mapper, line.reference.table), line.reference)
+            for place, count in counts.items():
+                phrase = counted(min(count, limit), nouns, is_capped=count > limit)
+                holding.setdefault(place, []).append(phrase)
             continue
         places = [place for place, count in counts.items() if count <= limit]
         _add_dependents(session, mapper, records, line, places, told)
     if is_audited(mapper.local_table):
-        for record, entries in zip(records, told, strict=True):
-            if entries is not None:
-                entries.append(_own(mapper, record))
-    return told
+        for place, record in enumerate(records):
+            if place not in holding:
+                told[place].append(_own(mapper, record))
+    return [
+        forbidden(holding[place]) if place in holding else entries
+        for place, entries in enumerate(told)
+    ]
 
 
 def _is_in_parts(mapper: Mapper[Any]) -> bool:
@@ -73,7 +83,7 @@ def _add_dependents(
     records: Sequence[Any],
     line: Line,
     places: Sequence[int],
-    told: list[Entries | None],
+    told: list[Entries],
 ) -> None:
     own = mapper_of(mapper, line.reference.table)
     is_told = line.reference.fate is not Fate.LEFT and is_audited(line.reference.table)
@@ -83,9 +93,7 @@ def _add_dependents(
     asked = list(columns.values())
     for place, row in read_rows(session, mapper, records, line, asked, places):
         values = dict(zip(columns, row, strict=True))
-        entries = told[place]
-        if entries is not None:
-            entries.append(dependent_entry(own, line.reference, columns, values))
+        told[place].append(dependent_entry(own, line.reference, columns, values))
 
 
 def _own(mapper: Mapper[Any], record: Any) -> dict[str, Any]:

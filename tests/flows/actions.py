@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import select
@@ -64,7 +65,7 @@ def raised(browser: Browser, keys: list[int] | None, query: str = "") -> Seen:
 def run_of(seen: Seen) -> int:
     """The number of the run that an answer leads to."""
     assert seen.location.startswith("/admin/runs/"), seen.text
-    return int(seen.location.rpartition("/")[2])
+    return int(urlsplit(seen.location).path.rpartition("/")[2])
 
 
 @contextmanager

@@ -72,7 +72,10 @@ def test_a_run_is_followed_without_a_script_until_it_ends(site: Office) -> None:
     products(site, *["10.00"] * 7, category="Followed")
     browser = site.browser("editor")
     page = raised(browser, None, "category=Followed")
-    number = run_of(browser.submit(page, button="Change 7 products"))
+    confirmed = browser.submit(page, button="Change 7 products")
+    number = run_of(confirmed)
+    # Who has confirmed it sees it move, without a click.
+    assert browser.follow(confirmed).response.headers["refresh"] == "1"
     page = browser.get(f"/admin/runs/{number}")
     assert "Refresh" not in page.response.headers
     every = page.link("Every 5 s")

@@ -18,6 +18,7 @@ from tests.flows.actions import (
     products,
     queued,
     raised,
+    run_of,
 )
 from tests.office import Office
 
@@ -29,7 +30,8 @@ def half_way(site: Office, category: str) -> tuple[list[int], Browser, str]:
     keys = products(site, *["10.00"] * 7, category=category)
     browser = site.browser("editor")
     page = raised(browser, None, f"category={category}")
-    url = browser.submit(page, button="Change 7 products").location
+    confirmed = browser.submit(page, button="Change 7 products")
+    url = f"/admin/runs/{run_of(confirmed)}"
     worker = site.site.worker
     left = iter([False, True])
     with pytest.raises(Interrupted):

@@ -56,6 +56,8 @@ from backoffice.errors import Refused
 TICKED, ALL = "ticked", "all"
 # Seconds that a confirmation may take.
 CONFIRMING = 150
+# So many rows are a matter of seconds.
+SOON_DONE = 20_000
 
 
 def choose(call: Call) -> Reply:
@@ -113,6 +115,19 @@ def action_url(call: Call, view: ModelView, token: str) -> str:
 def run_url(call: Call, run_id: int) -> str:
     """The address of a run."""
     return address(call.site.base_url, "runs", str(run_id))
+
+
+def moving(url: str, seconds: int) -> str:
+    """The address of a page that is asked for again by itself."""
+    return f"{url}?refresh={seconds}" if seconds else url
+
+
+def watched_url(call: Call, run: Run) -> str:
+    """The address of a run that has been confirmed: its page moves until it is done."""
+    here = run_url(call, run.id)
+    if run.finished_at is not None:
+        return here
+    return moving(here, 1 if run.total <= SOON_DONE else 5)
 
 
 def show(call: Call) -> Reply:
@@ -437,7 +452,7 @@ def run(
     except NotRun as refused:
         text = f"{refused} This is what would happen now."
         return again(call, view, spec, text, refused.drift)
-    return Redirect(run_url(call, made.id))
+    return Redirect(watched_url(call, made))
 
 
 def again(

@@ -15,7 +15,7 @@ from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.naming import names_of
-from backoffice.admin.pages.action import run_url, undo_selection
+from backoffice.admin.pages.action import moving, run_url, undo_selection
 from backoffice.admin.pages.chosen import is_for_job
 from backoffice.admin.pages.preflight import named, parameters_of, records
 from backoffice.admin.panels import coloured
@@ -233,11 +233,6 @@ def refresh_of(call: Call) -> int:
     """After how many seconds the page is asked for again; 0 for never."""
     asked = dict(call.query_items).get("refresh", "")
     return int(asked) if asked in {"1", "5", "10"} else 0
-
-
-def moving(url: str, seconds: int) -> str:
-    """The address of a page that is asked for again by itself."""
-    return f"{url}?refresh={seconds}" if seconds else url
 
 
 def share_of(run: Run) -> float:

@@ -7,11 +7,12 @@ run is; whoever dies leaves the run where its last batch was.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 
 from sqlalchemy import (
+    bindparam,
     select,
     update,
 )
@@ -292,19 +293,32 @@ def _keep(
     run.refused += refused
     run.left += len(outcome.left) - refused
     by_key = {chosen.key: position for position, chosen in positions.items()}
-    for one in outcome.left:
-        _mark(session, run, by_key[one.row.key], one)
+    _mark(session, run, {by_key[one.row.key]: one for one in outcome.left})
 
 
-def _mark(session: Session, run: Run, position: int, left: Left) -> None:
-    # A row that comes the second time has moved behind all others.
-    is_second = position > run.total
-    words = TWICE if is_second and left.state is RowState.LOCKED else left.words
-    session.execute(
-        update(RunRow)
-        .where(RunRow.run_id == run.id, RunRow.position == position)
-        .values(state=left.state, reason=words, label=left.row.label[:LABEL_LENGTH])
-    )
+def _mark(session: Session, run: Run, left: Mapping[int, Left]) -> None:
+    """Say of rows, by their places, why they were not changed."""
+    own = RunRow.__table__.c
+    marked = [
+        {
+            "run": run.id,
+            "place": place,
+            "state": one.state,
+            # A row that comes the second time has moved behind all others.
+            "reason": TWICE
+            if place > run.total and one.state is RowState.LOCKED
+            else one.words,
+            "label": one.row.label[:LABEL_LENGTH],
+        }
+        for place, one in left.items()
+    ]
+    if marked:
+        session.connection().execute(
+            update(RunRow)
+            .where(own.run_id == bindparam("run"), own.position == bindparam("place"))
+            .values({name: bindparam(name) for name in ("state", "reason", "label")}),
+            marked,
+        )
 
 
 def _again(session: Session, run: Run) -> bool:

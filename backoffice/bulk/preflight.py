@@ -82,12 +82,12 @@ def look(
     until = time.monotonic() + limits.seconds * TRYING
     most = limits.records if isinstance(change, EachRecord) else limits.rows
     snapshot = snapshot_postgresql(session) if is_postgresql(session) else ""
+    some = _read_some(session, target, most, limits)
     patience = limits
-    if target.about is not None and target.about > limits.rows:
+    if not some and target.about is not None and target.about > limits.rows:
         # Finding them takes its time; the first are enough to be tried.
         most = min(most, FIRST)
         patience = replace(limits, seconds=limits.count_seconds)
-    some = _read_some(session, target, most, limits)
     rows = some or _read(session, target, most, patience)
     if rows is None:
         return _estimated(session, target, least=1)
@@ -98,6 +98,9 @@ def look(
             # Few were left of many: these are looked at one by one.
             few = replace(target, about=found.count)
             return replace(look(session, few, change, limits), left=found.left)
+        if limits.count_seconds > limits.seconds:
+            # Who has waited for the count is told as much as without it.
+            until = time.monotonic() + limits.seconds * TRYING
     else:
         found = Preflight(
             len(rows),

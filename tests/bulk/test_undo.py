@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, select, text, update
 
 from backoffice.audit.models import AuditEntry
+from backoffice.bulk import preflight
 from backoffice.bulk.batches import enqueue
 from backoffice.bulk.change import SetValues
 from backoffice.bulk.models import RunRow
@@ -223,3 +224,18 @@ def test_the_preflight_of_an_undo_tries_rows_where_another_was_cancelled(
         back, _, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
         found = look(session, back, change, Limits(rows=10, at_once=10))
         assert (found.count, found.left, found.tried) == (19, 11, 5)
+
+
+def test_who_waits_for_the_count_of_a_large_undo_has_more_rows_tried(
+    either: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as of any other update: by the first ones alone the time is guessed."""
+    monkeypatch.setattr(preflight, "FIRST", 4)
+    with session_on(either) as session:
+        session.add_all(Kind(number=number) for number in range(60))
+        session.commit()
+        made = run(session, all_of(Kind), setting(Kind, number=500), token="t")
+        back, _, change = undo_of(session, made, select(Kind), Kind.__mapper__, "")
+        patient = Limits(rows=50, at_once=10, seconds=30, count_seconds=60)
+        found = look(session, back, change, patient)
+        assert (found.count, found.tried) == (60, 50)

@@ -23,7 +23,7 @@ from backoffice.bulk.postgresql import (
     same_keys,
     versions_postgresql,
 )
-from backoffice.bulk.rowwise import call_each, refusal_words
+from backoffice.bulk.rowwise import call_each, refusal_words, settle_for_a_moment
 from backoffice.bulk.states import RowState
 from backoffice.bulk.target import Chosen, Target, version_postgresql
 from backoffice.database.refusals import explain_refusal
@@ -33,6 +33,9 @@ from backoffice.errors import Refused
 AT_ONCE = 1_000
 # So many are deleted one by one where one of them is refused.
 FEW = 8
+# The keys that went, and why others cannot: with no reason they have to be asked by
+# themselves.
+Found = tuple[frozenset[str], dict[str, Refused | None]]
 
 
 def delete_many_postgresql(
@@ -61,16 +64,12 @@ def _delete(
 ) -> Outcome:
     if len(rows) <= FEW:
         return call_each(session, target, change, rows)
-    try:
-        with session.begin_nested():
-            gone, others = _at_once(session, target, change, rows)
-    except DBAPIError as error:
-        refusal = explain_refusal(error, target.mapper, session)
-        if not isinstance(refusal, Refused):
-            raise refusal from error
+    found = _together(session, target, change, rows)
+    if found is None:
         middle = len(rows) // 2
         halves = (rows[:middle], rows[middle:])
         return together([_delete(session, target, change, half) for half in halves])
+    gone, others = found
     refused = tuple(
         Left(row, RowState.REFUSED, refusal_words(why))
         for row in rows
@@ -84,12 +83,40 @@ def _delete(
     return together([Outcome(gone, left=refused), outcome, asked])
 
 
+def _together(
+    session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
+) -> Found | None:
+    """What `_at_once` finds; None, and nothing is done, where one spoils it for all.
+
+    Raises:
+        LockNotAvailable: and what else is no single row's fault.
+    """
+    try:
+        with session.begin_nested() as all_of_it:
+            found = _at_once(session, target, change, rows)
+            if found is None:
+                all_of_it.rollback()
+                return None
+            settle_for_a_moment(session)
+    except DBAPIError as error:
+        try:
+            refusal = explain_refusal(error, target.mapper, session)
+        except DBAPIError:
+            # A fault, perhaps of the statement for many alone: a trigger may have
+            # met a row of the same statement, or the entries may be too much at once.
+            return None
+        if not isinstance(refusal, Refused):
+            raise refusal from error
+        return None
+    return found
+
+
 def _at_once(
     session: Session, target: Target, change: EachRecord, rows: Sequence[Chosen]
-) -> tuple[frozenset[str], dict[str, Refused | None]]:
-    """Delete what can go with the others; the keys that went, and why others cannot.
+) -> Found | None:
+    """Delete what can go with the others; None where the database keeps one silently.
 
-    With no reason they have to be asked by themselves.
+    A trigger or a policy may do so: what that means is asked of each by itself.
     """
     assert change.entries is not None  # noqa: S101 - that is what it is called for
     by_key = {one.key: one for one in rows}
@@ -108,8 +135,9 @@ def _at_once(
     with each_by_its_key(session):
         going = [by_key[key] for key in entries]
         gone = frozenset(session.connection().scalars(deletion_of(target, going)))
-    written = [one for key in entries if key in gone for one in entries[key]]
-    add_entries(session, written)
+    if len(gone) < len(entries):
+        return None
+    add_entries(session, [one for own in entries.values() for one in own])
     return gone, others
 
 

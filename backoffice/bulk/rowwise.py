@@ -119,7 +119,7 @@ def call_each(
                     continue
                 is_done = change.work(session, found)
                 session.flush()
-                _settle_for_a_moment(session)
+                settle_for_a_moment(session)
         except Refused as refused:
             left.append(Left(row, RowState.REFUSED, refusal_words(refused)))
         except DBAPIError as error:
@@ -135,8 +135,8 @@ def call_each(
     return Outcome(frozenset(changed), same, tuple(left))
 
 
-def _settle_for_a_moment(session: Session) -> None:
-    """Have deferred constraints speak of this record, and wait for the next one again.
+def settle_for_a_moment(session: Session) -> None:
+    """Have deferred constraints speak of what was done, and wait for the next again.
 
     At the end of the batch nobody could say whose fault it was.
     """

@@ -5,12 +5,12 @@ touches no child. Counts stop at a limit, so that the question costs the same fo
 record with ten children and for one with a million.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import ColumnElement, Table, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Mapper, Session, aliased
 
@@ -45,6 +45,7 @@ from backoffice.errors import Refused
 
 LIMIT = 1000
 EXAMPLES = 3
+KEPT = "The database kept this record: a trigger or a policy there does not let it go."
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def delete(
     record_key = format_key(mapper, record)
     with explained(session, mapper, values, alone=alone):
         _record_dependents(session, mapper, branches)
-        _delete_rows(session, mapper, identity)
+        _delete_rows(session, mapper, identity, values)
         settle(session, mapper)
     if is_audited(mapper.local_table):
         add_entries(session, [own_entry(mapper, record_key, preview.label, values)])
@@ -203,12 +204,34 @@ def delete(
     return preview
 
 
-def _delete_rows(session: Session, mapper: Mapper[Any], identity: Any) -> None:
-    """The record's row, of an inheriting class in each of its tables."""
+def _delete_rows(
+    session: Session, mapper: Mapper[Any], identity: Any, values: Mapping[str, Any]
+) -> None:
+    """The record's row, of an inheriting class in each of its tables.
+
+    Raises:
+        Refused: the database says nothing, and keeps the row as it was.
+    """
     for table in reversed(mapper.tables):
         if isinstance(table, Table):
             where = is_row(table, mapper, identity)
-            session.execute(delete_rows(table).where(where))
+            done: Any = session.execute(delete_rows(table).where(where))
+            if not done.rowcount and _is_kept(session, mapper, where, values):
+                raise Refused({"": KEPT})
+
+
+def _is_kept(
+    session: Session,
+    mapper: Mapper[Any],
+    where: ColumnElement[bool],
+    values: Mapping[str, Any],
+) -> bool:
+    """Whether the row is there as it was; a trigger may have marked it as deleted."""
+    columns = dict(audited_columns(mapper))
+    now = session.execute(
+        select(*columns.values()).select_from(mapper.selectable).where(where)
+    ).one_or_none()
+    return now is not None and dict(zip(columns, now, strict=True)) == values
 
 
 def _preview(

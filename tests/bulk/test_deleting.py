@@ -295,6 +295,52 @@ def test_a_rule_that_no_foreign_key_tells_of_costs_no_other(depot: Engine) -> No
         assert len(entries(session)) == len(outcome.changed) == 98
 
 
+ODD = """
+CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF OLD.id IN (3, 41) THEN {does} END IF;
+  RETURN OLD;
+END $$
+"""
+BEFORE = "CREATE TRIGGER odd BEFORE DELETE ON parcels FOR EACH ROW"
+LATE = (
+    "CREATE CONSTRAINT TRIGGER odd AFTER DELETE ON parcels"
+    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+)
+
+
+@pytest.mark.parametrize(
+    ("when", "does", "left"),
+    [
+        (BEFORE, "RETURN NULL;", 2),
+        (
+            BEFORE,
+            "UPDATE parcels SET is_open = false WHERE id = OLD.id; RETURN NULL;",
+            0,
+        ),
+        (BEFORE, "DELETE FROM parcels WHERE id = OLD.id + 1;", 2),
+        (LATE, "RAISE EXCEPTION 'It stays.';", 2),
+    ],
+    ids=["kept", "marked", "another", "late"],
+)
+def test_a_trigger_does_to_many_what_it_does_to_each(
+    depot: Engine, when: str, does: str, left: int
+) -> None:
+    """It keeps some silently, marks them, deletes others as well, or refuses late."""
+    with session_on(depot) as session:
+        parcels(session, 60)
+        session.execute(text(ODD.format(does=does)))
+        session.execute(text(f"{when} EXECUTE FUNCTION odd()"))
+        session.commit()
+        one_by_one = what_became(delete_all(session, Parcel, is_of_many=False))
+        written = entries(session)
+        session.rollback()
+
+        assert what_became(delete_all(session, Parcel)) == one_by_one
+        assert entries(session) == written
+        assert len(one_by_one[2]) == left
+        assert len(written) == 60 - left
+
+
 def test_what_hangs_on_its_own_kind_goes_one_by_one(depot: Engine) -> None:
     """A folder that went along with another one has one entry, and was deleted once."""
     with session_on(depot) as session:

@@ -297,3 +297,40 @@ def test_parent_in_use_is_kept(desk: Session) -> None:
     desk.rollback()
 
     assert desk.scalar(select(Worker.branch_id)) == 1
+
+
+# A trigger that lets no worker go and says nothing; or that marks them instead.
+KEPT = {
+    "postgresql": (
+        """CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN {marks} RETURN NULL; END $$""",
+        """CREATE TRIGGER keep BEFORE DELETE ON workers
+        FOR EACH ROW EXECUTE FUNCTION keep()""",
+    ),
+    "sqlite": (
+        """CREATE TRIGGER keep BEFORE DELETE ON workers
+        BEGIN {marks} SELECT RAISE(IGNORE); END""",
+    ),
+}
+MARKS = "UPDATE workers SET name = 'gone' WHERE id = OLD.id;"
+
+
+def test_what_the_database_keeps_silently_is_not_told_as_deleted(desk: Session) -> None:
+    """It is refused, and the history has no word of it."""
+    for statement in KEPT[desk.get_bind().dialect.name]:
+        desk.execute(text(statement.format(marks="")))
+
+    with pytest.raises(Refused, match="The database kept this record"):
+        delete(desk, Worker, "1")
+    assert history_of(desk, "workers", "1", 5) == []
+
+
+def test_what_the_database_marks_instead_is_deleted(desk: Session) -> None:
+    """A trigger that writes the row in place of deleting it means just that."""
+    for statement in KEPT[desk.get_bind().dialect.name]:
+        desk.execute(text(statement.format(marks=MARKS)))
+
+    delete(desk, Worker, "1")
+
+    (entry,) = history_of(desk, "workers", "1", 5)
+    assert entry.action == "delete"

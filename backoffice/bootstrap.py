@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +49,8 @@ class Backoffice:
     exports: Engine
     jobs: Engine
     sessions: sessionmaker[Session]
-    secret_key: str
+    # Whoever prints the whole of it, as in a log, prints no key.
+    secret_key: str = field(repr=False)
     project: ProjectMigrations
     is_embedded: bool
     keeper: Keeper

@@ -510,3 +510,10 @@ def test_no_page_needs_what_the_policy_forbids(site: Office) -> None:
             "<style",
         ):
             assert word not in html, (path, word)
+
+
+def test_who_prints_the_application_prints_no_key(site: Office) -> None:
+    """A log or a shell that shows all of it has nothing to sign cookies with."""
+    key = site.backoffice.secret_key
+    assert key
+    assert key not in repr(site.backoffice)

@@ -54,7 +54,7 @@ def act(context: typer.Context, wanted: Wanted) -> int:
     """
     with opened(context) as backoffice:
         site: Site = create_app(backoffice).state.site
-        view = _view(site, wanted.view)
+        view = view_named(site, wanted.view)
         spec = _action(view, wanted.action)
         if spec.does is Does.ANSWER:
             raise typer.BadParameter(
@@ -70,7 +70,8 @@ def act(context: typer.Context, wanted: Wanted) -> int:
         return carry_out(context, backoffice, site, view, spec, tried, wanted.manner)
 
 
-def _view(site: Site, name: str) -> ModelView:
+def view_named(site: Site, name: str) -> ModelView:
+    """The list of this name; of a typo it is said what there is."""
     found = site.view_called(name)
     if found is None:
         known = sorted(v.identity for v in site.views if isinstance(v, ModelView))

@@ -341,3 +341,6 @@ def test_runs_are_narrowed_down_as_on_their_page(things: Manage) -> None:
     wrong = things("runs", "--state", "lost")
     assert wrong.code == 2
     assert "--state is one of open, waiting" in wrong.err
+    wrong = things("runs", "--view", "things")
+    assert wrong.code == 2
+    assert "there is no view 'things'. Did you mean thing?" in wrong.err

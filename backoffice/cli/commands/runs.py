@@ -58,6 +58,11 @@ def run(  # noqa: PLR0913 - a command has as many options
         is_any = any(is_walked(one) for one in newest)
         workers = attendance(session) if is_any else Attendance()
         found = [run_facts(one, workers) for one in newest]
+        if view and not found:
+            from backoffice.cli.acting import view_named
+            from backoffice.web.app import create_app
+
+            view_named(create_app(backoffice).state.site, view)
     if json:
         print_json(found)
         return

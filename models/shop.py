@@ -198,7 +198,7 @@ class OrderItem(Timestamps, Base):
     )
 
     def __str__(self) -> str:
-        return f"Line {self.id}"
+        return f"Order line {self.id}"
 
 
 def place_order(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from backoffice.admin.call import address
 from backoffice.admin.naming import Names
 from backoffice.admin.presentation import Change, HistoryEntry, Link
-from backoffice.admin.words import apart, moment, plural
+from backoffice.admin.words import apart, moment, plural, with_noun
 from backoffice.audit.history import HistoryEntry as Entry
 from backoffice.bulk.timeline import Event, RunEntry
+from backoffice.database.base import OWN_PREFIX
 from backoffice.database.words import words
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ def _entry_of(
     may_see = view is not None and call.may("details", view)
     record = None
     if not is_own and entry.table_name:
-        name = view.name if view is not None else words(entry.table_name)
         label = apart(entry.label or entry.key)
-        if not label.lower().startswith(name.lower()):
-            label = f"{name} {label}"
+        if view is not None:
+            label = with_noun(view.name, label)
+        elif not entry.table_name.startswith(OWN_PREFIX):
+            label = with_noun(words(entry.table_name), label)
         url = ""
         if may_see and view is not None and entry.action != "delete":
             url = address(call.site.base_url, view.identity, "details", entry.key)

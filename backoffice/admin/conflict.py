@@ -131,7 +131,8 @@ def conflict_page(
             title=title,
             heading=record_name(view, record),
             crumbs=[
-                Link(view.name_plural, address(base, view.identity, "list") + query)
+                *([Link(view.category, "")] if view.category else []),
+                Link(view.name_plural, address(base, view.identity, "list") + query),
             ],
             width="mid",
         ),

@@ -12,7 +12,7 @@ from backoffice.admin.presentation_explain import (
     StepFact,
     TouchedRow,
 )
-from backoffice.admin.words import moment, shortened, size
+from backoffice.admin.words import moment, plural, shortened, size
 from backoffice.explain import running_sqlite
 from backoffice.explain.findings import Finding, Severity
 from backoffice.explain.numbers import (
@@ -278,7 +278,7 @@ def _touched(one: TableReport) -> TouchedRow:
     else:
         analyzed = "never" if one.rows is None else "not known"
     if one.changed:
-        analyzed += f", {count(one.changed)} changes since"
+        analyzed += f", {plural(one.changed, 'change')} since"
     return TouchedRow(
         one.name,
         count(one.rows) if one.rows is not None else "unknown",

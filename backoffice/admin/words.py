@@ -66,6 +66,12 @@ def plural(value: int, one: str, many: str = "") -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
+def with_noun(noun: str, name: str) -> str:
+    """What kind of record it is, said once: "School Oldham", and "Order 7"."""
+    says_so = f"{name} ".lower().startswith(f"{noun} ".lower())
+    return name if says_so else f"{noun} {name}"
+
+
 def series(parts: Sequence[str], last: str = "and") -> str:
     """Words in a row: "a", "a and b", "a, b and c"."""
     *others, end = parts or ("",)

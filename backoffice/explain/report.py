@@ -213,15 +213,15 @@ def _limits(explained: Sequence[Explained], limits: Limits) -> str:
     hows = {one.how for one in explained}
     if How.UNDONE in hows:
         return (
-            f"{limits.run:g} s each, one at a time, what reads by a role that only "
+            f"at most {limits.run:g} s each, one at a time, what reads by a role that only "
             "reads, what writes by the application's own, rolled back"
         )
     if How.MEASURED in hows:
         return (
-            f"{limits.run:g} s each, one at a time, by a role that only reads, "
+            f"at most {limits.run:g} s each, one at a time, by a role that only reads, "
             "rolled back"
         )
-    return f"{limits.plan:g} s each, in a transaction that only reads; nothing was run"
+    return f"at most {limits.plan:g} s each, in a transaction that only reads; nothing was run"
 
 
 def _subject(question: Question, caught: Caught) -> Subject:
@@ -291,7 +291,7 @@ def _of_sqlite(
         statements=found,
         tables=(),
         settings={},
-        limits=f"{running_sqlite.LIMIT:g} s each; nothing was run",
+        limits=f"at most {running_sqlite.LIMIT:g} s each; nothing was run",
         why_not_measured="SQLite has no EXPLAIN that measures.",
         left_out=question.left_out,
     )

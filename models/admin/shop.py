@@ -196,7 +196,7 @@ def _line_fields() -> list[FormField]:
             ),
             FormField(
                 f"items.{line}.quantity",
-                "Quantity",
+                f"Quantity {line + 1}",
                 FieldKind.INTEGER,
                 minimum="1",
                 nullable=True,

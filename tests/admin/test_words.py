@@ -195,3 +195,18 @@ def test_difference_loses_nothing(before: str, after: str) -> None:
 def test_a_name_turns_no_other_words_round(name: str, shown: str) -> None:
     """What is written from the right stands apart from the sentence around it."""
     assert words.apart(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("noun", "name", "text"),
+    [
+        ("School", "Oldham", "School Oldham"),
+        ("Order", "Order 7", "Order 7"),
+        ("Order line", "order line 7", "order line 7"),
+        ("Order", "Orderly Sam", "Order Orderly Sam"),
+        ("Order", "Order", "Order"),
+    ],
+)
+def test_what_a_record_is_is_said_once(noun: str, name: str, text: str) -> None:
+    """A name that begins with it has it already; a longer word is another."""
+    assert words.with_noun(noun, name) == text

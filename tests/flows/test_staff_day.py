@@ -348,6 +348,8 @@ def test_deleting_says_what_goes_what_stays_and_what_forbids_it(site: Office) ->
     forbidden = browser.get(f"/admin/author/delete/{author.id}")
     assert "It is still used by 1 post." in forbidden.text
     assert "Delete" not in {label for _, _, label in forbidden.form().buttons}
+    assert "before you confirm" in preview.text
+    assert "before you confirm" not in forbidden.text
     refused = browser.post(forbidden.form().action, forbidden.form().data({}))
     assert refused.status == 409
     unsure = browser.submit(preview)
@@ -434,6 +436,28 @@ def test_an_order_of_ten_lines_takes_all_of_them(site: Office) -> None:
     assert stock == 80
     total = site.value("SELECT total FROM orders ORDER BY id DESC LIMIT 1")
     assert total == Decimal("50.00")
+
+
+def test_an_order_is_called_an_order_once(site: Office) -> None:
+    """Its name begins with what it is; a product's name does not."""
+    product = site.add(make_product, stock=10, name="Blue vase")
+    customer = site.value("SELECT id FROM customers LIMIT 1")
+    browser = site.browser("editor")
+    made = browser.follow(order_form(browser, [(product.name, 2)], str(customer)))
+    key = site.value("SELECT max(id) FROM orders")
+    assert any(note.startswith(f"Order {key} is created.") for note in made.notes)
+    form = browser.get(f"/admin/product/edit/{product.id}")
+    saved = browser.follow(browser.submit(form, {"stock": "3"}))
+    said = "Product Blue vase is saved."
+    assert any(note.startswith(said) for note in saved.notes), saved.notes
+
+
+def test_a_wrong_quantity_is_told_with_its_line(site: Office) -> None:
+    """Ten fields are called quantity: above the form the third is known from them."""
+    product = site.add(make_product, stock=10)
+    lines: list[tuple[str, Any]] = [("", ""), ("", ""), (product.name, "-1")]
+    seen = order_form(site.browser("editor"), lines, "")
+    assert "Quantity 3</a>: A quantity is a whole number from 1." in seen.html
 
 
 def test_blanks_in_an_order_are_nothing_chosen(site: Office) -> None:

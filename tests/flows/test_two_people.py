@@ -99,6 +99,8 @@ def test_two_tabs_of_one_person_say_so(site: Office) -> None:
     )
     assert "Both times you changed 1 field" in conflict.text
     assert "Keep what you saved before" in conflict.text
+    assert "a@example.org of this form" in conflict.text
+    assert "School / Students" in conflict.text
     assert "Emil" not in conflict.text.partition("Log out")[2]
     saved = editor.submit(conflict, {"choose:guardian": "mine"})
     assert saved.status == 303, saved.text

@@ -20,7 +20,7 @@ from backoffice.admin.presentation import (
     Message,
 )
 from backoffice.admin.record import load_record, records_by_key
-from backoffice.admin.words import plural
+from backoffice.admin.words import plural, with_noun
 from backoffice.audit.recorder import record_changes
 from backoffice.editing import deletion, save
 from backoffice.editing.deletion import DeletePreview, Dependent, PreviewChanged
@@ -85,7 +85,9 @@ def delete(call: Call) -> Reply:
     # A scope that leaves the record out leaves its history out as well.
     has_history = not view.is_partly_seen
     link = Link("Its history", history) if has_history else None
-    return Redirect(url, Message("ok", f"{view.name} {name} is deleted.", link))
+    return Redirect(
+        url, Message("ok", f"{with_noun(view.name, name)} is deleted.", link)
+    )
 
 
 SLOW = (
@@ -156,12 +158,7 @@ def page(
         button=f"Delete {records}",
         confirm=confirm_of(found),
         caption=f"What hangs on this {view.name.lower()}",
-        footnote=(
-            f"Counts stop at {deletion.LIMIT:,}. If anything is added before you "
-            "confirm, this page comes back with the new counts."
-        )
-        if found.records
-        else "",
+        footnote=footnote_of(found, is_forbidden=is_forbidden),
         hidden=(Hidden(EXPECTED, found.digest),),
         error=error if error != reason else "",
     )
@@ -190,6 +187,19 @@ def records_of(found: DeletePreview) -> str:
 def confirm_of(found: DeletePreview) -> str:
     """What has to be ticked; nothing where the record goes alone."""
     return "" if found.deleted == 1 else f"Yes, delete {records_of(found)}"
+
+
+def footnote_of(found: DeletePreview, *, is_forbidden: bool) -> str:
+    """How far was counted, and what happens if it is no longer so when confirmed."""
+    if not found.records:
+        return ""
+    counted = f"Counts stop at {deletion.LIMIT:,}."
+    if is_forbidden:
+        return counted
+    return (
+        f"{counted} If anything is added before you confirm, this page comes back "
+        "with the new counts."
+    )
 
 
 def verdict_of(found: DeletePreview, records: str) -> str:

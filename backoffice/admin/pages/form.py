@@ -40,7 +40,7 @@ from backoffice.admin.presentation import (
 )
 from backoffice.admin.record import load_record
 from backoffice.admin.referring import take_labels
-from backoffice.admin.words import plural
+from backoffice.admin.words import plural, with_noun
 from backoffice.audit.recorder import label_of, record_changes
 from backoffice.bulk.timeline import record_history
 from backoffice.database.keys import format_key
@@ -666,4 +666,4 @@ def saved_message(
     if call.may("details"):
         url = address(call.site.base_url, view.identity, "details", key)
         link = Link("Open it", url)
-    return Message("ok", f"{view.name} {name} {done}", link)
+    return Message("ok", f"{with_noun(view.name, name)} {done}", link)

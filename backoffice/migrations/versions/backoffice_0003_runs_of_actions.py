@@ -1,4 +1,4 @@
-"""runs of actions."""
+"""Runs of actions: what was chosen, shown, run, and which rows it met."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -213,15 +213,18 @@ def _limits(explained: Sequence[Explained], limits: Limits) -> str:
     hows = {one.how for one in explained}
     if How.UNDONE in hows:
         return (
-            f"at most {limits.run:g} s each, one at a time, what reads by a role that only "
-            "reads, what writes by the application's own, rolled back"
+            f"at most {limits.run:g} s each, one at a time, what reads by a role that "
+            "only reads, what writes by the application's own, rolled back"
         )
     if How.MEASURED in hows:
         return (
             f"at most {limits.run:g} s each, one at a time, by a role that only reads, "
             "rolled back"
         )
-    return f"at most {limits.plan:g} s each, in a transaction that only reads; nothing was run"
+    return (
+        f"at most {limits.plan:g} s each, in a transaction that only reads; nothing "
+        "was run"
+    )
 
 
 def _subject(question: Question, caught: Caught) -> Subject:

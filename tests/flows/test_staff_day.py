@@ -597,3 +597,13 @@ def entries(site: Office, table: str, key: object) -> list[dict[str, object]]:
         k=str(key),
     )
     return [row.changes for row in rows]
+
+
+def test_a_filter_by_text_says_that_it_takes_the_whole_of_it(site: Office) -> None:
+    """Who types half a name into it is not left to think that nobody has it."""
+    site.add(make_student, guardian="Ibu Sri")
+    browser = site.browser("editor")
+    assert 'name="guardian" value="Ibu" placeholder="exactly"' in (
+        browser.get("/admin/student/list?guardian=Ibu").html
+    )
+    assert len(browser.get("/admin/student/list?guardian=Ibu+Sri").rows) == 1

@@ -144,15 +144,19 @@ def preview_delete(
     key: str,
     limit: int = LIMIT,
     *,
+    record: Any | None = None,
     scope: Scope | None = None,
 ) -> DeletePreview:
     """What deleting this record would do; nothing is changed.
+
+    Who has read the `record` within the scope already hands it in.
 
     Raises:
         RecordNotFound: there is none, or not within the scope.
     """
     mapper: Mapper[Any] = model.__mapper__
-    record = read_record(session, model, key, scope=scope, lock=None)
+    if record is None:
+        record = read_record(session, model, key, scope=scope, lock=None)
     branches = list(branches_of(session, mapper, record, limit))
     return _preview(session, mapper, record, branches)
 

@@ -1,5 +1,6 @@
 """Before a record is deleted: what goes with it, what is kept, what forbids it."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from backoffice.admin.call import Call, Page, Redirect, Reply, address
@@ -44,7 +45,7 @@ UNREAD = {
 
 def show(call: Call) -> Reply:
     """What deleting this record would do; nothing is changed."""
-    return page(call, preview(call))
+    return page(call)
 
 
 def delete(call: Call) -> Reply:
@@ -72,14 +73,14 @@ def delete(call: Call) -> Reply:
         return page(call, changed.preview, error=str(changed), status=409)
     except LockNotAvailable as held:
         call.session.rollback()
-        return page(call, preview(call), error=str(held) or BUSY, status=409)
+        return page(call, error=str(held) or BUSY, status=409)
     except StatementTimedOut:
         call.session.rollback()
         limit = call.site.backoffice.settings.database.statement_timeout
-        return page(call, preview(call), error=SLOW.format(limit), status=503)
+        return page(call, error=SLOW.format(limit), status=503)
     except Refused as refused:
         call.session.rollback()
-        return page(call, preview(call), error=str(refused), status=409)
+        return page(call, error=str(refused), status=409)
     url = address(call.site.base_url, view.identity, "list") + list_query(call, view)
     history = address(call.site.base_url, view.identity, "history", call.key)
     # A scope that leaves the record out leaves its history out as well.
@@ -107,13 +108,17 @@ def deleted_own_way(call: Call, view: ModelView) -> bool:
     return view.delete_record(call.session, record, call)
 
 
-def preview(call: Call) -> DeletePreview:
-    """What hangs on the record; a view that deletes in its own way touches no other."""
+def preview(call: Call, record: Any | None = None) -> DeletePreview:
+    """What hangs on the record; a view that deletes in its own way touches no other.
+
+    A `record` that was read already is not read again.
+    """
     view = call.model_view
     found = deletion.preview_delete(
         call.session,
         view.model,
         call.key,
+        record=record,
         scope=lambda select: view.scope(select, call),
     )
     if view.deletes_as_usual:
@@ -122,11 +127,16 @@ def preview(call: Call) -> DeletePreview:
 
 
 def page(
-    call: Call, found: DeletePreview, *, error: str = "", status: int = 200
+    call: Call,
+    found: DeletePreview | None = None,
+    *,
+    error: str = "",
+    status: int = 200,
 ) -> Page:
     """The page with its verdict, its table, and a button that says the number."""
     view = call.model_view
     record = load_record(call, view, call.key)
+    found = found or preview(call, record)
     name = record_name(view, record)
     base, query = call.site.base_url, back_query(call)
     records = records_of(found)

@@ -35,14 +35,14 @@ from sqlalchemy.orm.base import PassiveFlag
 from sqlalchemy.sql.elements import ClauseElement
 
 from backoffice.audit.models import LABEL_LENGTH, AuditEntry
-from backoffice.audit.recorder_postgresql import insert_postgresql
+from backoffice.audit.recorder_postgresql import inserts_postgresql
 from backoffice.database.keys import format_key_values
 from backoffice.database.session import ACTOR, PLACE, REQUEST_ID, RUN_ID, Actor, Place
 from backoffice.database.values import format_value
 from backoffice.database.words import LABEL_NAMES, record_word, sentence
 
 MASK = "…"
-# So many entries are sent as one document.
+# So many entries are sent as a document.
 MANY = 20
 LONGEST_BINARY = 1024
 NOBODY = Actor(id=None, label="system")
@@ -363,7 +363,7 @@ def _write(
     actor: Actor | None = None,
     view: str | None = None,
 ) -> None:
-    """Insert the entries with one statement."""
+    """Insert the entries with one statement, or of much text with some."""
     who = actor or cast("Actor | None", session.info.get(ACTOR)) or NOBODY
     place = cast("Place | None", session.info.get(PLACE))
     common = {
@@ -379,7 +379,8 @@ def _write(
     mapper = AuditEntry.__mapper__
     connection = session.connection(bind_arguments={"mapper": mapper})
     if len(rows) >= MANY and connection.dialect.name == "postgresql":
-        connection.execute(insert_postgresql(common, rows))
+        for insertion in inserts_postgresql(common, rows):
+            connection.execute(insertion)
         return
     insert = mapper.local_table.insert().inline()  # type: ignore[attr-defined]
     connection.execute(insert, [{**common, **entry} for entry in rows])

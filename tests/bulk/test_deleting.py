@@ -295,6 +295,34 @@ def test_a_rule_that_no_foreign_key_tells_of_costs_no_other(depot: Engine) -> No
         assert len(entries(session)) == len(outcome.changed) == 98
 
 
+def test_much_text_is_recorded_in_parts(
+    depot: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No document is longer than the database takes, and no entry is missing."""
+    from backoffice.audit import recorder_postgresql
+
+    monkeypatch.setattr(recorder_postgresql, "LONGEST", 2_000)
+    with session_on(depot) as session:
+        parcels(session, 40)
+        session.execute(text("UPDATE parcels SET long = repeat('é', 50)"))
+        session.commit()
+        sent: list[int] = []
+
+        def note(*given: Any) -> None:
+            if "jsonb_to_recordset" in given[2]:
+                sent.append(max(len(str(value)) for value in given[3].values()))
+
+        event.listen(depot, "before_cursor_execute", note)
+        outcome = delete_all(session, Parcel)
+        event.remove(depot, "before_cursor_execute", note)
+
+        assert len(sent) > 1
+        assert max(sent) <= 2_000 + len(sent) * 40
+        written = entries(session)
+    assert len(written) == len(outcome.changed) == 40
+    assert {entry[7]["long"][0] for entry in written} == {"é" * 50}
+
+
 ODD = """
 CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   IF OLD.id IN (3, 41) THEN {does} END IF;

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.operator import operator_call
 from backoffice.admin.pages.action import undo_token
-from backoffice.admin.pages.runs import may_go_on, may_undo, verdict_of
+from backoffice.admin.pages.runs import gone_words, may_go_on, may_undo, verdict_of
 from backoffice.admin.site import Site
 from backoffice.bulk.models import Run, RunRow, Selection
 from backoffice.bulk.steering import can_go_on, wish, worth_retrying
@@ -61,9 +61,11 @@ def steer(
 
 def _find(site: Site, session: Session, number: int) -> tuple[Run, ModelView]:
     run = session.get(Run, number) if number < 2**63 else None
-    view = site.view_called(run.view) if run is not None else None
-    if run is None or view is None:
+    if run is None:
         raise typer.BadParameter(f"there is no run {number}; `manage.py runs` has all.")
+    view = site.view_called(run.view)
+    if view is None:
+        raise typer.BadParameter(gone_words(run))
     return run, view
 
 

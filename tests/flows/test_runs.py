@@ -4,6 +4,7 @@ import pytest
 
 from backoffice.admin.pages import all_runs, runs
 from backoffice.bulk.batches import step
+from backoffice.bulk.models import Run
 from tests.factories import make_student
 from tests.flows.actions import (
     choose,
@@ -54,6 +55,34 @@ def test_runs_are_narrowed_down_by_state_list_and_person(site: Office) -> None:
     assert wrong.status == 400
     assert "“lost” is no state of a run here." in wrong.text
     assert "No run is like this." in wrong.text
+
+
+def test_what_is_wrong_in_the_address_of_the_runs_shows_none(site: Office) -> None:
+    """It is said what; a condition that is not understood is not left out."""
+    number = ran(site)
+    browser = site.browser("admin")
+    for query, words in (
+        ("staet=done", "staet is nothing that runs are narrowed down by."),
+        ("state=done&state=failed", "state is given twice."),
+        (f"before={'9' * 30}", "is no place among the runs."),
+    ):
+        page = browser.get(f"/admin/runs?{query}")
+        assert page.status == 400
+        assert words in page.text
+        assert f" {number}: " not in page.text
+
+
+def test_a_run_on_a_list_that_is_gone_says_so(site: Office) -> None:
+    """It is among the runs, so it is not said that there is none."""
+    number = ran(site)
+    with site.session() as session:
+        session.get_one(Run, number).view = "old-product"
+        session.commit()
+    browser = site.browser("admin")
+    assert f" {number}: " in browser.get("/admin/runs").text
+    page = browser.get(f"/admin/runs/{number}")
+    assert page.status == 404
+    assert "was on the list old-product, which is not there any more." in page.text
 
 
 def test_who_sees_their_own_runs_alone_is_offered_no_other_person(

@@ -22,6 +22,7 @@ from backoffice.bulk.listing_runs import (
 from backoffice.bulk.models import Run
 from backoffice.bulk.states import OPEN
 from backoffice.bulk.states import STATES as KNOWN
+from backoffice.database.values import shown
 from backoffice.jobs.attendance import NOBODY, Attendance, standing
 
 PAGE = 50
@@ -31,16 +32,19 @@ ANY = "any"
 
 def show_all(call: Call) -> Reply:
     """All runs, newest first; an editor's own."""
-    given = {name: text for name, text in call.query_items if text}
+    given, wrong = _gathered(call)
     own = None if sees_all(call) else str(call.login.user_id)
     choices = tuple(choices_of(call, given, own))
-    problems = tuple(
-        Message("bad", f"“{given[one.name]}” is no {one.label.lower()} of a run here.")
+    wrong += [
+        f"“{shown(given[one.name])}” is no {one.label.lower()} of a run here."
         for one in choices
         if given.get(one.name) and not any(c.is_checked for c in one.choices)
-    )
+    ]
     before = given.get(BEFORE, "")
     is_place = before.isascii() and before.isdigit() and len(before) < 19  # noqa: PLR2004
+    if before and not is_place:
+        wrong.append(f"“{shown(before)}” is no place among the runs.")
+    problems = tuple(Message("bad", why) for why in wrong)
     asked = RunFilter(
         state=given.get(STATE, ""),
         view=given.get(VIEW, ""),
@@ -53,7 +57,7 @@ def show_all(call: Call) -> Reply:
     missing = (Message("warn", NOBODY),) if workers.is_missing else ()
     kept = {one.name: given[one.name] for one in choices if one.name in given}
     base = address(call.site.base_url, "runs")
-    shown = RunsView(
+    told = RunsView(
         url=base,
         runs=tuple(line_of(call, run, workers) for run in found[:PAGE]),
         choices=choices,
@@ -61,12 +65,24 @@ def show_all(call: Call) -> Reply:
         older_url=_url(base, kept, found[PAGE - 1].id) if len(found) > PAGE else "",
         newest_url=_url(base, kept) if is_place else "",
         notes=(*problems, *missing),
-        empty="No run is like this." if kept else "Nothing was run yet.",
+        empty="No run is like this." if kept or problems else "Nothing was run yet.",
     )
     sub = "" if own is None else "Yours; administrators see everybody's."
     return Page(
-        "runs", shown, frame(call, title="Runs", sub=sub), 400 if problems else 200
+        "runs", told, frame(call, title="Runs", sub=sub), 400 if problems else 200
     )
+
+
+def _gathered(call: Call) -> tuple[dict[str, str], list[str]]:
+    """The parameters that are filled, each once, and what is wrong with others."""
+    given: dict[str, str] = {}
+    wrong = []
+    for name, text in call.query_items:
+        if name not in {STATE, VIEW, BY, BEFORE}:
+            wrong.append(f"{shown(name)} is nothing that runs are narrowed down by.")
+        elif text and given.setdefault(name, text) != text:
+            wrong.append(f"{name} is given twice.")
+    return given, wrong
 
 
 def _url(base: str, kept: Mapping[str, str], before: int | None = None) -> str:

@@ -83,13 +83,20 @@ def find(call: Call) -> tuple[Run, ModelView]:
     """The run that the address names, for one who may see it."""
     number = int(call.request.path_params["run"])
     run = call.session.get(Run, number) if number < 2**63 else None
-    view = call.site.view_called(run.view) if run is not None else None
-    if run is None or view is None:
+    if run is None:
         raise NotFound(f"There is no run {number}.")
     is_own = run.actor_id == str(call.login.user_id)
     if not (is_own or sees_all(call)):
         raise NotPermitted("This run is somebody else's; administrators may see it.")
+    view = call.site.view_called(run.view)
+    if view is None:
+        raise NotFound(gone_words(run))
     return run, view
+
+
+def gone_words(run: Run) -> str:
+    """Why a run is listed and has no page."""
+    return f"Run {run.id} was on the list {run.view}, which is not there any more."
 
 
 def show(call: Call) -> Reply:

@@ -271,6 +271,16 @@ def test_a_record_that_is_still_used_is_left_out_of_the_deletion(site: Office) -
     assert site.read(Product, free.id) is None
 
 
+def test_where_all_are_refused_nothing_else_is_said(site: Office) -> None:
+    """Not that 0 of them will be deleted, and that the one was tried, as one."""
+    line = site.add(make_order_item)
+    page = choose(
+        site.browser("editor"), "product", "delete-selected", [line.product_id]
+    )
+    assert "Nothing would change. 1 is refused and will be left out." in page.text
+    assert "for 1 record these were sent" in page.text
+
+
 def test_orders_are_cancelled_and_their_stock_comes_back(site: Office) -> None:
     """A function on each record: shipped ones are refused, cancelled ones stay."""
     product = site.add(make_product, stock=5)

@@ -215,7 +215,7 @@ def test_the_statements_of_a_function_are_those_that_it_has_sent(site: Office) -
     """Caught while it was tried, without their values."""
     order = site.add(make_order, status="placed")
     page = choose(site.browser("editor"), "order", "cancel", [order.id])
-    assert "A function of the view; for 1 records it has sent these." in page.text
+    assert "A function of the view; for 1 record it has sent these." in page.text
     assert "UPDATE orders SET status=" in page.text
     assert "INSERT INTO backoffice_audit" in page.text
 

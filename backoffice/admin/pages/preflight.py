@@ -154,10 +154,11 @@ def named(view: ModelView, names: Sequence[str]) -> str:
 
 def statement_words(found: Preflight, task: Task, *, is_large: bool) -> str:
     """What the statements are that the page shows."""
+    tried = words.plural(found.tried, "record")
     if isinstance(task.change, EachRecord) and task.change.is_of_many:
-        return f"They go together, not one by one; {found.tried:,} have sent these."
+        return f"They go together, not one by one; for {tried} these were sent."
     if isinstance(task.change, EachRecord):
-        return f"A function of the view; for {found.tried:,} records it has sent these."
+        return f"A function of the view; for {tried} it has sent these."
     if is_large:
         return "First the rows are written down, then each batch is one statement."
     return "The change and its history are one statement."
@@ -198,7 +199,8 @@ def verdict_of(
     does = {"Delete": "be deleted", "Give back": "get their old values back"}.get(
         task.verb, "change"
     )
-    parts = [f"{records(view, found.changed)} will {does}"]
+    is_nothing = found.is_whole and not found.changed
+    parts = [] if is_nothing else [f"{records(view, found.changed)} will {does}"]
     if not found.is_whole:
         about = "" if found.is_exact else "About "
         tried = f"of {found.tried:,} that were tried {found.changed:,} would {does}"
@@ -226,7 +228,7 @@ def verdict_of(
     how = tried_words(found)
     if found.is_refused_capped:
         how += " What is refused besides will be left out and listed as well."
-    if not found.changed and found.is_whole:
+    if is_nothing:
         return "warn", f"Nothing would change. {sentence}", how, False
     return "warn" if found.refused or found.locked else "ok", sentence, how, True
 

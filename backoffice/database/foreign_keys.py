@@ -16,7 +16,8 @@ SELECT con.conname, here.nspname, tab.relname, pg_table_is_visible(tab.oid),
     JOIN pg_attribute ON attrelid = ref.oid AND attnum = number),
   CASE con.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL'
     WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END,
-  has_schema_privilege(here.oid, 'USAGE') AND has_table_privilege(tab.oid, 'SELECT')
+  has_schema_privilege(here.oid, 'USAGE') AND has_table_privilege(tab.oid, 'SELECT'),
+  has_any_column_privilege(tab.oid, 'UPDATE') AND NOT row_security_active(tab.oid)
 FROM pg_constraint con
 JOIN pg_class tab ON tab.oid = con.conrelid
 JOIN pg_namespace here ON here.oid = tab.relnamespace
@@ -70,6 +71,8 @@ class ForeignKey:
     on_delete: str
     # The rows that refer may be read by who asks.
     is_readable: bool = True
+    # They may be locked, and none is hidden from who locks them.
+    is_lockable: bool = False
 
 
 def read_foreign_keys(connection: Connection) -> tuple[ForeignKey, ...]:
@@ -85,6 +88,7 @@ def read_foreign_keys(connection: Connection) -> tuple[ForeignKey, ...]:
             referred_columns=tuple(row[8]),
             on_delete=row[9],
             is_readable=row[10],
+            is_lockable=row[11],
         )
         for row in connection.execute(text(_POSTGRESQL))
     )

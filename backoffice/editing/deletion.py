@@ -36,6 +36,7 @@ from backoffice.editing.dependents import (
     Branch,
     Fate,
     Reference,
+    as_they_go,
     attribute_of,
     branches_of,
     is_row,
@@ -321,7 +322,8 @@ def _record_dependents(
         columns = dict(audited_columns(own))
         asked = [branch.rows.c[str(column.key)] for column in columns.values()]
         entries = []
-        for row in session.execute(select(*asked).where(branch.condition)):
+        query = select(*asked).where(branch.condition)
+        for row in session.execute(as_they_go(query, branch.reference, branch.rows)):
             values = dict(zip(columns, row, strict=True))
             entry = dependent_entry(own, branch.reference, columns, values)
             if (entry["table_name"], entry["key"]) not in seen:

@@ -57,6 +57,7 @@ class Reference:
     referred_columns: tuple[str, ...]
     fate: Fate
     is_readable: bool = True
+    is_lockable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ class Schema:
                 key.referred_columns,
                 _fate(key.on_delete),
                 key.is_readable,
+                key.is_lockable,
             )
         for own in self.tables:
             for constraint in own.foreign_key_constraints:
@@ -309,6 +311,17 @@ def _refers_to_rows(
     referred = [by_name[name] for name in reference.referred_columns]
     chosen = select(*referred).where(parent.condition)
     return own[0].in_(chosen) if len(own) == 1 else tuple_(*own).in_(chosen)
+
+
+def as_they_go(
+    statement: Select[Any], reference: Reference, rows: FromClause
+) -> Select[Any]:
+    """The rows that hang on a record, held until it is deleted, where they may be.
+
+    Nobody changes, takes away or deletes one in between: what the history says of it
+    is what it was, and nobody else has said it.
+    """
+    return statement.with_for_update(of=rows) if reference.is_lockable else statement
 
 
 def _counted(

@@ -29,6 +29,7 @@ from backoffice.editing.dependents import (
     Fate,
     Reference,
     Schema,
+    as_they_go,
     attribute_of,
     schema_of,
 )
@@ -106,7 +107,8 @@ def read_rows(
     place, source = _joined(mapper, records, line)
     own = [line.rows.c[str(one.key)] for one in columns]
     among = place == any_(literal(list(places), ARRAY(Integer)))
-    for row in session.execute(select(place, *own).select_from(source).where(among)):
+    query = select(place, *own).select_from(source).where(among)
+    for row in session.execute(as_they_go(query, line.reference, line.rows)):
         yield row[0], row[1:]
 
 

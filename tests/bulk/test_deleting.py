@@ -20,6 +20,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, INT4RANGE, JSON, JSONB, Range
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -430,6 +431,40 @@ def test_rows_that_were_written_or_are_locked_are_left_alone(depot: Engine) -> N
         }
         ids = select(Parcel.id).order_by(Parcel.id)
         assert list(session.scalars(ids)) == [20, 40, 50]
+    other.dispose()
+
+
+@pytest.mark.parametrize("is_of_many", [True, False])
+def test_what_goes_along_is_held_from_when_it_is_told_of(
+    depot: Engine, *, is_of_many: bool
+) -> None:
+    """Nobody moves or deletes it in between: the history has it once, as it was."""
+    other = create_engine(depot.url, isolation_level="AUTOCOMMIT")
+    with session_on(depot) as session, other.connect() as holder:
+        parcels(session, 20)
+        session.add_all(Item(id=n, code=f"P{n}") for n in range(1, 19))
+        session.flush()
+        session.add_all(Label(id=n, item_id=n) for n in range(1, 19))
+        session.commit()
+        holder.execute(text("SET lock_timeout = '50ms'"))
+        held: list[str] = []
+
+        def meddle(*given: Any) -> None:
+            if "DELETE FROM parcels" in given[2] and not held:
+                for statement in (
+                    "UPDATE labels SET item_id = 18 WHERE id = 1",
+                    "DELETE FROM items WHERE id = 1",
+                ):
+                    with pytest.raises(OperationalError, match="lock timeout"):
+                        holder.execute(text(statement))
+                    held.append(statement)
+
+        event.listen(depot, "before_cursor_execute", meddle)
+        outcome = delete_all(session, Parcel, is_of_many=is_of_many)
+        event.remove(depot, "before_cursor_execute", meddle)
+
+        assert len(held) == 2
+        assert len(outcome.changed) == 20
     other.dispose()
 
 

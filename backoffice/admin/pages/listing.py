@@ -576,7 +576,7 @@ class Shown:
             first = Action("First page", self.to(query.with_(page=1)))
             return Empty(
                 "The list is not that long",
-                f"There are {self.page.count.words()} {many} here.",
+                f"It has {self.page.count.words()} rows.",
                 actions=(first,),
             )
         if query.is_narrowed:
@@ -590,4 +590,4 @@ class Shown:
             url = address(base, view.identity, "create")
             actions = (Action(f"New {one}", url, "plus", is_primary=True),)
         heading = view.empty_list or f"No {many} yet"
-        return Empty(heading, "Here they will stand.", actions=actions)
+        return Empty(heading, "They will be listed here.", actions=actions)

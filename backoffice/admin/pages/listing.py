@@ -574,9 +574,10 @@ class Shown:
             )
         if query.page > 1:
             first = Action("First page", self.to(query.with_(page=1)))
+            count = self.page.count
             return Empty(
                 "The list is not that long",
-                f"It has {self.page.count.words()} rows.",
+                f"It has {count.words()} {'row' if count.value == 1 else 'rows'}.",
                 actions=(first,),
             )
         if query.is_narrowed:

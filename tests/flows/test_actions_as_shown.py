@@ -220,6 +220,16 @@ def test_the_statements_of_a_function_are_those_that_it_has_sent(site: Office) -
     assert "INSERT INTO backoffice_audit" in page.text
 
 
+def test_few_are_deleted_one_by_one_and_many_together(site: Office) -> None:
+    """The page says what the statements are that it shows."""
+    keys = products(site, *["1.00"] * 9, category="Goes")
+    browser = site.browser("admin")
+    few = choose(browser, "product", "delete-selected", keys[:2])
+    assert "They go one by one; for 2 records these were sent." in few.text
+    many = choose(browser, "product", "delete-selected", keys)
+    assert "They go together, not one by one; for 9 records" in many.text
+
+
 def test_an_action_on_a_secret_column_shows_no_value(site: Office) -> None:
     """Its statement has names in the places of all values."""
     change = SetValues(User.__mapper__, {User.password_hash: "a hash of something"})

@@ -26,6 +26,7 @@ from backoffice.admin.presentation_bulk import (
 )
 from backoffice.auth.permissions import may
 from backoffice.bulk.change import Change, EachRecord, SetValues
+from backoffice.bulk.deleting_postgresql import FEW
 from backoffice.bulk.run import undoable_attributes
 from backoffice.bulk.statements import rendered
 from backoffice.bulk.states import RowState
@@ -98,7 +99,7 @@ def preflight_view(  # noqa: PLR0913 - a page has as many sides, each by its nam
         statement=coloured(found.statement) if found.statement else (),
         change=change_pieces(call, task.change),
         change_words=given_back_words(view, task),
-        statement_words=statement_words(found, task, is_large=is_large),
+        statement_words=statement_words(call, found, task, is_large=is_large),
         plan=found.plan,
         button=f"{task.verb} {noun}" if can_run else "",
         is_danger=is_deletion,
@@ -152,11 +153,13 @@ def named(view: ModelView, names: Sequence[str]) -> str:
     return words.series([labels.get(name, name).lower() for name in names])
 
 
-def statement_words(found: Preflight, task: Task, *, is_large: bool) -> str:
+def statement_words(call: Call, found: Preflight, task: Task, *, is_large: bool) -> str:
     """What the statements are that the page shows."""
     tried = words.plural(found.tried, "record")
     if isinstance(task.change, EachRecord) and task.change.is_of_many:
-        return f"They go together, not one by one; for {tried} these were sent."
+        are_many = found.tried > FEW and is_postgresql(call.session)
+        how = "together, not one by one" if are_many else "one by one"
+        return f"They go {how}; for {tried} these were sent."
     if isinstance(task.change, EachRecord):
         return f"A function of the view; for {tried} it has sent these."
     if is_large:

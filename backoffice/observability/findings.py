@@ -126,6 +126,12 @@ def _load_along(request: RequestLog, model: str, path: str, key: str) -> dict[st
 
 
 def _unused(request: RequestLog) -> list[Finding]:
+    """What a view has loaded along for nothing.
+
+    Elsewhere it is loaded for a record's name, which may read it or not.
+    """
+    if request.action not in PAGES_OF_VIEWS:
+        return []
     return [
         _finding(
             request,

@@ -201,7 +201,11 @@ class RequestLog:
         self.commit += measured.commit
         # A commit, a savepoint or a limit asks nothing: its time counts, it is no
         # statement of the page's.
-        self.number += not asks_nothing(measured.fingerprint.text)
+        is_asking = not asks_nothing(measured.fingerprint.text)
+        self.number += is_asking
+        if is_asking and measured.fingerprint.operation not in _READING:
+            # What was asked before a change may have another answer after it.
+            self._seen.clear()
         self.rows += max(0, measured.rows)
         if not self.view and measured.work is not None:
             self.view = measured.view
@@ -289,6 +293,7 @@ class RequestLog:
         return OverBudget(self.view, self.action, "; ".join(reasons), saved)
 
 
+_READING = frozenset({"SELECT", "WITH", "VALUES", "SHOW"})
 _ASK_NOTHING = frozenset({"COMMIT", "SAVEPOINT", "ROLLBACK", "RELEASE", "SET"})
 
 

@@ -175,6 +175,17 @@ def test_a_load_that_nobody_used_is_named(orders: Session, load: object) -> None
     assert unused_loads(log) == ("LazyOrder.customer",)
 
 
+@pytest.mark.parametrize(("action", "number"), [("list", 1), ("ajax_lookup", 0)])
+def test_what_a_name_may_need_is_no_finding(
+    orders: Session, action: str, number: int
+) -> None:
+    """A view's page says what it loads; for a name all is loaded that it may read."""
+    with observe_request(RequestLog(view="order", action=action)) as log:
+        statement = select(LazyOrder).options(joinedload(LazyOrder.customer))
+        assert len(orders.scalars(statement).all()) == 25
+    assert len(findings_of(log)) == number
+
+
 def test_reading_after_the_session_counts_as_use(orders: Session) -> None:
     """A template that reads a record after its session has closed has used it."""
     with observe_request(RequestLog()) as log:

@@ -35,6 +35,15 @@ def test_equal_parameters_are_duplicates(observed: Engine) -> None:
     assert (statement.repeats, statement.duplicates, log.duplicates) == (4, 2, 2)
 
 
+def test_a_question_after_a_change_is_another(observed: Engine) -> None:
+    """What is read before and after an update may differ: it is no duplicate."""
+    with observe_request(RequestLog()) as log, observed.connect() as connection:
+        for _ in range(2):
+            connection.execute(text("SELECT :n"), {"n": 1}).all()
+            connection.execute(text("CREATE TEMPORARY TABLE IF NOT EXISTS x (n int)"))
+    assert log.duplicates == 0
+
+
 def test_the_parts_add_up_to_the_total(observed: Engine) -> None:
     """Wait, execution, fetching, commit and the rest are the whole request."""
     with observe_request(RequestLog()) as log, observed.begin() as connection:

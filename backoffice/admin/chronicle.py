@@ -9,7 +9,7 @@ from backoffice.admin.naming import Names
 from backoffice.admin.presentation import Change, HistoryEntry, Link
 from backoffice.admin.words import apart, moment, plural, with_noun
 from backoffice.audit.history import HistoryEntry as Entry
-from backoffice.bulk.timeline import Event, RunEntry
+from backoffice.bulk.timeline import DELETING, Event, RunEntry
 from backoffice.database.base import OWN_PREFIX
 from backoffice.database.words import words
 
@@ -104,7 +104,7 @@ def _run_of(call: "Call", run: RunEntry) -> HistoryEntry:
     one, many = ("row", "rows")
     if view is not None:
         one, many = view.name.lower(), view.name_plural.lower()
-    did = "deleted" if run.action == "delete-selected" else "changed"
+    did = "deleted" if run.action == DELETING else "changed"
     name, url = run_link(call, run.id, run.label, is_own=False)
     return HistoryEntry(
         who=run.actor_label,

@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -35,6 +36,14 @@ from backoffice.bulk.models import Run
 
 # Asked for in the place of an entry's action: runs of actions alone.
 RUNS = "run"
+# The action whose runs delete; those of every other one change what is there.
+DELETING = "delete-selected"
+OF_RUNS = {
+    "": true(),
+    RUNS: true(),
+    "delete": Run.action == DELETING,
+    "update": Run.action != DELETING,
+}
 
 
 class Mark(NamedTuple):
@@ -49,7 +58,7 @@ class TimelineFilter:
     """What is asked for; "" and None are whatever there is.
 
     `actor` is a name as it stands in the history, `action` an entry's or `RUNS`, and
-    `until` is not included.
+    `until` is not included. Runs that delete are found by `delete`, others by `update`.
     """
 
     actor: str = ""
@@ -93,7 +102,7 @@ def timeline(
     parts = []
     if asked.action != RUNS:
         parts.append(_entries(session, asked, behind).limit(limit))
-    if asked.action in {"", RUNS}:
+    if asked.action in OF_RUNS:
         parts.append(_runs(session, asked, behind).limit(limit))
     # Each stops by itself: so its index serves its order, and not a row more is read.
     found = union_all(*(select(part.subquery()) for part in parts)).subquery()
@@ -151,7 +160,8 @@ def _runs(session: Session, asked: TimelineFilter, behind: Mark | None) -> Selec
         cast(Run.finished_at.is_not(None), Integer).label("is_ended"),
         literal_column("1", Integer).label("is_run"),
     ]
-    query: Select[Any] = select(*columns).where(Run.changed > 0)
+    is_asked = OF_RUNS[asked.action]
+    query: Select[Any] = select(*columns).where(Run.changed > 0, is_asked)
     query = _narrowed(
         session, query, asked, Run.created_at, Run.actor_label, Run.table_name
     )

@@ -13,6 +13,7 @@ from backoffice.audit.recorder import add_entry
 from backoffice.bulk.models import Run
 from backoffice.bulk.states import RunState
 from backoffice.bulk.timeline import (
+    DELETING,
     RUNS,
     Event,
     RunEntry,
@@ -42,7 +43,13 @@ def entry(session: Session, label: str, **given: Any) -> None:
         session.execute(update(AuditEntry).where(AuditEntry.id == newest).values(at=at))
 
 
-def a_run(session: Session, label: str, at: datetime, changed: int = 5) -> None:
+def a_run(
+    session: Session,
+    label: str,
+    at: datetime,
+    changed: int = 5,
+    action: str = "raise",
+) -> None:
     """A run that has ended, without its entries."""
     session.add(
         Run(
@@ -50,7 +57,7 @@ def a_run(session: Session, label: str, at: datetime, changed: int = 5) -> None:
             actor_label="Tess Tester",
             view="kind",
             table_name="kinds",
-            action="test",
+            action=action,
             label=label,
             state=RunState.DONE,
             changed=changed,
@@ -128,7 +135,24 @@ def test_it_is_narrowed_down_by_person_table_kind_and_time(kinds: Engine) -> Non
         assert found(action=RUNS) == ["raised"]
         assert found(since=NOON + timedelta(hours=2)) == ["by the system", "raised"]
         assert found(until=NOON + timedelta(hours=2)) == ["pair", "made"]
-        assert found(actor="Tess Tester", action="update", table_name="kinds") == []
+        assert found(actor="Tess Tester", action="create", table_name="pairs") == []
+
+
+def test_runs_are_found_by_what_they_have_done(kinds: Engine) -> None:
+    """Who asks what was deleted is told of the runs that have deleted."""
+    with session_on(kinds) as session:
+        entry(session, "gone", action="delete", at=NOON)
+        entry(session, "changed", at=NOON + timedelta(hours=1))
+        a_run(session, "raised", NOON + timedelta(hours=2))
+        a_run(session, "all gone", NOON + timedelta(hours=3), action=DELETING)
+
+        def found(action: str) -> list[str]:
+            return named(timeline(session, 10, TimelineFilter(action=action)))
+
+        assert found("delete") == ["all gone", "gone"]
+        assert found("update") == ["raised", "changed"]
+        assert found("create") == []
+        assert found(RUNS) == ["all gone", "raised"]
 
 
 def test_midnight_begins_a_day_and_ends_the_one_before(kinds: Engine) -> None:

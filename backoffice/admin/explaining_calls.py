@@ -28,6 +28,7 @@ from backoffice.explain.statement import (
     only_reads,
 )
 from backoffice.observability.counters import TEXT_KEPT
+from backoffice.observability.slow_log import longest_of
 from backoffice.observability.statement_texts import read_statement
 from backoffice.observability.values import ALL
 from backoffice.observability.values import Call as Kept
@@ -96,7 +97,13 @@ def calls_question(
     title = caught[0].title
     if len(caught) > 1:
         title = f"{len(caught)} statements"
-    return Question(title, tuple(caught), subjects=subjects, left_out=tuple(left_out))
+    return Question(
+        title,
+        tuple(caught),
+        subjects=subjects,
+        left_out=tuple(left_out),
+        took=longest_of(call.session.connection(), [one.fingerprint for one in caught]),
+    )
 
 
 def _caught(call: Call, picked: Sequence[Picked]) -> tuple[Caught, str]:

@@ -27,6 +27,7 @@ from backoffice.explain.report import (
 from backoffice.explain.running_sqlite import sentences
 from backoffice.explain.telling import all_findings
 from backoffice.observability.models import StatementHour, StatementText
+from backoffice.observability.slow_log import longest_of
 from backoffice.observability.statement_texts import read_statement
 from backoffice.web.app import create_app
 
@@ -110,9 +111,10 @@ def _statement(backoffice: Backoffice, fingerprint: str) -> Question:
             .order_by(StatementHour.at.desc(), StatementHour.calls.desc())
         )
         identity = connection.scalar(newest_view.limit(1)) or ""
+        took = longest_of(connection, [fingerprint])
     view = create_app(backoffice).state.site.view_called(identity)
     subject = subject_of(view) if view is not None else NOBODY
-    return Question(caught.title, (caught,), subject)
+    return Question(caught.title, (caught,), subject, took=took)
 
 
 def _meant(name: str, known: list[str]) -> str:

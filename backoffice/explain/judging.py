@@ -117,13 +117,18 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def verdict(case: Case, findings: tuple[Finding, ...]) -> str:
-    """The plan in one sentence that can be read aloud."""
+def verdict(
+    case: Case, findings: tuple[Finding, ...], took: float | None = None
+) -> str:
+    """The plan in one sentence that can be read aloud.
+
+    `took` is the longest that the statement is known to have taken, in milliseconds.
+    """
     plan = case.plan
     node = max(plan.nodes, key=lambda one: one.share)
     worst = [one for one in findings if one.severity is not Severity.INFO]
     if not worst:
-        return _good(case)
+        return _good(case, findings, took)
     own = [one for one in worst if one.node == node.number and one.rule != "P1"]
     if own and node.share >= 0.1:  # noqa: PLR2004 - a tenth is worth naming
         return f"{percent(node.share)} {case.part} is {_doing(case, node)}."
@@ -135,8 +140,35 @@ def verdict(case: Case, findings: tuple[Finding, ...]) -> str:
     return f"{first.heading}."
 
 
-def _good(case: Case) -> str:
+def is_unexplained(took: float | None, ran: float | None = None) -> bool:
+    """Whether it took long, and far longer than where it `ran` just now."""
+    if took is None or took < rules_planner.WORTH_A_WARNING:
+        return False
+    return ran is None or ran * 2 < took
+
+
+def unexplained(took: float, ran: float | None = None) -> str:
+    """What is said of a statement whose time its plan does not account for."""
+    where = "look at waits and locks on its page of the metrics"
+    if ran is not None:
+        return (
+            f"Nothing stands out: it ran in {milliseconds(ran)}, yet it took up to "
+            f"{milliseconds(took)} before; {where}."
+        )
+    return (
+        f"Nothing stands out in the plan, yet it took up to {milliseconds(took)}: "
+        f"{where}, or measure it."
+    )
+
+
+def _good(case: Case, findings: tuple[Finding, ...], took: float | None) -> str:
     plan = case.plan
+    ran = plan.execution if plan.is_measured else None
+    if took is not None and is_unexplained(took, ran):
+        return unexplained(took, ran)
+    if findings:
+        first = next((one for one in findings if one.rule != "P1"), findings[0])
+        return f"{_mild(case)} Worth knowing: {first.heading}."
     scans = [node for node in plan.nodes if node.table and node.is_executed]
     if plan.is_measured:
         return f"Nothing stands out: it ran in {milliseconds(plan.execution)}."
@@ -145,6 +177,16 @@ def _good(case: Case) -> str:
     if plan.cost < rules_planner.WORTH_STARTING_COST:
         return "Nothing stands out: the planner expects this to be quick."
     return "Nothing stands out."
+
+
+def _mild(case: Case) -> str:
+    """A plan of which there is something to be told, and nothing that is bad."""
+    plan = case.plan
+    if plan.is_measured:
+        return f"It ran in {milliseconds(plan.execution)}."
+    if plan.cost < rules_planner.WORTH_STARTING_COST:
+        return "The planner expects this to be quick."
+    return "Nothing here looks wrong."
 
 
 def _doing(case: Case, node: Node) -> str:

@@ -17,7 +17,12 @@ from backoffice.errors import RecordNotFound
 from backoffice.explain import rules_sqlite, running_postgresql, running_sqlite
 from backoffice.explain.catalog_postgresql import Catalog, TableFacts
 from backoffice.explain.findings import NOBODY, Case, Finding, Severity, Subject
-from backoffice.explain.judging import judge, verdict
+from backoffice.explain.judging import (
+    is_unexplained,
+    judge,
+    unexplained,
+    verdict,
+)
 from backoffice.explain.masking import mask_plan, mask_text
 from backoffice.explain.models import ExplainReport
 from backoffice.explain.plan import read_plan
@@ -43,7 +48,8 @@ class Question:
     list's query string: it is remembered with the values, and never stored. `subjects`
     are those of single statements, by fingerprint; `left_out` says what was asked for
     and has no plan. `typed_by` is the account that has typed the values, those of a
-    list or an action; of calls it is nobody.
+    list or an action; of calls it is nobody. `took` is the longest that statements are
+    known to have taken, in milliseconds, by fingerprint.
     """
 
     title: str
@@ -54,6 +60,7 @@ class Question:
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     typed_by: str = ""
+    took: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,13 @@ class StatementReport:
     cost: float | None = None
     findings: tuple[Finding, ...] = ()
     not_undone: tuple[str, ...] = ()
+    # The longest that it is known to have taken.
+    took: float | None = None
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether it took long, and no step of its plan does."""
+        return bool(self.plan) and is_unexplained(self.took, self.milliseconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +161,7 @@ def make_report(
     )
     answer = _with_expected(engine, answer, limits)
     reports = tuple(
-        _statement(one, answer.catalog, _subject(question, one.caught))
-        for one in answer.explained
+        _statement(one, answer.catalog, question) for one in answer.explained
     )
     settings: dict[str, str] = {}
     for one in answer.explained:
@@ -231,8 +244,9 @@ def _subject(question: Question, caught: Caught) -> Subject:
     return question.subjects.get(caught.fingerprint, question.subject)
 
 
-def _statement(one: Explained, catalog: Catalog, subject: Subject) -> StatementReport:
+def _statement(one: Explained, catalog: Catalog, question: Question) -> StatementReport:
     """One statement's part, from its masked plan."""
+    took = question.took.get(one.caught.fingerprint)
     bare = StatementReport(
         title=one.caught.title,
         text=mask_text(one.caught.text)[:LONGEST_TEXT],
@@ -242,16 +256,17 @@ def _statement(one: Explained, catalog: Catalog, subject: Subject) -> StatementR
         fingerprint=one.caught.fingerprint,
         problem=one.problem,
         not_undone=one.not_undone,
+        took=took,
     )
     if not one.plan:
         return bare
     masked = mask_plan(one.plan[0])
-    case = Case(read_plan(masked), catalog, subject)
+    case = Case(read_plan(masked), catalog, _subject(question, one.caught))
     findings = judge(case)
     return replace(
         bare,
         plan=masked,
-        verdict=verdict(case, findings),
+        verdict=verdict(case, findings, took),
         milliseconds=case.plan.execution if case.plan.is_measured else None,
         cost=case.plan.cost,
         findings=findings,
@@ -267,7 +282,12 @@ def _of_sqlite(
         subject = _subject(question, one.caught)
         text = mask_text(one.caught.text)[:LONGEST_TEXT]
         findings = rules_sqlite.judge(one.plan, subject, text) if one.plan else ()
-        first = findings[0].heading + "." if findings else "Nothing stands out."
+        took = question.took.get(one.caught.fingerprint)
+        first = "Nothing stands out."
+        if findings:
+            first = f"{findings[0].heading}."
+        elif took is not None and is_unexplained(took):
+            first = unexplained(took)
         reports.append(
             StatementReport(
                 title=one.caught.title,
@@ -280,6 +300,7 @@ def _of_sqlite(
                 problem=one.problem,
                 verdict=first if one.plan else "",
                 findings=findings,
+                took=took,
             )
         )
     found = tuple(reports)
@@ -317,19 +338,22 @@ def _verdict(reports: Sequence[StatementReport]) -> str:
         return "There is no plan: " + (reports[0].problem if reports else "nothing.")
     worst = max(planned, key=_weight)
     said = worst.verdict
-    if len(planned) > 1 and worst.findings and _severity([worst]):
+    if len(planned) > 1 and (worst.findings or worst.is_unexplained):
         said = f"{worst.title}: {said[:1].lower()}{said[1:]}" if said else worst.title
     return said
 
 
-def _weight(one: StatementReport) -> tuple[int, bool, float]:
-    severity = max((int(f.severity) for f in one.findings), default=0)
+def _weight(one: StatementReport) -> tuple[int, bool, bool, float]:
+    """What has something to be told comes before what has not, so that it is told."""
     is_measured = one.milliseconds is not None
-    return severity, is_measured, one.milliseconds or one.cost or 0.0
+    time = one.milliseconds or one.cost or 0.0
+    return _severity([one]), bool(one.findings), is_measured, time
 
 
 def _severity(reports: Sequence[StatementReport]) -> int:
-    return max((int(f.severity) for one in reports for f in one.findings), default=0)
+    found = [int(f.severity) for one in reports for f in one.findings]
+    found += [int(Severity.WARN) for one in reports if one.is_unexplained]
+    return max(found, default=0)
 
 
 def _tables(

@@ -212,6 +212,17 @@ def newest_id(connection: Connection) -> int:
     return connection.scalar(select(func.max(table_of(SlowStatement).c.id))) or 0
 
 
+def longest_of(connection: Connection, fingerprints: Iterable[str]) -> dict[str, float]:
+    """The longest call of each of these statements that the log has, in ms."""
+    slow = table_of(SlowStatement)
+    statement = (
+        select(slow.c.fingerprint, func.max(slow.c.total_ms))
+        .where(slow.c.fingerprint.in_(list(fingerprints)))
+        .group_by(slow.c.fingerprint)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
 def entries(rows: Iterable[Any]) -> tuple[SlowEntry, ...]:
     """The rows of `recent_slow` as plain data."""
     return tuple(SlowEntry(**{**row, "at": aware(row["at"])}) for row in rows)

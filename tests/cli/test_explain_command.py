@@ -30,6 +30,16 @@ INSERT INTO things (id, name) SELECT g, 'thing ' || g FROM generate_series(1, 20
 ANALYZE things;
 """
 
+SLEPT = """
+INSERT INTO backoffice_statements (fingerprint, text, operation, table_name,
+  first_seen, last_seen)
+VALUES ('fedcba9876543210', 'SELECT pg_sleep(?)', 'SELECT', '', now(), now());
+INSERT INTO backoffice_slow_statements (at, total_ms, wait_ms, execute_ms, fetch_ms,
+  commit_ms, reason, fingerprint)
+SELECT now(), ms, 0, ms, 0, 0, 'slow', 'fedcba9876543210'
+FROM unnest(ARRAY[1500.0, 700.0]) AS ms;
+"""
+
 
 @pytest.fixture
 def explain(migrated: Manage, root: Path, empty_database: URL) -> Manage:
@@ -62,6 +72,22 @@ def test_a_statement_is_explained_by_its_name(explain: Manage) -> None:
     assert "Generic plan: its values are not known" in said.out
     assert "the model Thing" in said.out
     assert 'Index("ix_things_name", "name")' in said.out
+
+
+def test_what_took_long_is_not_called_quick(
+    explain: Manage, empty_database: URL
+) -> None:
+    """Its plan is quick, and its time known from the slow log: both are said."""
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        connection.execute(text(SLEPT))
+    engine.dispose()
+    said = explain("explain", "fedcba9876543210")
+    assert said.code == 0, said.err
+    assert said.out.startswith(
+        "Nothing stands out in the plan, yet it took up to 1,500\u00a0ms: look at "
+    )
+    assert "quick" not in said.out
 
 
 @pytest.mark.parametrize("options", [(), ("--measure",)])

@@ -225,21 +225,32 @@ def test_the_verdict_names_the_step_that_takes_the_time(version: int) -> None:
     )
 
 
+PLAIN = {
+    "Plan": {
+        "Node Type": "Index Scan",
+        "Relation Name": "big",
+        "Index Name": "big_pkey",
+        "Index Cond": "(id = ?)",
+        "Total Cost": 8.4,
+        "Plan Rows": 1,
+    }
+}
+
+
 def test_a_good_plan_is_called_one() -> None:
     """Nothing is made up where nothing is wrong."""
-    plain = {
-        "Plan": {
-            "Node Type": "Index Scan",
-            "Relation Name": "big",
-            "Index Name": "big_pkey",
-            "Index Cond": "(id = ?)",
-            "Total Cost": 8.4,
-            "Plan Rows": 1,
-        }
-    }
-    one = Case(read_plan(plain), catalog(18), NOBODY)
+    one = Case(read_plan(PLAIN), catalog(18), NOBODY)
     assert judge(one) == ()
     assert verdict(one, ()) == "Nothing stands out: every table is read by an index."
+
+
+def test_the_verdict_names_what_is_found_on_a_good_plan() -> None:
+    """That nothing stands out is not said above a finding."""
+    one = Case(read_plan(PLAIN), catalog(18), NOBODY)
+    told = Finding("P21", Severity.INFO, "A step is switched off", "", "", "")
+    assert verdict(one, (told,)) == (
+        "The planner expects this to be quick. Worth knowing: A step is switched off."
+    )
 
 
 @pytest.mark.parametrize("version", VERSIONS)

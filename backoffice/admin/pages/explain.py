@@ -400,7 +400,12 @@ def _run_facts(
             url += f"?{question.query}"
         facts.append(RunFact("From", view.name_plural, url))
     facts += [
-        RunFact("Statement", one.fingerprint, is_code=True)
+        RunFact(
+            "Statement",
+            one.fingerprint,
+            address(call.site.base_url, "metrics", "statement", one.fingerprint),
+            is_code=True,
+        )
         for one in report.statements
         if one.fingerprint
     ]

@@ -17,6 +17,7 @@ from models.shop import (
     Customer,
     Order,
     OrderItem,
+    OrderStatus,
     Product,
     cancel_order,
     place_order,
@@ -121,6 +122,22 @@ class OrderAdmin(ModelView, model=Order):
     def cancel(self, session: Session, order: Order) -> bool:
         """Cancel one order."""
         return cancel_order(session, order)
+
+    def update_record(
+        self, session: Session, record: Any, changed: Mapping[str, str], call: Call
+    ) -> bool:
+        """A status that stands for stock is not written by hand."""
+        del session, call
+        before, after = record.status, changed.get("status", record.status)
+        if before != after and OrderStatus.CANCELLED in (before, after):
+            raise Refused(
+                {
+                    "status": 'Use the action "Cancel and give the stock back".'
+                    if after == OrderStatus.CANCELLED
+                    else "Its stock was given back; place a new order."
+                }
+            )
+        return False
 
     form_widths = {
         f"items.{line}.{part}": width

@@ -301,6 +301,27 @@ def test_orders_are_cancelled_and_their_stock_comes_back(site: Office) -> None:
     assert site.read(Product, product.id).stock == 8
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("placed", "cancelled", 'Use the action "Cancel and give the stock back".'),
+        ("cancelled", "placed", "Its stock was given back; place a new order."),
+    ],
+)
+def test_a_form_cancels_no_order(
+    site: Office, before: str, after: str, told: str
+) -> None:
+    """The stock would not come back, or not be taken; the action sees to that."""
+    order = site.add(make_order, status=before)
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/order/edit/{order.id}")
+    assert told in browser.submit(form, {"status": after}).text
+    assert site.read(Order, order.id).status == before
+    if before == "placed":
+        browser.submit(form, {"status": "shipped"})
+        assert site.read(Order, order.id).status == "shipped"
+
+
 def test_an_action_stands_on_the_record_itself(site: Office) -> None:
     """Cancelling one order from its details leads to the same preflight."""
     order = site.add(make_order, status="placed")

@@ -1,6 +1,6 @@
 """Which runs are there? The newest first, narrowed down, and paged by their number."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -27,6 +27,14 @@ class RunFilter:
     before: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """By which runs a run was taken back, and whether all of its rows were."""
+
+    by: tuple[int, ...]
+    is_whole: bool
+
+
 def find_runs(session: Session, asked: RunFilter, limit: int) -> Sequence[Run]:
     """The newest runs that are asked for."""
     query = select(Run).order_by(Run.id.desc()).limit(limit)
@@ -43,6 +51,34 @@ def find_runs(session: Session, asked: RunFilter, limit: int) -> Sequence[Run]:
     if asked.before is not None:
         query = query.where(Run.id < asked.before)
     return session.scalars(query).all()
+
+
+def taken_back(session: Session, runs: Iterable[Run]) -> dict[int, TakenBack]:
+    """Those of these runs that others have taken back, all in one statement."""
+    known = {run.id: run for run in runs if run.changed}
+    if not known:
+        return {}
+    query = (
+        select(Run)
+        .where(Run.undone_run_id.in_(known), Run.changed > 0)
+        .order_by(Run.id)
+    )
+    found: dict[int, list[Run]] = {}
+    for one in session.scalars(query):
+        if one.undone_run_id is not None:
+            found.setdefault(one.undone_run_id, []).append(one)
+    return {
+        number: TakenBack(tuple(one.id for one in by), _is_whole(known[number], by))
+        for number, by in found.items()
+    }
+
+
+def _is_whole(run: Run, by: Sequence[Run]) -> bool:
+    """Whether one of these has given back every row, or all of them together."""
+    return sum(one.changed for one in by) >= run.changed or any(
+        one.changed + one.same >= run.changed and not (one.left or one.refused)
+        for one in by
+    )
 
 
 def people_of_runs(session: Session) -> Sequence[str]:

@@ -325,6 +325,7 @@ def test_a_run_is_steered_and_taken_back(things: Manage, empty_database: URL) ->
     assert rows_in(empty_database, NAMES)[:3] == [("a",), ("new",), ("b",)]
     shown = things("runs", "2")
     assert "new: Somebody changed it meanwhile." in shown.out
+    assert "taken back in part by run 2\n" in things("runs").out
     assert things("runs", "77").code == 2
     assert things("runs", "1", "dance").code == 2
 

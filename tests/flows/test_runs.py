@@ -13,7 +13,7 @@ from tests.flows.actions import (
     raised,
     run_of,
 )
-from tests.office import Office
+from tests.office import Office, counted
 
 
 def ran(site: Office, who: str = "editor", category: str = "Runs") -> int:
@@ -32,6 +32,35 @@ def test_a_line_tells_who_did_what_with_which_rows_and_what_came_of_it(
     assert f"{number}: Raise prices by 10 % Per cent 10 done 1 ticked product" in text
     assert "UPDATE products SET price=" in text
     assert "Emil Editor 1 of 1" in text
+
+
+@pytest.mark.parametrize(("newer", "part"), [(None, ""), ("99", " in part")])
+def test_a_run_that_was_taken_back_says_so_among_the_others(
+    site: Office, newer: str | None, part: str
+) -> None:
+    """By which run, and whether some rows keep what somebody gave them since."""
+    keys = products(site, "10.00", "20.00")
+    browser = site.browser("editor")
+    done = browser.submit(raised(browser, keys), button="Change 2 products")
+    if newer is not None:
+        site.run("UPDATE products SET price = 99 WHERE id = :id", id=keys[1])
+    undo = browser.follow(browser.submit(browser.follow(done), button="Undo…"))
+    which = "1 product" if newer else "2 products"
+    undone = run_of(browser.submit(undo, button=f"Give back {which}"))
+    states = [row[1] for row in browser.get("/admin/runs").rows[:2]]
+    assert states == ["done", f"done, taken back{part} by run {undone}"]
+
+
+def test_the_runs_are_read_with_one_statement_for_what_was_taken_back(
+    site: Office,
+) -> None:
+    """However many of them there are on the page."""
+    browser = site.browser("admin")
+    ran(site)
+    ran(site)
+    with counted(site.engine) as sent:
+        browser.get("/admin/runs")
+    assert len([one for one in sent if "undone_run_id IN" in one]) == 1
 
 
 def test_runs_are_narrowed_down_by_state_list_and_person(site: Office) -> None:

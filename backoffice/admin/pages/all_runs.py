@@ -15,8 +15,10 @@ from backoffice.admin.presentation import Choice, Link, Message
 from backoffice.admin.presentation_bulk import RunLine, RunsChoice, RunsView
 from backoffice.bulk.listing_runs import (
     RunFilter,
+    TakenBack,
     find_runs,
     people_of_runs,
+    taken_back,
     views_of_runs,
 )
 from backoffice.bulk.models import Run
@@ -54,12 +56,15 @@ def show_all(call: Call) -> Reply:
     )
     found = find_runs(call.session, asked, PAGE + 1) if not problems else []
     workers = attendance_of(call, found)
+    back = taken_back(call.session, found[:PAGE])
     missing = (Message("warn", NOBODY),) if workers.is_missing else ()
     kept = {one.name: given[one.name] for one in choices if one.name in given}
     base = address(call.site.base_url, "runs")
     told = RunsView(
         url=base,
-        runs=tuple(line_of(call, run, workers) for run in found[:PAGE]),
+        runs=tuple(
+            line_of(call, run, workers, back.get(run.id)) for run in found[:PAGE]
+        ),
         choices=choices,
         clear_url=base if kept else "",
         older_url=_url(base, kept, found[PAGE - 1].id) if len(found) > PAGE else "",
@@ -122,7 +127,9 @@ def _choice(
     )
 
 
-def line_of(call: Call, run: Run, workers: Attendance) -> RunLine:
+def line_of(
+    call: Call, run: Run, workers: Attendance, back: TakenBack | None
+) -> RunLine:
     """One run in one line."""
     state, tone = STATES[standing(run, workers)]
     view = call.site.view_called(run.view)
@@ -132,7 +139,7 @@ def line_of(call: Call, run: Run, workers: Attendance) -> RunLine:
         who=run.actor_label,
         when=words.moment(run.created_at, with_time=True),
         what=run.words,
-        state=state,
+        state=", ".join(filter(None, [state, back_words(back)])),
         tone=tone,
         rows=f"{run.changed:,} of {run.total:,}",
         took=words.duration(run.busy_ms / 1000),
@@ -140,6 +147,15 @@ def line_of(call: Call, run: Run, workers: Attendance) -> RunLine:
         outcome=outcome_of(run),
         statement=coloured(run.statement) if run.statement else (),
     )
+
+
+def back_words(back: TakenBack | None) -> str:
+    """Whether a run was taken back, as in: taken back in part by run 12."""
+    if back is None:
+        return ""
+    part = "" if back.is_whole else " in part"
+    noun = "run" if len(back.by) == 1 else "runs"
+    return f"taken back{part} by {noun} {words.series([str(one) for one in back.by])}"
 
 
 def outcome_of(run: Run) -> str:

@@ -47,8 +47,9 @@ def run(  # noqa: PLR0913 - a command has as many options
         return
     if state and state not in STATES:
         raise typer.BadParameter(f"--state is one of {', '.join(STATES)}.")
+    from backoffice.admin.pages.all_runs import back_words
     from backoffice.bulk.batches import is_walked
-    from backoffice.bulk.listing_runs import RunFilter, find_runs
+    from backoffice.bulk.listing_runs import RunFilter, find_runs, taken_back
     from backoffice.cli.running import run_facts
     from backoffice.jobs.attendance import NOBODY, Attendance, attendance
 
@@ -57,7 +58,11 @@ def run(  # noqa: PLR0913 - a command has as many options
         newest = find_runs(session, wanted, limit)
         is_any = any(is_walked(one) for one in newest)
         workers = attendance(session) if is_any else Attendance()
-        found = [run_facts(one, workers) for one in newest]
+        back = taken_back(session, newest)
+        found = [
+            {**run_facts(one, workers), "back": back_words(back.get(one.id))}
+            for one in newest
+        ]
         if view and not found:
             from backoffice.cli.acting import view_named
             from backoffice.web.app import create_app
@@ -83,6 +88,8 @@ def _print(one: dict[str, Any], *, has_sql: bool) -> None:
     told = ", ".join(f"{name}={text}" for name, text in one["told"].items())
     if told:
         print(f"        {told}")
+    if one["back"]:
+        print(f"        {one['back']}")
     if one["outcome"]:
         print(f"        {one['outcome']}")
     if one["reason"]:

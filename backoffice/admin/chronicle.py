@@ -9,9 +9,11 @@ from backoffice.admin.naming import Names
 from backoffice.admin.presentation import Change, HistoryEntry, Link
 from backoffice.admin.words import apart, moment, plural, with_noun
 from backoffice.audit.history import HistoryEntry as Entry
+from backoffice.auth.permissions import may
 from backoffice.bulk.timeline import DELETING, Event, RunEntry
 from backoffice.database.base import OWN_PREFIX
 from backoffice.database.words import words
+from backoffice.explain.models import ExplainReport
 
 if TYPE_CHECKING:
     from backoffice.admin.call import Call
@@ -147,6 +149,8 @@ def _entry_of(
             url = address(call.site.base_url, view.identity, "details", entry.key)
         elif may_see and view is not None:
             url = address(call.site.base_url, view.identity, "history", entry.key)
+        elif _is_report(entry) and may(call.login.role, "ops:explain"):
+            url = address(call.site.base_url, "explain", entry.key)
         record = Link(label, url)
     elif not is_own and entry.label:
         record = Link(apart(entry.label), "")
@@ -162,6 +166,11 @@ def _entry_of(
         record=record,
         run=run,
     )
+
+
+def _is_report(entry: Entry) -> bool:
+    """Whether there is a report of it; one that began and came to nothing has none."""
+    return entry.table_name == ExplainReport.__tablename__ and bool(entry.key)
 
 
 def _changes_of(

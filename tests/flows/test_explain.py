@@ -82,6 +82,14 @@ def test_reports_are_listed(site: Office) -> None:
     assert browser.get("/admin/").link("Explain reports") == "/admin/explain"
 
 
+def test_the_history_leads_to_a_report(site: Office) -> None:
+    """Where it says that somebody has explained something."""
+    browser = site.browser("ops")
+    page = explained(browser)
+    report = str(page.response.url).rpartition("/admin/")[2]
+    assert browser.get("/admin/history").link(page.heading) == f"/admin/{report}"
+
+
 def test_text_and_json_are_there_to_copy(site: Office) -> None:
     """The same plan in PostgreSQL's two forms."""
     browser = site.browser("ops")

@@ -23,4 +23,5 @@ class CheckMessage:
 
     def __str__(self) -> str:
         head = f"{self.level.name.lower()} {self.id}: {self.text}"
-        return f"{head}\n    {self.hint}" if self.hint else head
+        hint = self.hint.replace("\n", "\n    ")
+        return f"{head}\n    {hint}" if hint else head

@@ -2,6 +2,7 @@
 
 BackofficeError
 ├── SettingsError            a setting is missing, unknown or of the wrong kind
+│   └── ModuleProblem        a module that they name cannot be imported; where, and why
 ├── EnvironmentProblem       the machine: a port in use, a full disk, no PostgreSQL
 ├── MigrationProblem         a revision is missing, ambiguous, or failed
 ├── DatabaseUnavailable      no connection could be had in time
@@ -22,6 +23,18 @@ class BackofficeError(Exception):
 
 class SettingsError(BackofficeError):
     """Settings that cannot be used; the text names every one of them."""
+
+
+class ModuleProblem(SettingsError):
+    """A module of the project that cannot be imported: its file, line and error.
+
+    `frames` are the lines of the project alone that led there, for its developer.
+    """
+
+    def __init__(self, message: str, frames: str) -> None:
+        """What an operator is told, and what a developer looks at."""
+        super().__init__(message)
+        self.frames = frames
 
 
 class EnvironmentProblem(BackofficeError):

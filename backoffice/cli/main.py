@@ -21,7 +21,7 @@ from backoffice.cli.catalogue import (
     find_command,
     similar_commands,
 )
-from backoffice.errors import BackofficeError
+from backoffice.errors import BackofficeError, ModuleProblem
 
 USAGE = 2
 FAILURE = 1
@@ -73,6 +73,8 @@ def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
             traceback.print_exc()
         else:
             print(f"Error: {sentence.strip()}", file=sys.stderr)
+            if isinstance(error, ModuleProblem):
+                print(error.frames, file=sys.stderr)
         return FAILURE
     return code
 

@@ -3,6 +3,7 @@
 import atexit
 import errno
 import gc
+import multiprocessing
 import os
 import socket
 import sys
@@ -22,7 +23,7 @@ from backoffice.bootstrap import (
     open_backoffice,
 )
 from backoffice.database.engine import database_url
-from backoffice.errors import EnvironmentProblem
+from backoffice.errors import EnvironmentProblem, ModuleProblem
 from backoffice.jobs.worker import Worker
 from backoffice.settings import Settings, WebSettings, load_settings
 from backoffice.web.app import create_app
@@ -54,6 +55,17 @@ def worker_of(backoffice: Backoffice, *, is_alone: bool = False) -> Worker:
 
 def application() -> Starlette:
     """The application of one server process, for as long as the process lives."""
+    try:
+        return _application()
+    except ModuleProblem as error:
+        if multiprocessing.parent_process() is None:
+            raise
+        # A process of several, or one that is started anew: nobody else tells of it.
+        print(f"Error: {error}\n{error.frames}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _application() -> Starlette:
     root = Path(os.environ[ROOT_VARIABLE])
     opened = open_backoffice(root, application_name="backoffice web", kind="server")
     backoffice = opened.__enter__()

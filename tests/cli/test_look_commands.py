@@ -67,6 +67,35 @@ def test_check_finds_views_that_are_missing(manage: Manage, root: Path) -> None:
     assert "no_such_admin" in said.err
 
 
+@pytest.mark.parametrize(
+    ("code", "line", "said"),
+    [
+        pytest.param(
+            "views = []\nviews = viws", 2, "NameError: name 'viws'", id="name"
+        ),
+        pytest.param("views = []\n\nviews = [", 3, "SyntaxError: '['", id="syntax"),
+        pytest.param(
+            "from tiny_models import Thingy", 1, "ImportError: cannot", id="import"
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "routes", "check in models"])
+def test_a_mistake_in_a_module_is_told_by_its_place(
+    manage: Manage, root: Path, command: str, code: str, line: int, said: str
+) -> None:
+    """File, line and error in a sentence, and the project's own lines; no others."""
+    name = f"wrong_{command.replace(' ', '_')}_{line}"
+    which = "tiny_models" if "models" in command else "tiny_admin"
+    settings = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(settings.replace(f'"{which}"', f'"{name}"'))
+    (root / f"{name}.py").write_text(code)
+    told = manage(command.split(maxsplit=1)[0])
+    assert told.code == 1
+    assert f"{name}.py, line {line}: {said}" in told.err
+    assert told.err.count("File ") == 1
+    assert "Traceback" not in told.err
+
+
 def test_check_finds_an_action_for_nobody(manage: Manage, root: Path) -> None:
     """A permission that no role has hides an action from everybody."""
     # A name of its own: a module of the same name may have been imported before.
@@ -170,7 +199,11 @@ def test_check_of_an_unreachable_database(
 def test_an_empty_slow_log_says_of_what(migrated: Manage) -> None:
     """A view that is misspelt does not look like one that is well."""
     assert migrated("slowlog").out == "Nothing was slow, and nothing has failed.\n"
-    assert "of a view 'stduent'" in migrated("slowlog", "--view", "stduent").out
+    assert "of a view 'account'" in migrated("slowlog", "--view", "account").out
+    assert migrated("slowlog", "--view", "command").code == 0
+    wrong = migrated("slowlog", "--view", "acount")
+    assert wrong.code == 2
+    assert "no view 'acount'. Did you mean account? Known: account" in wrong.err
 
 
 def test_shell_has_the_models(migrated: Manage) -> None:

@@ -14,7 +14,7 @@ import typer
 from backoffice.checks import CheckMessage, Level
 from backoffice.cli.project import opened, root_of
 from backoffice.cli.terminal import DIM, RED, YELLOW, print_json, styled
-from backoffice.errors import BackofficeError
+from backoffice.errors import BackofficeError, ModuleProblem
 
 GROUP = "Look"
 COLOURS = {Level.ERROR: RED, Level.WARNING: YELLOW, Level.INFO: DIM}
@@ -57,6 +57,8 @@ def _checks(
     try:
         with application_without_database(root) as app:
             yield from check_views(app.state.site)
+    except ModuleProblem as error:
+        yield CheckMessage(Level.ERROR, str(error), error.frames, "views.E001")
     except BackofficeError as error:
         yield CheckMessage(Level.ERROR, str(error), "", "views.E001")
     if deploy:

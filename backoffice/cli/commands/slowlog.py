@@ -14,12 +14,15 @@ from backoffice.cli.project import opened
 from backoffice.cli.terminal import DIM, RED, styled
 
 if TYPE_CHECKING:
+    from backoffice.bootstrap import Backoffice
     from backoffice.observability.slow_log import SlowEntry
 
 GROUP = "Look"
 EVERY = 1.0
 AT_ONCE = 200
 WIDEST = 60
+# What runs statements and is no list.
+OTHERS = ("site", "command", "runs")
 
 
 def run(
@@ -52,6 +55,8 @@ def run(
                     after_id=newest,
                     view=view,
                 )
+            if view is not None and newest is None and not found:
+                _check_name(backoffice, view)
             for entry in reversed(found):
                 print(encoder.dumps(entry.to_json()) if json else line(entry))
             newest = max([highest, *(entry.id for entry in found)])
@@ -64,6 +69,15 @@ def run(
     if not found and not json:
         of = "" if view is None else f" of a view {view!r}"
         print(styled(f"Nothing{of} was slow, and nothing{of} has failed.", DIM))
+
+
+def _check_name(backoffice: "Backoffice", view: str) -> None:
+    """Say of a typo what there is; `site` and others are no lists and have calls."""
+    from backoffice.cli.acting import view_named
+    from backoffice.web.app import create_app
+
+    if view not in OTHERS:
+        view_named(create_app(backoffice).state.site, view)
 
 
 def line(entry: "SlowEntry") -> str:

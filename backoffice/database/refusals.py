@@ -39,7 +39,7 @@ def explain_refusal(
     if found is not None:
         key, message = found
         message = filled_in(case, key, message) or "The database refuses this."
-        return Refused({case.field_for(key): message})
+        return Refused({case.field_for(key): _ended(message)})
     if getattr(error.orig, "diag", None) is not None or error.connection_invalidated:
         answer = explain_postgresql(case, error)
     else:
@@ -47,6 +47,13 @@ def explain_refusal(
     if answer is None:
         raise error
     return answer
+
+
+def _ended(sentence: str) -> str:
+    """A trigger's sentence with its full stop: between others it would run on."""
+    ends = (".", "!", "?", "…", ":", ";")
+    text = sentence.rstrip()
+    return text if text.endswith(ends) else f"{text}."
 
 
 _GAP = re.compile(r"\{(\w+)\}")

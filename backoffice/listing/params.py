@@ -209,9 +209,14 @@ def _page(asked: _Asked) -> int:
         return 1
     number = _whole(text)
     if number is None or number < 1:
-        message = f"page is {shown(text)!r}; pages are numbered 1, 2, 3 and so on."
+        message = (
+            f"There is no page “{shown(text)}”: pages are numbered 1, 2, 3 and so on."
+        )
     elif number > LAST_PAGE:
-        message = f"page is {shown(text)}; no list has more than {LAST_PAGE:,} pages."
+        message = (
+            f"There is no page {shown(text)}: no list has more than "
+            f"{LAST_PAGE:,} pages."
+        )
     else:
         return number
     asked.refuse("page", text, message)
@@ -227,7 +232,7 @@ def _page_size(spec: ListSpec, asked: _Asked) -> int:
     if number is not None and 1 <= number <= most:
         return number
     asked.refuse(
-        "pageSize", text, f"pageSize is {shown(text)!r}; 1 to {most:,} rows fit a page."
+        "pageSize", text, f"A page has 1 to {most:,} rows, not “{shown(text)}”."
     )
     return spec.page_size
 

@@ -266,7 +266,7 @@ def test_a_full_course_refuses_on_sqlite(site: Office) -> None:
     seen = browser.submit(page, {"student": str(student.id), "course": str(course.id)})
     assert seen.status == 400
     assert list(seen.errors) == ["course"]
-    assert seen.errors["course"] == "Lite chess is full (1 of 1)"
+    assert seen.errors["course"] == "Lite chess is full (1 of 1)."
 
 
 def test_a_duplicate_refuses_on_sqlite(site: Office) -> None:

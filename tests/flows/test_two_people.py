@@ -260,7 +260,7 @@ def test_a_full_course_refuses_on_the_course(site: Office) -> None:
         session.commit()
     seen = enroll(site.browser("editor"), late.id, str(course.id))
     assert seen.status == 400
-    assert seen.errors == {"course": "Algebra is full (30 of 30)"}
+    assert seen.errors == {"course": "Algebra is full (30 of 30)."}
 
 
 def test_the_last_seat_is_one_persons(site: Office) -> None:
@@ -277,7 +277,7 @@ def test_the_last_seat_is_one_persons(site: Office) -> None:
     seen = at_once(lambda: send(0), lambda: send(1))
     assert sorted(one.status for one in seen) == [303, 400]
     refused = next(one for one in seen if one.status == 400)
-    assert refused.errors == {"course": "Chess is full (1 of 1)"}
+    assert refused.errors == {"course": "Chess is full (1 of 1)."}
     assert site.read(Course, course.id).enrolled == 1
 
 

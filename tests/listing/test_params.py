@@ -55,14 +55,14 @@ def parse(*items: tuple[str, str]) -> ListQuery:
     [
         pytest.param("page", "0", "pages are numbered 1, 2, 3", id="page zero"),
         pytest.param("page", "-1", "pages are numbered 1, 2, 3", id="negative page"),
-        pytest.param("page", "abc", "page is 'abc'", id="page in letters"),
-        pytest.param("page", "1.0", "page is '1.0'", id="page with decimals"),
-        pytest.param("page", "²", "page is '²'", id="page in odd digits"),
+        pytest.param("page", "abc", "no page “abc”", id="page in letters"),
+        pytest.param("page", "1.0", "no page “1.0”", id="page with decimals"),
+        pytest.param("page", "²", "no page “²”", id="page in odd digits"),
         pytest.param("page", "1" + "0" * 30, "more than 10,000,000", id="page 10**30"),
         pytest.param("page", "9" * 5000, "more than 10,000,000", id="page of digits"),
         pytest.param("pageSize", "0", "1 to 200 rows", id="no rows"),
         pytest.param("pageSize", "9999", "1 to 200 rows", id="too many rows"),
-        pytest.param("pageSize", "ten", "pageSize is 'ten'", id="size in letters"),
+        pytest.param("pageSize", "ten", "rows, not “ten”", id="size in letters"),
         pytest.param(
             "sortBy", "password", "by password; it can by Name", id="undeclared sort"
         ),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter, sleep
 from typing import LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 from sqlalchemy import URL, create_engine, select, text
@@ -214,7 +215,7 @@ def run(server: Server, url: URL) -> list[float]:
     answer = server.client.post(address, {**fields, own.DO: "run"})
     if "/runs/" not in answer.headers.get("location", ""):
         raise RuntimeError(f"The confirmation was answered by {answer.status}.")
-    number = int(answer.headers["location"].rpartition("/")[2])
+    number = int(urlsplit(answer.headers["location"]).path.rpartition("/")[2])
     state = text("SELECT state, finished_at FROM backoffice_runs WHERE id = :number")
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     seconds = []

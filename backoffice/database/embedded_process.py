@@ -58,6 +58,14 @@ UNSAFE = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
+# A statement's memory is kept for the next one of the connection, up to 16 MB. By
+# default the C library gives blocks of 128 kB and more back to the kernel, which hands
+# them out page by page: a sixth of the time of a search with thousands of hits.
+# Named as in mallopt(3); other C libraries than glibc do not know them.
+MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +296,7 @@ def _run(
         text=True,
         errors="replace",
         # Settings of other PostgreSQLs (PGPORT, PGOPTIONS, …) are none of its business.
-        env={"PATH": os.defpath, "LC_ALL": "C", "PGDATA": str(place.data)},
+        env={"PATH": os.defpath, "LC_ALL": "C", "PGDATA": str(place.data)} | MEMORY,
         cwd="/",
         start_new_session=True,
         umask=0o077,

@@ -125,6 +125,12 @@ def has_ended(process: psutil.Process) -> bool:
         return True
 
 
+def page_faults(pid: int) -> int:
+    """How many pages of memory the process has been given so far."""
+    # The fields after the name in parentheses; the eighth of them, as in proc(5).
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
 @contextmanager
 def another_process(root: Path, user: int = 0) -> Iterator[subprocess.Popen[str]]:
     """A process that uses the server until its input ends."""
@@ -203,6 +209,27 @@ def test_statements_have_a_fingerprint(project: Path) -> None:
     """The server computes query ids without any extension."""
     with embedded_postgres(project, durable=False) as server:
         assert execute(server.url, "SHOW compute_query_id") == "on"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux only")
+def test_a_statement_takes_the_memory_of_the_one_before(project: Path) -> None:
+    """A search with many hits does not ask the kernel for its memory each time."""
+    array = "SELECT count(array_agg) FROM (SELECT array_agg(n) FROM numbers) AS found"
+    faults = []
+    with (
+        embedded_postgres(project, durable=False) as server,
+        connected(server.url) as connection,
+    ):
+        connection.execute(
+            "CREATE TABLE numbers AS SELECT generate_series(1, 200000) n"
+        )
+        for _ in range(6):
+            before = page_faults(connection.info.backend_pid)
+            connection.execute(array)
+            faults.append(page_faults(connection.info.backend_pid) - before)
+
+    # Two megabytes, and as much again while they grow, are a thousand pages.
+    assert min(faults) < 200, faults
 
 
 def test_password_is_asked_for(project: Path) -> None:

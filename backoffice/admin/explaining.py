@@ -63,21 +63,41 @@ def is_sent(limit: int, one: Caught, count_plan: Any) -> bool:
     """
     if one.title not in (FEW, MANY) or not count_plan:
         return True
-    found = [node for node in _nodes(count_plan[0]["Plan"]) if _is_matching(node)]
-    if not found:
-        return True
-    number = float(found[0].get("Actual Rows", found[0]["Plan Rows"]))
-    return (number > limit) == (one.title == MANY)
+    number = _matching_rows(count_plan[0]["Plan"])
+    return number is None or (number > limit) == (one.title == MANY)
 
 
-def _is_matching(node: Mapping[str, Any]) -> bool:
-    return bool(node.get("Subplan Name") == "CTE matching")
+def _matching_rows(count_plan: Mapping[str, Any]) -> float | None:
+    """How many rows the count goes through.
+
+    They stand in a CTE, or are what the first aggregate of the statement itself
+    counts; what its filters offer has aggregates of its own in CTEs.
+    """
+    nodes = _nodes(count_plan)
+    found = next((n for n in nodes if n.get("Subplan Name") == "CTE matching"), None)
+    if found is None:
+        counts = (n for n in _main_nodes(count_plan) if n["Node Type"] == "Aggregate")
+        found = next(_main_inner(next(counts, {})), None)
+    return float(found.get("Actual Rows", found["Plan Rows"])) if found else None
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield node
     for inner in node.get("Plans", ()):
         yield from _nodes(inner)
+
+
+def _main_nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The node and those under it, without CTEs and subqueries in expressions."""
+    yield node
+    for inner in _main_inner(node):
+        yield from _main_nodes(inner)
+
+
+def _main_inner(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    apart = ("InitPlan", "SubPlan")
+    inner = node.get("Plans", ())
+    return (one for one in inner if one.get("Parent Relationship") not in apart)
 
 
 def title_of(view: ModelView, spec: ListSpec, query: ListQuery) -> str:

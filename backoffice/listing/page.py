@@ -57,6 +57,7 @@ from backoffice.listing.sorting import (
 )
 from backoffice.listing.spec import ListSpec
 from backoffice.listing.statements import (
+    count_and_keys,
     gather_keys,
     ordered,
     select_page,
@@ -268,26 +269,34 @@ def _select_count(
             cast(capped_count(counted, limit), Text).label("value"),
             cast(estimate, Text).label("label"),
         )
-    is_sorted = bool(query.terms) or _is_by_key(spec, query)
-    found = gather_keys(spec, query, rows, limit + 1, dialect, is_sorted=is_sorted)
-    number = select(func.count().label("rows")).select_from(found.matching).subquery()
+    number: ColumnElement[int]
+    if query.terms and _is_by_key(spec, query) and _is_quickly_sorted(spec):
+        both = count_and_keys(spec, query, rows, limit + 1, dialect).subquery()
+        number, page = both.c.rows, _json_postgresql(both.c.page)
+    else:
+        is_sorted = bool(query.terms) or _is_by_key(spec, query)
+        found = gather_keys(spec, query, rows, limit + 1, dialect, is_sorted=is_sorted)
+        of_all = select(func.count().label("rows")).select_from(found.matching)
+        number, page = of_all.subquery().c.rows, _keys_postgresql(found.page)
     return select(
         name,
-        cast(number.c.rows, Text).label("value"),
-        case(
-            (number.c.rows <= limit, _keys_postgresql(found.page)), else_=null()
-        ).label("label"),
+        cast(number, Text).label("value"),
+        case((number <= limit, page), else_=null()).label("label"),
     )
 
 
 def _keys_postgresql(page: Select[Any] | None) -> ColumnElement[str]:
     """The keys of a page as a JSON list; run only where it is asked for."""
-    empty = literal("[]", Text)
     if page is None:
-        return empty
+        return literal("[]", Text)
     keys = page.subquery()
-    listed = cast(func.array_to_json(func.array_agg(keys.c.k0)), Text)
-    return select(func.coalesce(listed, empty)).scalar_subquery()
+    listed = _json_postgresql(func.array_agg(keys.c.k0))
+    return select(listed).scalar_subquery()
+
+
+def _json_postgresql(array: ColumnElement[Any]) -> ColumnElement[str]:
+    """An array as a JSON list; none is an empty one."""
+    return func.coalesce(cast(func.array_to_json(array), Text), literal("[]", Text))
 
 
 def _is_by_key(spec: ListSpec, query: ListQuery) -> bool:
@@ -302,6 +311,14 @@ def _has_plain_key(spec: ListSpec) -> bool:
     kind = columns[0].type
     is_plain = isinstance(kind, Integer | String | Uuid) and not isinstance(kind, Enum)
     return len(columns) == 1 and is_plain
+
+
+def _is_quickly_sorted(spec: ListSpec) -> bool:
+    """Whether thousands of keys are put in order for less than a pass over them costs.
+
+    Texts are not, where a language's rules compare them.
+    """
+    return isinstance(spec.paths.mapper.primary_key[0].type, Integer | Uuid)
 
 
 def _read_count(spec: ListSpec, found: Sequence[Found]) -> _Counted:

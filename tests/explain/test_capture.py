@@ -1,14 +1,16 @@
 """Statements are caught on their way; nothing is sent."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, literal, select
 from sqlalchemy.orm import Session
 
+from backoffice.admin.explaining import is_sent
 from backoffice.explain.capture import catch
 from backoffice.listing.cursor import CursorCodec
-from backoffice.listing.page import page_statements, read_page
+from backoffice.listing.page import FEW, MANY, page_statements, read_page
 from backoffice.listing.params import parse_list
 from backoffice.listing.spec import FilterField, FilterKind, ListSpec, SearchField
 from models.school import Course
@@ -75,6 +77,37 @@ def test_a_page_sends_what_was_caught(
     # An estimate of the planner's is asked for by a statement of its own.
     real = [one for one in sent(demo_engine, query) if not one.startswith("EXPLAIN")]
     assert set(real) <= set(caught(demo_engine, query))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["search=a", "search=a&sortBy=title", "capacity__from=5", "search=a&pageSize=20"],
+)
+@pytest.mark.parametrize(("rows", "title"), [(100, FEW), (101, MANY)])
+def test_the_count_tells_which_statement_a_page_sends(
+    demo_engine: Engine, query: str, rows: int, title: str
+) -> None:
+    """By the rows that it has met, whatever way it has put them in order."""
+    spec = replace(
+        SPEC, filters=(*SPEC.filters, FilterField("title", FilterKind.CHOICE))
+    )
+    with Session(demo_engine) as session:
+        session.add_all(
+            Course(code=f"C{n}", title=f"a course {n % 9}", capacity=9)
+            for n in range(rows)
+        )
+        session.flush()
+        items: Any = [tuple(one.split("=")) for one in query.split("&")]
+        parsed = parse_list(spec, items, CODEC)
+        count, *others = (
+            catch(demo_engine, one.statement, one.title)
+            for one in page_statements(spec, parsed, "postgresql")
+        )
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {count.text}"
+        cursor = session.connection().connection.cursor()
+        plan = cursor.execute(explain, count.values).fetchone()[0]
+
+    assert [one.title for one in others if is_sent(100, one, plan)] == [title]
 
 
 def test_catching_sends_nothing(demo_engine: Engine) -> None:

@@ -12,7 +12,13 @@ from backoffice.listing.cursor import CursorCodec
 from backoffice.listing.page import ListPage, read_page
 from backoffice.listing.params import parse_list
 from backoffice.listing.query import ListQuery
-from backoffice.listing.spec import FilterField, FilterKind, ListSpec, Order
+from backoffice.listing.spec import (
+    FilterField,
+    FilterKind,
+    ListSpec,
+    Order,
+    SearchField,
+)
 from tests.listing.models import Customer, Line, Point
 from tests.listing.models import Order as Purchase
 
@@ -22,6 +28,7 @@ POINTS = ListSpec(
     Point,
     "point",
     columns=("a", "b", "up"),
+    search=(SearchField("b"),),
     filters=(FilterField("c", FilterKind.NUMBER),),
     sortable=("a", "b", "c", "id", "up.a", "up.b", "is_up"),
     page_size=3,
@@ -82,7 +89,13 @@ def keys(pages: list[ListPage]) -> list[Any]:
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
-@given(made=rows, order=orders, filtered=st.booleans(), size=st.sampled_from([3, 4]))
+@given(
+    made=rows,
+    order=orders,
+    filtered=st.booleans(),
+    searched=st.booleans(),
+    size=st.sampled_from([3, 4]),
+)
 @settings(
     max_examples=120,
     deadline=None,
@@ -94,6 +107,7 @@ def test_every_row_once_forward_and_backward(
     made: list[tuple[Any, ...]],
     order: list[tuple[str, bool]],
     filtered: bool,  # noqa: FBT001 - drawn
+    searched: bool,  # noqa: FBT001
     size: int,
 ) -> None:
     """From link to link each row is met once, both ways, and as by page numbers."""
@@ -104,10 +118,14 @@ def test_every_row_once_forward_and_backward(
         items.append(("sort", ",".join("desc" if down else "asc" for _, down in order)))
     if filtered:
         items.append(("c__from", "1"))
+    if searched:
+        items.append(("search", "b"))
     with Session(engine) as session:
         fill(session, made)
         expected = [
-            index for index, row in enumerate(made, 1) if not filtered or row[2] >= 1
+            index
+            for index, (_, b, c, _) in enumerate(made, 1)
+            if (not filtered or c >= 1) and (not searched or b in ("b", "B"))
         ]
         query = ask(POINTS, *items)
 

@@ -5,13 +5,13 @@ With the values it ran with, for any values, and by what its fingerprint remembe
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import URL, Engine, event, text
 
 from backoffice.admin.actions import Does
 from backoffice.admin.explaining import list_question
@@ -25,9 +25,7 @@ from backoffice.listing.params import parse_list
 from backoffice.listing.spec import FilterKind
 from backoffice.observability.fingerprints import fingerprint
 from tests.browser import Browser, Seen
-from tests.debian import debian_server
-from tests.office import Office, opened, seed_office
-from tests.servers import own_server
+from tests.office import Office, opened
 
 PG = "postgresql"
 VIEWS = (
@@ -65,19 +63,11 @@ FIELDS = {
 }
 
 
-@pytest.fixture(scope="module", params=[18, 16, 15])
-def office(request: pytest.FixtureRequest, quick_passwords: None) -> Iterator[Office]:
-    """The demo with some rows, on a server of this version."""
-    with ExitStack() as stack:
-        if request.param == 18:
-            url = request.getfixturevalue("office_url")
-        else:
-            if request.param == 15:
-                url, _ = stack.enter_context(debian_server())
-            else:
-                url = stack.enter_context(own_server(request.param))
-            seed_office(url)
-        yield stack.enter_context(opened(url))
+@pytest.fixture(scope="module")
+def office(each_office_url: URL, quick_passwords: None) -> Iterator[Office]:
+    """The demo with some rows, on each kind of server."""
+    with opened(each_office_url) as office:
+        yield office
 
 
 @contextmanager

@@ -1,37 +1,26 @@
 """What somebody learns of values that they may not see: nothing, from no plan."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import URL
 
 from backoffice.admin.own_names import TOKEN
 from backoffice.auth import permissions
 from tests.browser import Browser, Form, Seen
-from tests.debian import debian_server
-from tests.office import Office, opened, seed_office
-from tests.servers import own_server
+from tests.office import Office, opened
 
 LIST = "/admin/student/list"
 GENERIC = "Generic plan: the role ops may not see its values."
 Asking = Callable[[Office, Browser, str, str], Seen]
 
 
-@pytest.fixture(scope="module", params=[18, 16, 15])
-def slow(request: pytest.FixtureRequest, quick_passwords: None) -> Iterator[Office]:
-    """A site on which every statement is slow, on a server of this version."""
-    with ExitStack() as stack:
-        if request.param == 18:
-            url = request.getfixturevalue("office_url")
-        else:
-            if request.param == 15:
-                url, _ = stack.enter_context(debian_server())
-            else:
-                url = stack.enter_context(own_server(request.param))
-            seed_office(url)
-        office = stack.enter_context(opened(url, observability={"slow_ms": 0}))
+@pytest.fixture(scope="module")
+def slow(each_office_url: URL, quick_passwords: None) -> Iterator[Office]:
+    """A site on which every statement is slow, on each kind of server."""
+    with opened(each_office_url, observability={"slow_ms": 0}) as office:
         office.run("ANALYZE students")
         yield office
 

@@ -73,6 +73,10 @@ class Product(Timestamps, Base):
         ),
         # The filter on a category, its list by name, and their pages by key.
         Index("ix_products_category_name_id", "category", "name", "id"),
+        # The list by price, the filter on a range of prices, and their pages by key.
+        Index("ix_products_price_id", "price", "id"),
+        # The list by stock: what is sold out, and its pages by key.
+        Index("ix_products_stock_id", "stock", "id"),
     )
 
     def __str__(self) -> str:
@@ -156,6 +160,10 @@ class Order(Timestamps, Base):
         Index("ix_orders_customer_id_id", "customer_id", "id"),
         # The orders of one status, oldest first: what is to be done next.
         Index("ix_orders_status_id", "status", "id"),
+        # The list by total: the largest orders, and its pages by key.
+        Index("ix_orders_total_id", "total", "id"),
+        # The list by time of creation, the filter on a span, and their pages by key.
+        Index("ix_orders_created_at_id", "created_at", "id"),
     )
 
     def __str__(self) -> str:

@@ -42,7 +42,12 @@ class ProductAdmin(ModelView, model=Product):
     ]
     column_searchable_list = [Product.name]
     column_filters = [Product.category, Product.price, Product.stock]
-    column_sortable_list = [Product.name, Product.category]
+    column_sortable_list = [
+        Product.name,
+        Product.category,
+        Product.price,
+        Product.stock,
+    ]
 
     @action(
         "Raise prices",
@@ -94,7 +99,7 @@ class OrderAdmin(ModelView, model=Order):
     ]
     column_searchable_list = ["customer.full_name", "customer.email"]
     column_filters = [Order.status, Order.customer, Order.total, Order.created_at]
-    column_sortable_list = [Order.id]
+    column_sortable_list = [Order.id, Order.total, Order.created_at]
     column_tones = {Order.status: {"placed": "none", "cancelled": "none"}}
     # Who ordered stays: the lines hang on it.
     form_readonly_columns = [Order.customer]

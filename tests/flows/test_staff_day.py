@@ -1,7 +1,7 @@
 """A day's office work, from the login to the deletion."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.factories import (
     make_author,
     make_comment,
     make_course,
+    make_customer,
     make_enrollment,
     make_order,
     make_order_item,
@@ -138,6 +139,31 @@ def test_a_list_says_in_which_order_it_stands(site: Office) -> None:
     assert "newest first" in browser.get("/admin/student/list").text
     asked = browser.get("/admin/student/list?sortBy=full_name&sort=asc")
     assert "newest first" not in asked.text
+
+
+def test_the_shop_is_ordered_by_its_numbers(site: Office) -> None:
+    """Products by price and by stock, orders by total and by when they came."""
+    for price, stock in ((7, 2), (9, 1), (8, 3)):
+        site.add(make_product, name=f"Ranked {price}", price=price, stock=stock)
+    customer = site.add(make_customer, full_name="Zyx Ranked")
+    for total, day in ((20, 2), (30, 1), (10, 3)):
+        at = datetime(2026, 5, day, tzinfo=UTC)
+        total_of = {"customer_id": customer.id, "total": total, "created_at": at}
+        site.add(make_order, **total_of)
+    browser = site.browser("viewer")
+
+    def column(asked: str, head: str) -> list[str]:
+        page = browser.get(f"/admin/{asked}")
+        place = page.heads.index(head)
+        return [row[place] for row in page.rows]
+
+    products = "product/list?search=ranked&sortBy"
+    assert column(f"{products}=price", "Name") == ["Ranked 7", "Ranked 8", "Ranked 9"]
+    assert column(f"{products}=stock&sort=desc", "Stock") == ["3", "2", "1"]
+    orders = "order/list?search=zyx&sortBy"
+    assert column(f"{orders}=total", "Total") == ["10.00", "20.00", "30.00"]
+    by_time = column(f"{orders}=created_at&sort=desc", "Total")
+    assert by_time == ["10.00", "20.00", "30.00"]
 
 
 def test_a_record_lists_what_belongs_to_it_by_what_it_says(site: Office) -> None:

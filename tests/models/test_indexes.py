@@ -41,6 +41,11 @@ SERVED = {
     "ix_products_category_name_id": (
         "SELECT * FROM products WHERE category = 'Office' ORDER BY name, id LIMIT 50"
     ),
+    "ix_products_price_id": (
+        "SELECT * FROM products WHERE (price, id) > (9.90, 7)"
+        " ORDER BY price, id LIMIT 50"
+    ),
+    "ix_products_stock_id": "SELECT * FROM products ORDER BY stock, id LIMIT 50",
     "ix_customers_full_name_id": (
         "SELECT * FROM customers ORDER BY full_name, id LIMIT 50"
     ),
@@ -52,6 +57,13 @@ SERVED = {
     ),
     "ix_orders_status_id": (
         "SELECT * FROM orders WHERE status = 'paid' ORDER BY id LIMIT 50"
+    ),
+    "ix_orders_total_id": (
+        "SELECT * FROM orders ORDER BY total DESC, id DESC LIMIT 50"
+    ),
+    "ix_orders_created_at_id": (
+        "SELECT * FROM orders WHERE (created_at, id) < ('2026-01-01', 7)"
+        " ORDER BY created_at DESC, id DESC LIMIT 50"
     ),
     "ix_order_items_order_id_id": (
         "SELECT * FROM order_items WHERE order_id = 7 ORDER BY id"

@@ -9,7 +9,7 @@ from backoffice.admin.call import Call, Data, Reply
 from backoffice.admin.cells import record_name
 from backoffice.admin.failures import NotFound
 from backoffice.admin.model_view import ModelView
-from backoffice.admin.pages.form import fields_of
+from backoffice.admin.pages.form_filling import fields_of
 from backoffice.admin.pages.listing import filter_target
 from backoffice.admin.record import single_references
 from backoffice.editing.references import lookup

@@ -121,6 +121,11 @@ class Student(Timestamps, Base):
             info={"fields": ["full_name"], "message": "Give the student a name."},
         ),
         CheckConstraint(
+            "class_name <> ''",
+            name="class_name_given",
+            info={"fields": ["class_name"], "message": "Give the student a class."},
+        ),
+        CheckConstraint(
             "email LIKE '%_@_%'",
             name="email_has_at",
             info={

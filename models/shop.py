@@ -62,6 +62,11 @@ class Product(Timestamps, Base):
             info={"fields": ["name"], "message": "Give the product a name."},
         ),
         CheckConstraint(
+            "category <> ''",
+            name="category_given",
+            info={"fields": ["category"], "message": "Give the product a category."},
+        ),
+        CheckConstraint(
             "price >= 0",
             name="price_not_negative",
             info={"fields": ["price"], "message": "A price is 0 or more."},

@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from backoffice.database.base import OWN_PREFIX, Base
 from backoffice.database.catalog import differences, read_catalog
@@ -115,6 +116,33 @@ def test_migrated_is_as_the_models_say(database: Engine) -> None:
     # The job queue's tables are made by its own SQL, and stand in no metadata.
     migrated = {k: v for k, v in _catalog(database).items() if QUEUE not in k}
     assert differences(declared, migrated) == []
+
+
+def test_rows_in_the_way_of_a_rule_are_told_with_what_to_do(database: Engine) -> None:
+    """An empty class stops the revision in words, and is no longer there after them."""
+    upgrade(database, demo_project(), target="0004_shop_orders", report=_quiet)
+    with database.begin() as connection:
+        connection.execute(text("INSERT INTO schools (id, name) VALUES (1, 'North')"))
+        connection.execute(
+            text(
+                "INSERT INTO students (code, full_name, class_name, status, school_id)"
+                " VALUES ('A', 'Ann', '', 'active', 1), ('B', 'Ben', '', 'active', 1)"
+            )
+        )
+
+    with pytest.raises(MigrationProblem) as refused:
+        upgrade(database, demo_project(), report=_quiet)
+
+    said = str(refused.value)
+    assert "2 rows of students with an empty class_name. " in said
+    repair = "UPDATE students SET class_name = 'unknown' WHERE class_name = '';"
+    assert repair in said
+    assert "products" not in said
+    with database.begin() as connection:
+        connection.execute(text(repair))
+    upgrade(database, demo_project(), report=_quiet)
+    with pytest.raises(IntegrityError), database.begin() as connection:
+        connection.execute(text("UPDATE students SET class_name = ''"))
 
 
 def _queue_names(engine: Engine) -> set[str]:

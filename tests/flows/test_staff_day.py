@@ -191,11 +191,11 @@ def test_a_mistake_in_a_filter_is_said_in_its_words(site: Office) -> None:
 
 
 def test_no_filter_is_offered_that_would_show_every_row(site: Office) -> None:
-    """A class that was left empty is no box without a word that filters nothing."""
-    site.add(make_student, class_name="")
+    """A class of nothing but blanks is no box without a word that filters nothing."""
+    site.add(make_student, class_name="  ")
     page = site.browser("viewer").get("/admin/student/list").response.text
-    assert 'name="class_name"' in page
-    assert 'name="class_name" value=""' not in page
+    assert 'name="class_name" value="7A"' in page
+    assert 'name="class_name" value=" ' not in page
 
 
 def test_a_mistake_in_an_address_is_named_once(site: Office) -> None:
@@ -223,6 +223,15 @@ def test_blanks_are_no_value_of_a_required_text(site: Office) -> None:
     school = site.add(make_school, name="Has letters")
     form = browser.get(f"/admin/school/edit/{school.id}")
     assert "name" in browser.submit(form, {"name": "   "}).errors
+    student, product = site.add(make_student), site.add(make_product)
+    for page, field, sentence in (
+        (f"/admin/student/edit/{student.id}", "class_name", "Give the student a class"),
+        (f"/admin/product/edit/{product.id}", "category", "Give the product a categor"),
+    ):
+        form = browser.get(page)
+        assert sentence in browser.submit(form, {field: ""}).errors[field]
+        blank = browser.submit(form, {field: " \t "})
+        assert "A value is required" in blank.errors[field]
 
 
 def test_a_time_says_how_it_is_typed(site: Office) -> None:

@@ -31,6 +31,7 @@ REFUSED: list[tuple[str, Make, dict[str, Any]]] = [
     ("ck_schools_name_given", factories.make_school, {"name": ""}),
     ("ck_students_code_given", factories.make_student, {"code": ""}),
     ("ck_students_full_name_given", factories.make_student, {"full_name": ""}),
+    ("ck_students_class_name_given", factories.make_student, {"class_name": ""}),
     ("ck_students_email_has_at", factories.make_student, {"email": "ann"}),
     (
         "ck_students_birth_date_believable",
@@ -56,6 +57,7 @@ REFUSED: list[tuple[str, Make, dict[str, Any]]] = [
         {},
     ),
     ("ck_products_name_given", factories.make_product, {"name": ""}),
+    ("ck_products_category_given", factories.make_product, {"category": ""}),
     ("ck_products_price_not_negative", factories.make_product, {"price": Decimal(-1)}),
     ("ck_products_stock_not_negative", factories.make_product, {"stock": -1}),
     ("ck_customers_full_name_given", factories.make_customer, {"full_name": ""}),

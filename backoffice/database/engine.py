@@ -71,7 +71,8 @@ def make_engine(
     dialect = url.get_dialect().name
     options = {
         "echo": settings.echo,
-        "echo_pool": settings.echo_pool,
+        # True would tell of what goes wrong alone, and not of who takes a connection.
+        "echo_pool": "debug" if settings.echo_pool else False,
         "pool_pre_ping": settings.pool_pre_ping,
         # What people typed stands in no error message, so in no log.
         "hide_parameters": True,

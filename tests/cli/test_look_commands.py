@@ -233,6 +233,17 @@ def test_shell_takes_models_that_import_everything(
     assert migrated("shell", "-c", "print(Thing.__name__)").out == "Thing\n"
 
 
+def test_a_command_has_a_limit_of_its_own(
+    migrated: Manage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page's: a command may take as long as it needs, or as the settings say."""
+    show = ("shell", "-c", "print(session.scalar(text('SHOW statement_timeout')))")
+
+    assert migrated(*show).out == "0\n"
+    monkeypatch.setenv("BACKOFFICE_DATABASE__COMMAND_TIMEOUT", "7")
+    assert migrated(*show).out == "7s\n"
+
+
 def test_shell_reads_the_input(migrated: Manage) -> None:
     """Code can be piped in."""
     said = migrated("shell", stdin="print(6 * 7)\n")

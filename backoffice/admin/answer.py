@@ -44,6 +44,7 @@ from backoffice.admin.cookies import (
 from backoffice.admin.cost import cost_of, with_total
 from backoffice.admin.form_body import read_form
 from backoffice.admin.frame import plain_frame
+from backoffice.admin.json_refusal import is_refusal, refusal_data
 from backoffice.admin.ops_pass import VALID_FOR, is_due, make_pass
 from backoffice.admin.own_names import TOKEN
 from backoffice.admin.presentation import Action, Message
@@ -339,7 +340,10 @@ class Answering:
     def respond(self, call: Call, reply: Reply) -> Response:
         """The reply as a response, with the cookies that the handler has set."""
         response: Response
-        if isinstance(reply, Page):
+        if isinstance(reply, Page) and is_refusal(reply) and wants_json(call.request):
+            response = json_response(refusal_data(reply))
+            response.headers.update(reply.headers)
+        elif isinstance(reply, Page):
             frame, shown = self.with_message(call.request, reply)
             response = self.drawn(self.with_cost(call, replace(reply, frame=frame)))
             if shown:

@@ -103,10 +103,11 @@ def test_a_bad_query_says_so_and_lists_nothing(site: Office, query: str) -> None
 
 
 def test_a_page_past_the_end_says_how_long_the_list_is(site: Office) -> None:
-    """No rows, and the way to the first page."""
+    """404, no rows, and the way to the first page."""
     seen = site.browser("viewer").get("/admin/school/list?page=999")
-    assert seen.status == 200
+    assert seen.status == 404
     assert "The list is not that long" in seen.text
+    assert seen.link("First page") == "/admin/school/list"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,41 @@ def test_machines_get_json(site: Office) -> None:
         seen = browser.client.get(path, headers={"accept": "application/json"})
         assert seen.status_code == status
         assert set(seen.json()) == {"error", "detail"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/admin/school/list?page=0", 400, "There is no page “0”"),
+        ("/admin/school/list?page=999", 404, "The list is not that long. It has "),
+        ("/admin/student/list?status=gone", 400, "Status: gone is not one of: "),
+        ("/admin/student/export/csv?status=gone", 400, "gone is not one of: "),
+        ("/admin/history?nothing=1", 400, "nothing is not a filter"),
+    ],
+)
+def test_machines_get_json_for_what_is_wrong_in_an_address(
+    site: Office, path: str, status: int, detail: str
+) -> None:
+    """The sentences of the page, and no page."""
+    browser = site.browser("admin")
+    seen = browser.client.get(path, headers={"accept": "application/json"})
+    assert seen.status_code == status
+    assert set(seen.json()) == {"error", "detail"}
+    assert detail in seen.json()["detail"]
+
+
+def test_machines_get_json_for_a_form_that_is_refused(site: Office) -> None:
+    """Each field with its sentence."""
+    browser = site.browser("editor")
+    page = browser.get("/admin/school/create")
+    seen = browser.post(
+        "/admin/school/create",
+        page.form().data({"name": ""}),
+        headers={"accept": "application/json"},
+    )
+    assert seen.status == 400
+    assert seen.response.json()["error"] == "New school"
+    assert "Name: " in seen.response.json()["detail"]
 
 
 def test_a_body_that_is_too_large_is_refused(site: Office) -> None:

@@ -72,7 +72,7 @@ def show(call: Call) -> Reply:
     query = parse_list(spec, call.query_items, call.site.codec)
     page = read_page(call.session, spec, query, call.site.codec)
     shown = Shown(call, view, spec, query, page, url)
-    return Page("list", shown.view(), shown.frame(), 400 if query.problems else 200)
+    return Page("list", shown.view(), shown.frame(), shown.status())
 
 
 def spec_for(call: Call, view: ModelView) -> ListSpec:
@@ -181,6 +181,12 @@ class Shown:
         """The address of another query of this list."""
         items = query.to_items()
         return f"{self.url}?{urlencode(items)}" if items else self.url
+
+    def status(self) -> int:
+        """400 for what is wrong, 404 for a page past the end, else 200."""
+        if self.query.problems:
+            return 400
+        return 404 if self.query.page > 1 and not self.page.rows else 200
 
     def view(self) -> ListView:
         """What the template draws."""

@@ -7,11 +7,11 @@ from backoffice.admin.house import growth
 from backoffice.observability.brief import brief
 
 if TYPE_CHECKING:
-    from backoffice.admin.pages.metrics import Moment
+    from backoffice.admin.readings import Readings
     from backoffice.admin.site import Site
 
 
-def metrics_data(site: "Site", found: "Moment") -> dict[str, Any]:
+def metrics_data(site: "Site", found: "Readings") -> dict[str, Any]:
     """The page for machines: the numbers behind the words."""
     picture, live = found.picture, found.live
     states = {name: getattr(live, name) for name in live.__slots__}

@@ -29,6 +29,7 @@ from backoffice.admin.words import duration, plural
 from backoffice.auth.permissions import may, roles_that_may
 from backoffice.auth.sessions import Login, find_session
 from backoffice.errors import DatabaseUnavailable, NotPermitted
+from backoffice.observability.activity import Signal
 from backoffice.observability.ops_connection import DEADLINE, Reading, State, asked
 from backoffice.observability.request_log import current_request
 
@@ -69,6 +70,11 @@ class OpsCall(Call):
         """Whether the person may do this; the cookie alone is for reading."""
         is_reading = self.passed_at is None or right == "ops:view"
         return is_reading and may(self.login.role, right)
+
+    @property
+    def signals(self) -> frozenset[Signal]:
+        """Which ways to end a session the person has."""
+        return frozenset(signal for signal in Signal if self.has(f"ops:{signal}"))
 
     @property
     def note(self) -> str:

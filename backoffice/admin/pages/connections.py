@@ -11,7 +11,6 @@ from backoffice.admin.call import Page, Redirect, Reply
 from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.ops_answer import OpsCall
-from backoffice.admin.pages.metrics import acts_of
 from backoffice.admin.panels import (
     coloured,
     hidden_note,
@@ -89,7 +88,7 @@ def show_all(call: OpsCall) -> Reply:
     picture = site.backoffice.keeper.picture()
     reading = read_activity(site.backoffice.ops, deadline=call.left)
     lives = with_holders(reading.value or (), picture.pools)
-    acts = acts_of(call)
+    acts = call.signals
     names = process_names(picture)
     held: list[LiveRow] = []
     waiting: list[LiveRow] = []

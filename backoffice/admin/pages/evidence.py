@@ -10,7 +10,6 @@ from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.known_values import values_view
 from backoffice.admin.ops_answer import OpsCall
-from backoffice.admin.pages.metrics import LEVELS, hours, read_moment
 from backoffice.admin.panels import (
     at,
     call_hidden,
@@ -32,6 +31,8 @@ from backoffice.admin.presentation_metrics import (
     RequestView,
 )
 from backoffice.admin.presentation_values import ValuesView
+from backoffice.admin.readings import hours, take_readings
+from backoffice.admin.verdict import LEVELS
 from backoffice.admin.words import number, plural
 from backoffice.explain.statement import has_plan
 from backoffice.observability.brief import brief
@@ -362,7 +363,7 @@ def show_findings(call: OpsCall) -> Reply:
 
 def show_checks(call: OpsCall) -> Reply:
     """Each check: what it looks at, its limits, how it stands and since when."""
-    judgement = read_moment(call).judgement
+    judgement = take_readings(call).judgement
     by_rule = {verdict.rule: verdict for verdict in judgement.verdicts}
     rows = []
     for rule in RULES:

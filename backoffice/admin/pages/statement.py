@@ -13,7 +13,6 @@ from backoffice.admin.failures import NotFound
 from backoffice.admin.frame import frame
 from backoffice.admin.known_values import values_view
 from backoffice.admin.ops_answer import OpsCall
-from backoffice.admin.pages.metrics import hours, since
 from backoffice.admin.panels import (
     PARTS,
     at,
@@ -37,6 +36,7 @@ from backoffice.admin.presentation_metrics import (
     StatementView,
 )
 from backoffice.admin.presentation_values import ExplainForm, ValuesView
+from backoffice.admin.readings import hours, since
 from backoffice.admin.svg import TALL, plot
 from backoffice.admin.whose_values import why_generic_for
 from backoffice.admin.words import number, plural

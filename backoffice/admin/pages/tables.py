@@ -11,10 +11,10 @@ from backoffice.admin.frame import frame
 from backoffice.admin.house import file_facts, growth, signed, span_words
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.evidence import crumbs_of
-from backoffice.admin.pages.metrics import read_moment
 from backoffice.admin.panels import at, ops_url, percentage, unread
 from backoffice.admin.presentation import Link
 from backoffice.admin.presentation_metrics import TableRow, TablesView
+from backoffice.admin.readings import take_readings
 from backoffice.admin.svg import Plot, plot
 from backoffice.admin.words import number, plural, size
 from backoffice.observability.growth import Size, Sizes, read_sizes
@@ -33,7 +33,7 @@ def show(call: OpsCall) -> Reply:
     def read(link: Connection) -> History:
         return read_sizes(link, since=begin)
 
-    now = read_moment(call)
+    now = take_readings(call)
     history: Reading[History] = site.backoffice.ops.call(
         "sizes", read, deadline=call.left
     )

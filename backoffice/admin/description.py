@@ -600,9 +600,7 @@ def _related(view: ModelView, mapper: Mapper[Any]) -> tuple[str, ...]:
     """The to-many relationships that details list."""
     if view.details_related is not None:
         return tuple(key_of(one) for one in view.details_related)
-    return tuple(
-        r.key for r in mapper.relationships if r.uselist and r.secondary is None
-    )
+    return tuple(r.key for r in mapper.relationships if r.uselist)
 
 
 def _table_name(mapper: Mapper[Any]) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from backoffice.admin.checks import check_views
 from backoffice.admin.own_names import KEY, WRITTEN
-from tests.lab import Gate, Sheet, Worker
+from tests.lab import Gate, Sheet, Team, Worker
 from tests.office import Office
 
 DOCUMENTS = [
@@ -73,6 +73,20 @@ def test_words_of_a_list_fill_no_field_of_a_new_record(lab: Office) -> None:
     browser = lab.browser("editor")
     form = browser.get("/admin/lab-sheet/create?page=3&sortBy=csrf&csrf=preset").form()
     assert (form.value("page"), form.value("csrf")) == ("", "preset")
+
+
+def test_records_of_both_sides_of_a_table_of_pairs_are_listed(lab: Office) -> None:
+    """Who is in a team stands on its page; a new one, in no pair, is not offered."""
+    with lab.session() as session:
+        team = Team(name="Night shift", workers=[Worker(name="Pair"), Worker(name="Q")])
+        session.add(team)
+        session.commit()
+    browser = lab.browser("admin")
+    page = browser.get(f"/admin/lab-team/details/{team.id}")
+    assert ["Q"] in [row[:1] for row in page.rows]
+    assert "New worker" not in [label for label, _ in page.page.links]
+    key = lab.value("SELECT id FROM lab_workers WHERE name = 'Pair'")
+    assert "Night shift" in browser.get(f"/admin/lab-worker/details/{key}").text
 
 
 # Name, began, at, clock and length, as PostgreSQL writes what Python has no value for.

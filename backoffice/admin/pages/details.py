@@ -236,8 +236,8 @@ def related_list(
                 address(base, target.identity, "create")
                 + _preset(view, record, sorted(back)),
             )
-            if call.may("create", target)
-            else None
+            if call.may("create", target) and relationship.secondary is None
+            else None  # made there it would stand in no pair with this one
         ),
     )
 

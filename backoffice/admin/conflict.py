@@ -15,7 +15,7 @@ from backoffice.admin.presentation import (
     MergedField,
     Moment,
 )
-from backoffice.admin.record import records_by_key
+from backoffice.admin.record import records_by_key, word_of
 from backoffice.admin.words import difference, moment, plural
 from backoffice.editing.fields import FieldKind, FormField
 from backoffice.editing.stale import FieldConflict, Stale
@@ -120,7 +120,7 @@ def conflict_page(
         hidden=tuple(hidden),
         state=state,
         discard=Link("Discard mine", url),
-        save_label=f"Save the merged {view.name[:1].lower()}{view.name[1:]}",
+        save_label=f"Save the merged {word_of(view)}",
     )
     title = f"Conflict: {record_name(view, record)}"
     return Page(

@@ -9,6 +9,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.strategy_options import _AbstractLoad
 from sqlalchemy.sql.base import ExecutableOption
 
+from backoffice.admin import words
 from backoffice.admin.call import Call
 from backoffice.admin.model_view import ModelView
 from backoffice.database.keys import (
@@ -42,7 +43,7 @@ def key_condition(view: ModelView, text: str) -> list[Any]:
 
 def word_of(view: ModelView) -> str:
     """What the view calls a record, within a sentence."""
-    return f"{view.name[:1].lower()}{view.name[1:]}"
+    return words.within_sentence(view.name)
 
 
 def select_record(call: Call, view: ModelView, text: str) -> Select[Any]:

@@ -72,6 +72,13 @@ def with_noun(noun: str, name: str) -> str:
     return name if says_so else f"{noun} {name}"
 
 
+def within_sentence(name: str) -> str:
+    """A name as it stands within a sentence: "playlist track", and "UCI file"."""
+    return " ".join(
+        word if word[1:] != word[1:].lower() else word.lower() for word in name.split()
+    )
+
+
 def series(parts: Sequence[str], last: str = "and") -> str:
     """Words in a row: "a", "a and b", "a, b and c"."""
     *others, end = parts or ("",)

@@ -210,3 +210,16 @@ def test_a_name_turns_no_other_words_round(name: str, shown: str) -> None:
 def test_what_a_record_is_is_said_once(noun: str, name: str, text: str) -> None:
     """A name that begins with it has it already; a longer word is another."""
     assert words.with_noun(noun, name) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Report card", "report card"),
+        ("Playlist Track", "playlist track"),
+        ("UCI File", "UCI file"),
+    ],
+)
+def test_name_within_a_sentence(name: str, text: str) -> None:
+    """A view's name begins no sentence there; letters that stand for words stay."""
+    assert words.within_sentence(name) == text

@@ -27,7 +27,7 @@ from backoffice.admin.presentation import (
     Message,
     Submit,
 )
-from backoffice.admin.record import load_record
+from backoffice.admin.record import load_record, word_of
 from backoffice.admin.words import plural
 from backoffice.bulk.timeline import record_history
 from backoffice.editing.fields import FieldKind, FormField
@@ -55,7 +55,7 @@ def form_page(
     base = call.site.base_url
     if is_created:
         url = address(base, view.identity, "create")
-        title = f"New {view.name[:1].lower()}{view.name[1:]}"
+        title = f"New {word_of(view)}"
     else:
         url = address(base, view.identity, "edit", call.key)
         title = record_name(view, record) if record is not None else view.name
@@ -138,7 +138,7 @@ def draw(
 def submits(view: ModelView, *, is_created: bool) -> tuple[Submit, ...]:
     """The ways to save; the first is what most people want."""
     if is_created:
-        name = f"{view.name[:1].lower()}{view.name[1:]}"
+        name = word_of(view)
         return (
             Submit(f"Save and add another {name}", ANOTHER),
             Submit("Save", "", is_primary=True),
@@ -230,7 +230,7 @@ def gone_page(
     filled.shown = {one.key: "" for one in fields}
     filled.labels = {key: sent.text for key, sent in typed.items()}
     filled.keys = {key: sent.key for key, sent in typed.items() if sent.is_picked}
-    what = f"{view.name[:1].lower()}{view.name[1:]}"
+    what = word_of(view)
     filled.sentence = f"{gone} " + (
         f"Save this as a new {what}, or leave it."
         if can_save

@@ -41,7 +41,7 @@ from backoffice.admin.presentation import (
     stacked,
 )
 from backoffice.admin.presentation_bulk import PickBar
-from backoffice.admin.record import records_by_key
+from backoffice.admin.record import records_by_key, word_of
 from backoffice.admin.words import shortened
 from backoffice.auth.permissions import may
 from backoffice.database.keys import format_key, parse_key
@@ -259,7 +259,7 @@ class Shown:
             )
         if call.may("create"):
             url = address(base, view.identity, "create")
-            label = f"New {view.name[:1].lower()}{view.name[1:]}"
+            label = f"New {word_of(view)}"
             actions.append(Action(label, url, "plus", is_primary=True, key="c"))
         title = view.name_plural
         if self.query.problems:

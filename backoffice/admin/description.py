@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from backoffice.admin.model_view import ModelView
+from backoffice.admin.option_names import check_names
 from backoffice.editing.fields import is_counted
 from backoffice.errors import SettingsError
 from backoffice.listing.spec import (
@@ -87,6 +88,7 @@ def describe(
     Raises:
         SettingsError: an option names something that the model does not have.
     """
+    check_names(view)
     mapper: Mapper[Any] = inspect(view.model)
     labels = _Labels(view, mapper)
     label_keys = label_columns(view, mapper)

@@ -520,6 +520,7 @@ def form_keys(view: ModelView, mapper: Mapper[Any]) -> tuple[str, ...]:
         for relationship in mapper.relationships
         if not relationship.uselist
         and relationship.direction.name == "MANYTOONE"
+        and not relationship.viewonly  # it writes nothing: the column itself does
         and len(relationship.local_columns) == 1
         for column in relationship.local_columns
     }

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from backoffice.admin.accounts import AccountAdmin
+from backoffice.admin.description import form_keys
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.option_names import ASKED, SHOWN, check_names
 from backoffice.errors import SettingsError
@@ -94,3 +95,8 @@ def test_names_that_are_there_are_taken() -> None:
         )
     )
     check_names(AccountAdmin())
+
+
+def test_reference_that_writes_nothing_leaves_its_column_to_the_form() -> None:
+    """Beside a view-only relationship the form asks for the key itself."""
+    assert form_keys(view_with(), inspect(_Song)) == ("title", "singer_id")

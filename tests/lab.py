@@ -174,6 +174,27 @@ class Gate(LabBase):
     etag_hash: Mapped[str | None] = mapped_column(String(50), info={"secret": False})
 
 
+class Vault(LabBase):
+    """What not everybody may list."""
+
+    __tablename__ = "lab_vaults"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+
+
+class Visit(LabBase):
+    """Refers to what not everybody may list."""
+
+    __tablename__ = "lab_visits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    why: Mapped[str] = mapped_column(String(50))
+    vault_id: Mapped[int | None] = mapped_column(ForeignKey("lab_vaults.id"))
+
+    vault: Mapped[Vault | None] = relationship()
+
+
 def shout(record: Any, name: str) -> str:
     """A formatter that does not survive every record."""
     value = getattr(record, name)
@@ -267,6 +288,45 @@ class TeamAdmin(ModelView, model=Team):
     can_create = can_edit = can_delete = can_export = False
 
 
+class VaultAdmin(ModelView, model=Vault):
+    """For administrators."""
+
+    identity = "lab-vault"
+    category = "Lab"
+
+    def may(self, role: str, action: str) -> bool:
+        """Nobody else knows what there is."""
+        return role == "admin" and super().may(role, action)
+
+
+class ShutAdmin(ModelView, model=Vault):
+    """A list and nothing behind it."""
+
+    identity = "lab-shut"
+    category = "Lab"
+    column_list: ClassVar[Any] = ["name"]
+    can_view_details = can_create = can_edit = can_delete = False
+
+
+class MemberAdmin(ModelView, model=Worker):
+    """Found by the teams that they are in."""
+
+    identity = "lab-member"
+    category = "Lab"
+    column_list: ClassVar[Any] = ["name"]
+    column_searchable_list: ClassVar[Any] = ["name", "teams.name"]
+
+
+class VisitAdmin(ModelView, model=Visit):
+    """For everybody."""
+
+    identity = "lab-visit"
+    category = "Lab"
+    column_list: ClassVar[Any] = ["why", "vault"]
+    column_filters: ClassVar[Any] = ["vault"]
+    column_searchable_list: ClassVar[Any] = ["why", "vault.name"]
+
+
 views = [
     WorkerAdmin,
     BossAdmin,
@@ -277,4 +337,8 @@ views = [
     GateAdmin,
     GuardAdmin,
     TeamAdmin,
+    VaultAdmin,
+    ShutAdmin,
+    VisitAdmin,
+    MemberAdmin,
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Select, inspect
+from sqlalchemy import Select, false, inspect
 from sqlalchemy.orm import Mapper
 
 from backoffice.admin.call import address
@@ -151,7 +151,9 @@ def names_of(
 
 
 def _scoped(view: "ModelView", call: "Call", select: Select[Any]) -> Select[Any]:
-    """The rows of a view that this person may see."""
+    """The rows of a view that this person may see; none of a list they may not open."""
+    if not call.may("list", view):
+        return select.where(false())
     return view.scope(select, call)
 
 
@@ -259,7 +261,10 @@ def usual_width(field: FormField, control: Control, *, is_num: bool) -> str:
 
 
 def _lookup(call: "Call", view: "ModelView", field: FormField) -> str:
-    """Where the field asks while one types."""
+    """Where the field asks while one types; "" where this person would be refused."""
+    target = call.site.view_of(field.target) if field.target else None
+    if target is not None and not call.may("list", target):
+        return ""
     url = address(call.site.base_url, view.identity) + "/ajax/lookup?"
     return url + urlencode({"field": field.key})
 

@@ -5,7 +5,7 @@ A path is an attribute's key, dotted through to-one relationships: `full_name`,
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -113,6 +113,7 @@ class ListSpec:
     paths: Paths = field(init=False, repr=False)
     by_path: Mapping[str, FilterField] = field(init=False, repr=False)
     known: frozenset[str] = field(init=False, repr=False)
+    is_cut: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         """Keep what is the same for every request."""
@@ -135,6 +136,15 @@ class ListSpec:
         object.__setattr__(scoped, "reference_scopes", dict(references or {}))
         return scoped
 
+    def without_filters(self, paths: Collection[str]) -> "ListSpec":
+        """The same list for who may not see what these filters offer."""
+        cut = copy.copy(self)
+        kept = tuple(one for one in self.filters if one.path not in paths)
+        object.__setattr__(cut, "filters", kept)
+        object.__setattr__(cut, "by_path", {one.path: one for one in kept})
+        object.__setattr__(cut, "is_cut", True)
+        return cut
+
     def referred(self) -> frozenset[type[Any]]:
         """The models of the records that its rows, filters and search refer to."""
         found = set()
@@ -148,7 +158,7 @@ class ListSpec:
     @property
     def is_for_everybody(self) -> bool:
         """Whether its statements do not depend on who asks."""
-        return self.scope is None and not self.reference_scopes
+        return self.scope is None and not self.reference_scopes and not self.is_cut
 
     def label(self, path: str) -> str:
         """The path in words, as heads, filters and messages say it."""

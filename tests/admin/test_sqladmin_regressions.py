@@ -24,7 +24,7 @@ from backoffice.admin.model_view import ModelView
 from backoffice.admin.own_names import STATE, TOKEN
 from backoffice.errors import SettingsError
 from tests.browser import Browser, Seen
-from tests.lab import Level, Parcel, Slot, Team, Worker
+from tests.lab import Level, Parcel, Slot, Team, Vault, Visit, Worker
 from tests.office import PASSWORD, Office, counted, log_in
 
 
@@ -168,6 +168,40 @@ def test_s6_a_scope_holds_everywhere(lab: Office) -> None:
     assert raw(lab, child.id)["manager_id"] == hidden.id
 
 
+def test_s6_a_list_that_one_may_not_open_is_told_by_no_other(lab: Office) -> None:
+    """Not by a lookup, a filter, a form's suggestions, or by trying keys and names."""
+    with lab.session() as session:
+        vaults = [Vault(name=f"Gold {number}") for number in (1, 2)]
+        session.add_all([*vaults, visit := Visit(why="Audit", vault=vaults[0])])
+        session.commit()
+        keys = [vault.id for vault in vaults]
+    browser, base = lab.browser("editor"), "/admin/lab-visit"
+    assert browser.get("/admin/lab-vault/list").status == 403
+    for path in (
+        f"{base}/ajax/lookup?field=vault&term=Gold",
+        f"{base}/ajax/lookup?filter=vault&term=Gold",
+        f"{base}/list?vault=Gold",
+        f"{base}/list?vault={keys[1]}",
+    ):
+        seen = browser.get(path)
+        assert seen.status in {400, 403}, path
+        assert "Gold" not in seen.text.replace("vault=Gold", ""), path
+    # A record that one sees says what it refers to, and of the others nothing.
+    listed = browser.get(f"{base}/list")
+    assert ["Audit", "Gold 1"] in listed.rows
+    assert "Gold 2" not in listed.html
+    for typed in ("Gold", "Gold 2", str(keys[1])):
+        page = browser.get(f"{base}/create")
+        assert "data-lookup" not in page.html
+        seen = browser.submit(page, {"why": "Guess", "vault": typed})
+        assert (seen.status, list(seen.errors)) == (400, ["vault"]), typed
+        assert "Gold 1" not in seen.html
+    form = browser.get(f"{base}/edit/{visit.id}")
+    assert browser.submit(form, {"why": "Audited"}).status == 303
+    assert lab.read(Visit, visit.id).vault_id == keys[0]
+    assert "Gold 2" in lab.browser("admin").get(f"{base}/list").html
+
+
 def test_s7_what_a_lookup_hides_a_post_does_not_take(lab: Office) -> None:
     """A key that the lookup does not offer is refused on its field."""
     hidden = add(lab, name="Not offered", is_hidden=True)
@@ -181,23 +215,27 @@ def test_s7_what_a_lookup_hides_a_post_does_not_take(lab: Office) -> None:
     assert lab.read(Worker, worker.id).manager_id is None
 
 
-def test_s8_a_refusal_holds_no_row_and_no_sql(site: Office) -> None:
+def test_s8_a_refusal_holds_no_row_and_no_sql(
+    site: Office, caplog: pytest.LogCaptureFixture
+) -> None:
     """On the page, in the address, and in the log."""
     key = site.value("SELECT min(id) FROM schools")
     browser = site.browser("editor")
+    form = browser.get("/admin/student/create")
+    code = site.value("SELECT min(code) FROM students")
+    typed = {"code": code, "full_name": "Hushed", "class_name": "1A"}
+    refused = browser.submit(form, {**typed, "school": str(key)})
+    assert (refused.status, list(refused.errors)) == (400, ["code"])
     preview = browser.get(f"/admin/school/delete/{key}")
-    seen = browser.post(preview.form().action, preview.form().data({}))
-    assert seen.status == 409
-    for word in (
-        "DETAIL",
-        "Failing row",
-        "violates",
-        "INSERT",
-        "DELETE FROM",
-        "error=",
-    ):
-        assert word not in seen.html
-        assert word not in str(seen.response.url)
+    deleted = browser.post(preview.form().action, preview.form().data({}))
+    assert deleted.status == 409
+    words = ("DETAIL", "Failing row", "violates", "INSERT", "DELETE FROM", "error=")
+    for seen in (refused, deleted):
+        for word in words:
+            assert word not in seen.html
+            assert word not in str(seen.response.url)
+            assert word not in caplog.text
+    assert "Hushed" not in caplog.text
 
 
 def test_s9_logins_are_counted_and_led_on(site: Office) -> None:
@@ -295,6 +333,15 @@ def test_s14_what_a_view_cannot_do_is_refused_by_address(lab: Office) -> None:
     for path in ("/create", "/edit/1", "/delete/1"):
         assert browser.post(base + path, {TOKEN: token}).status == 403, path
     assert browser.get(f"{base}/list").status == 200
+    # Details, too: the list leads nowhere then.
+    with lab.session() as session:
+        session.add(Vault(id=77, name="Only listed"))
+        session.commit()
+    listed = browser.get("/admin/lab-shut/list")
+    assert ["Only listed"] in listed.rows
+    assert not [href for href in listed.hrefs() if "/details/" in href]
+    for page in ("details", "history"):
+        assert browser.get(f"/admin/lab-shut/{page}/77").status == 403, page
 
 
 def test_s15_a_denied_list_does_not_open(site: Office) -> None:
@@ -302,6 +349,59 @@ def test_s15_a_denied_list_does_not_open(site: Office) -> None:
     browser = site.browser("editor")
     assert browser.get("/admin/account/list").status == 403
     assert "/admin/account/list" not in list(browser.get("/admin/").hrefs())
+
+
+def test_s16_no_cell_of_a_file_is_a_formula(lab: Office) -> None:
+    """What a spreadsheet would compute is a text in it."""
+    for evil in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1"):
+        add(lab, name=evil)
+    file = lab.browser("viewer").get("/admin/lab-boss/export/csv").response
+    lines = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
+    names = [line[lines[0].index("Name")] for line in lines[1:]]
+    assert len([name for name in names if name.startswith("'")]) == 7
+    assert not [name for name in names if name.strip()[:1] in "=+-@\uff1d"]
+
+
+def test_s17_a_session_that_ended_loses_nothing_that_was_typed(site: Office) -> None:
+    """A delete leads to the login as a page, a machine is told, a form is kept."""
+    browser = site.fresh("editor")
+    key = site.value("SELECT min(id) FROM comments")
+    preview = browser.get(f"/admin/comment/delete/{key}")
+    form = browser.get(f"/admin/comment/edit/{key}")
+    site.run(
+        "DELETE FROM backoffice_sessions WHERE created_at = "
+        "(SELECT max(created_at) FROM backoffice_sessions)"
+    )
+    for page, changes in ((preview, {}), (form, {"name": "Typed and kept"})):
+        seen = browser.submit(page, changes)
+        assert seen.status == 401
+        assert "password" in seen.form().names
+    assert site.value("SELECT count(*) FROM comments WHERE id = :k", k=key) == 1
+    told = browser.client.get("/admin/", headers={"accept": "application/json"})
+    assert (told.status_code, told.json()) == (401, {"error": "Log in first."})
+    person = {"email": "editor@example.org", "password": PASSWORD}
+    again = browser.submit(seen, person)
+    assert again.form().value("name") == "Typed and kept"
+
+
+def test_s18_a_message_never_outgrows_its_cookie(lab: Office) -> None:
+    """One at a time, and of a very long name the beginning: browsers take 4 KB."""
+    worker = add(lab, name="é" * 50)
+    parcel = "😀" * 50
+    with lab.session() as session:
+        session.merge(Parcel(code=parcel, note="n"))
+        session.commit()
+    browser = lab.browser("editor")
+    path = f"/admin/lab-parcel/edit/{quoted_part(parcel)}"
+    for number in range(3):
+        for seen in (
+            browser.submit(browser.get(path), {"note": f"n{number}"}),
+            edit(lab, worker.id, rank=f"r{number}"),
+        ):
+            assert seen.status == 303
+            kept = seen.response.headers.get_list("set-cookie")
+            assert len([one for one in kept if "message" in one]) == 1
+            assert max(map(len, kept)) < 4_096
 
 
 # Data
@@ -671,6 +771,20 @@ def test_l5_a_search_doubles_no_row(site: Office) -> None:
     keys = [row[0] for row in listed.rows]
     assert len(keys) == len(set(keys))
     assert f"of {len(keys)}" in listed.text or len(keys) == 200
+
+
+def test_l5_a_search_through_many_to_many_counts_a_row_once(lab: Office) -> None:
+    """However many of its teams match: neither doubled nor counted twice."""
+    with lab.session() as session:
+        teams = [Team(id=n, name=f"Choir {n}") for n in range(100, 103)]
+        session.add_all(Worker(name=f"Singer {n}", teams=teams) for n in range(4))
+        session.commit()
+    seen = lab.browser("viewer").get("/admin/lab-member/list?search=choir&pageSize=3")
+    assert len(seen.rows) == 3
+    assert "of 4" in seen.text
+    rest = lab.browser("viewer").get(seen.link("Next"))
+    names = {row[0] for row in (*seen.rows, *rest.rows)}
+    assert names == {f"Singer {number}" for number in range(4)}
 
 
 def test_l6_a_reference_of_a_reference_costs_nothing_per_row(lab: Office) -> None:

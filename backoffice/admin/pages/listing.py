@@ -78,6 +78,9 @@ def show(call: Call) -> Reply:
 def spec_for(call: Call, view: ModelView) -> ListSpec:
     """The view's list within what this person may see."""
     spec = view.description.list_spec
+    unseen = unseen_filters(call, view)
+    if unseen:
+        spec = spec.without_filters(unseen)
     scopes = call.site.scopes(call, view)
     own = (lambda select: view.scope(select, call)) if view.is_partly_seen else None
     if own is None and not scopes:
@@ -101,6 +104,17 @@ def with_keys(
         items.append((name, key or value))
         is_changed = is_changed or key is not None
     return items if is_changed else None
+
+
+def unseen_filters(call: Call, view: ModelView) -> frozenset[str]:
+    """The filters that would tell records of a list that this person may not open."""
+    found = set()
+    for one in view.description.list_spec.filters:
+        target = filter_target(view, one)
+        own = call.site.view_of(target.class_) if target is not None else None
+        if own is not None and not call.may("list", own):
+            found.add(one.path)
+    return frozenset(found)
 
 
 def filter_target(view: ModelView, field: FilterField) -> Mapper[Any] | None:

@@ -11,6 +11,7 @@ from backoffice.bootstrap import Backoffice
 from backoffice.checks import CheckMessage, Level
 from backoffice.cli.terminal import typed
 from backoffice.database.autogenerate import make_revision
+from backoffice.database.engine import is_unmade
 from backoffice.database.migrations import pending
 from backoffice.database.secret_names import hide_secrets, secrets_by_name
 from backoffice.errors import BackofficeError
@@ -147,9 +148,10 @@ def check_deployment(
 def check_database(backoffice: Backoffice) -> Iterator[CheckMessage]:
     """Whether the database can be reached, and is what the code expects."""
     try:
-        with backoffice.engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                yield from _server_of_postgresql(connection)
+        if not is_unmade(backoffice.engine.url):
+            with backoffice.engine.connect() as connection:
+                if connection.dialect.name == "postgresql":
+                    yield from _server_of_postgresql(connection)
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         yield CheckMessage(

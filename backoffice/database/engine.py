@@ -25,6 +25,8 @@ SILENCE = {
     "tcp_user_timeout": 30_000,
 }
 
+SQLITE_START = b"SQLite format 3\0"
+
 # The error that ended a batch is raised; that ending the batch met it too is no news.
 logging.getLogger("psycopg").addFilter(
     lambda record: not str(record.msg).startswith("error ignored terminating")
@@ -116,6 +118,24 @@ def _check_file(url: URL) -> None:
         raise EnvironmentProblem(
             f"database.url names the file {path}, which cannot be read and written."
         )
+    if path.exists() and not _is_of_sqlite(path):
+        raise EnvironmentProblem(
+            f"database.url names the file {path}, which is no SQLite database."
+        )
+
+
+def _is_of_sqlite(path: Path) -> bool:
+    """Whether a file begins as SQLite's do; an empty one is a new database."""
+    with path.open("rb") as file:
+        start = file.read(len(SQLITE_START))
+    return start in (b"", SQLITE_START)
+
+
+def is_unmade(url: URL) -> bool:
+    """Whether this is a file of SQLite's that is not there: to look in makes it."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return False
+    return url.database != ":memory:" and not Path(url.database).exists()
 
 
 def pool_options(settings: DatabaseSettings) -> dict[str, Any]:
@@ -155,11 +175,13 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """Foreign keys hold, readers do not wait, and SQLAlchemy says BEGIN itself."""
+    """Foreign keys hold, and SQLAlchemy says BEGIN itself.
+
+    That readers do not wait is a property of the file: `migrate` gives it to it.
+    """
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA journal_mode = WAL")
     cursor.close()
 
 

@@ -12,8 +12,9 @@ it on its branch, and without what depends on that.
 """
 
 import io
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, Engine, MetaData, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from backoffice.database.engine import is_unmade
 from backoffice.database.migration_defaults import (
     HEADS,
     LOCK_TIMEOUT,
@@ -161,9 +163,7 @@ def downgrade(
 def history(engine: Engine, project: ProjectMigrations) -> list[Revision]:
     """Every revision in the order it is applied, ours first."""
     script = revision_files(project)
-    with _connection(engine) as connection, in_words():
-        applied = _applied(script, _heads(connection))
-    return _revisions(script, applied)
+    return _revisions(script, _applied(script, _heads_now(engine)))
 
 
 def pending(engine: Engine, project: ProjectMigrations) -> list[Revision]:
@@ -183,8 +183,8 @@ def plan(
 ) -> list[Step]:
     """What `migrate` would run; runs nothing."""
     script = revision_files(project)
-    with _connection(engine) as connection, in_words():
-        heads = _heads(connection)
+    heads = _heads_now(engine)
+    with in_words():
         steps = _steps(script, heads, find_target(script, target), None)
         applied = _applied(script, heads)
     return [_step(script, step, applied) for step in steps]
@@ -495,6 +495,14 @@ def _heads(connection: Connection) -> tuple[str, ...]:
     return tuple(context.get_current_heads())
 
 
+def _heads_now(engine: Engine) -> tuple[str, ...]:
+    """The same, of a database that is only looked at."""
+    if is_unmade(engine.url):
+        return ()
+    with _connection(engine) as connection, in_words():
+        return _heads(connection)
+
+
 @contextmanager
 def _limits(connection: Connection, lock_timeout: float) -> Iterator[None]:
     """Statements may run as long as they need, and wait for others only briefly."""
@@ -530,6 +538,10 @@ def _whole_transaction(connection: Connection) -> Iterator[None]:
     # In a transaction the pragma would be ignored, and SQLAlchemy begins one at once.
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA foreign_keys = OFF")
+    # Who reads does not wait for who writes, from now on; where somebody else has the
+    # file open it cannot be changed, and the metrics page says so.
+    with suppress(sqlite3.OperationalError):
+        driver.execute("PRAGMA journal_mode = WAL")
     connection.execution_options(sqlite_begin="IMMEDIATE")
     try:
         with connection.begin():

@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -245,6 +248,49 @@ def test_a_sqlite_file_that_cannot_be_is_named(
 
     assert said.code == 1
     assert f"there is no directory {place.parent}" in said.err
+
+
+def test_a_file_that_is_no_database_is_named(
+    manage: Manage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused in a sentence, and stays as it is."""
+    place = tmp_path / "letter.txt"
+    place.write_text("Dear Sir or Madam")
+    monkeypatch.setenv("BACKOFFICE_DATABASE__URL", f"sqlite:///{place}")
+
+    said = manage("migrate")
+
+    assert said.code == 1
+    assert said.err == (
+        f"Error: database.url names the file {place}, which is no SQLite database.\n"
+    )
+    assert place.read_text() == "Dear Sir or Madam"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["run"], ["showmigrations"], ["migrate", "--plan"], ["check", "--database"]],
+)
+def test_who_only_looks_leaves_a_sqlite_file_as_it_is(
+    manage: Manage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """None is made, and one that is there keeps its bytes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("BACKOFFICE_WEB__PORT", str(free.getsockname()[1]))
+    place, other = tmp_path / "none.db", tmp_path / "theirs.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY)")
+    before = other.read_bytes()
+
+    for one in (place, other):
+        monkeypatch.setenv("BACKOFFICE_DATABASE__URL", f"sqlite:///{one}")
+        said = manage(*words)
+        told = said.out + said.err
+        assert "backoffice_0001_accounts" in told or "migrations are due" in told
+
+    assert not place.exists()
+    assert other.read_bytes() == before
 
 
 def test_seed_that_is_interrupted_says_so(

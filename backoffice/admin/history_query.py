@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlencode
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table
 
 from backoffice.admin.call import Call
 from backoffice.admin.chronicle import WORDS
+from backoffice.admin.history_people import People, people_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import Choice, Narrowing
-from backoffice.auth.models import User
 from backoffice.auth.permissions import AUDIT_VIEWS
 from backoffice.bulk.timeline import RUNS, Mark, TimelineFilter
 from backoffice.database.values import shown
@@ -26,8 +26,6 @@ LABELS = {BY: "Person", VIEW: "List", KIND: "What", SINCE: "From", UNTIL: "To"}
 # Before the number of a run that a page ends with; entries are plain numbers.
 RUN_MARK = "run-"
 KINDS = {**WORDS, "update": "changed", RUNS: "runs of actions"}
-# So many names are offered; others are typed.
-PEOPLE = 200
 LONGEST_DIGITS = 18
 
 
@@ -40,6 +38,7 @@ class HistoryQuery:
     # What narrows it down, as in the address.
     kept: Mapping[str, str]
     narrowings: tuple[Narrowing, ...]
+    people: People
     problems: tuple[str, ...] = ()
 
     def query(self, behind: Mark | None = None) -> str:
@@ -51,7 +50,7 @@ class HistoryQuery:
 
 
 def read_query(call: Call) -> HistoryQuery:
-    """What is asked for, by who may see it; it reads the names of people alone."""
+    """What is asked for, by who may see it; it reads the accounts alone."""
     problems: list[str] = []
     given = _gathered(call, problems)
     tables = dict(_tables(call))
@@ -81,8 +80,9 @@ def read_query(call: Call) -> HistoryQuery:
     behind = _mark(given.get(BEFORE, ""))
     if given.get(BEFORE) and behind is None:
         problems.append(f"“{shown(given[BEFORE])}” is no place in the history.")
+    people = people_of(call, given.get(BY, ""))
     asked = TimelineFilter(
-        actor=given.get(BY, ""),
+        actors=people.actors,
         table_name=tables[view].description.table_name if view in tables else "",
         action=kind if kind in KINDS else "",
         since=_midnight(days.get(SINCE)),
@@ -94,7 +94,8 @@ def read_query(call: Call) -> HistoryQuery:
         asked,
         behind,
         kept,
-        tuple(_narrowings(call, given, lists, wrong)),
+        tuple(_narrowings(people, given, lists, wrong)),
+        people,
         tuple(problems),
     )
 
@@ -131,13 +132,11 @@ def _tables(call: Call) -> Iterator[tuple[str, ModelView]]:
 
 
 def _narrowings(
-    call: Call,
+    people: People,
     given: Mapping[str, str],
     lists: Sequence[tuple[str, str]],
     wrong: set[str],
 ) -> Iterator[Narrowing]:
-    names = select(User.name).where(User.deleted_at.is_(None)).distinct()
-    people = call.session.scalars(names.order_by(User.name).limit(PEOPLE)).all()
     kinds = [(name, text.capitalize()) for name, text in KINDS.items()]
     by_name = sorted(lists, key=lambda pair: pair[1])
     for name, choices in ((BY, ()), (VIEW, by_name), (KIND, kinds)):
@@ -146,7 +145,8 @@ def _narrowings(
             LABELS[name],
             given.get(name, ""),
             tuple(_choices(choices, given.get(name, ""))) if choices else (),
-            known=tuple(people) if name == BY else (),
+            known=people.offered if name == BY else (),
+            hint=f"part of a {people.part}" if name == BY else "",
             is_wrong=name in wrong,
         )
     for name in (SINCE, UNTIL):

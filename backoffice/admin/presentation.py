@@ -738,6 +738,8 @@ class Narrowing(NamedTuple):
     known: tuple[str, ...] = ()
     is_day: bool = False
     is_wrong: bool = False
+    # What may be typed, where it is empty.
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,9 @@ class Run(Base):
         ),
         # Runs among everything else that has happened, newest first.
         Index(None, "created_at", "id"),
-        # One person's runs, newest first.
+        # One person's runs, newest first; also by the name that they had then.
         Index(None, "actor_id", "id"),
+        Index(None, "actor_label", "id"),
         {"info": {**NOT_AUDITED}},
     )
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     null,
+    or_,
     select,
     true,
     tuple_,
@@ -33,6 +34,7 @@ from backoffice.audit.history import (
 )
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk.models import Run
+from backoffice.bulk.timeline_postgresql import newest_of_each
 
 # Asked for in the place of an entry's action: runs of actions alone.
 RUNS = "run"
@@ -54,14 +56,22 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Actors:
+    """Who may have done it: by their accounts, or under a name as it stands there."""
+
+    ids: tuple[str, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineFilter:
     """What is asked for; "" and None are whatever there is.
 
-    `actor` is a name as it stands in the history, `action` an entry's or `RUNS`, and
-    `until` is not included. Runs that delete are found by `delete`, others by `update`.
+    `action` is an entry's or `RUNS`, and `until` is not included. Runs that delete are
+    found by `delete`, others by `update`.
     """
 
-    actor: str = ""
+    actors: Actors | None = None
     table_name: str = ""
     action: str = ""
     since: datetime | None = None
@@ -101,7 +111,7 @@ def timeline(
     """
     parts = []
     if asked.action != RUNS:
-        parts.append(_entries(session, asked, behind).limit(limit))
+        parts.append(_entries(session, asked, behind, limit))
     if asked.action in OF_RUNS:
         parts.append(_runs(session, asked, behind).limit(limit))
     # Each stops by itself: so its index serves its order, and not a row more is read.
@@ -128,7 +138,7 @@ def record_history(
 
 
 def _entries(
-    session: Session, asked: TimelineFilter, behind: Mark | None
+    session: Session, asked: TimelineFilter, behind: Mark | None, limit: int
 ) -> Select[Any]:
     entry = AuditEntry
     columns = [
@@ -137,15 +147,33 @@ def _entries(
         cast(null(), Integer).label("is_ended"),
         literal_column("0", Integer).label("is_run"),
     ]
-    query: Select[Any] = select(*columns).where(entry.run_id.is_(None))
+    place: list[InstrumentedAttribute[Any]] = [entry.id, entry.at]
+    query: Select[Any] = select(*columns)
+    places: Select[Any] = select(*place).where(entry.run_id.is_(None))
     if asked.action:
-        query = query.where(entry.action == asked.action)
-    query = _narrowed(
-        session, query, asked, entry.at, entry.actor_label, entry.table_name
-    )
+        places = places.where(entry.action == asked.action)
+    places = _narrowed(session, places, asked, entry.at, entry.table_name)
     if behind is not None:
-        query = query.where(_is_behind(entry.at, entry.id, behind, is_run=False))
-    return query.order_by(entry.at.desc(), entry.id.desc())
+        places = places.where(_is_behind(entry.at, entry.id, behind, is_run=False))
+    newest_first = (entry.at.desc(), entry.id.desc())
+    places = places.order_by(*newest_first).limit(limit)
+    if asked.actors is None:
+        query = places.with_only_columns(*columns)
+    elif session.get_bind().dialect.name == "postgresql":
+        found = newest_of_each(places, asked.actors.ids, asked.actors.label, limit)
+        query = query.join(found, found.c.id == entry.id)
+    else:
+        did_it = _did_it(asked.actors, entry.actor_id, entry.actor_label)
+        query = places.with_only_columns(*columns).where(did_it)
+    return query.order_by(None).order_by(*newest_first).limit(limit)
+
+
+def _did_it(
+    actors: Actors,
+    actor_id: InstrumentedAttribute[str | None],
+    actor_label: InstrumentedAttribute[str],
+) -> ColumnElement[bool]:
+    return or_(actor_id.in_(actors.ids), actor_label == actors.label)
 
 
 def _runs(session: Session, asked: TimelineFilter, behind: Mark | None) -> Select[Any]:
@@ -162,9 +190,9 @@ def _runs(session: Session, asked: TimelineFilter, behind: Mark | None) -> Selec
     ]
     is_asked = OF_RUNS[asked.action]
     query: Select[Any] = select(*columns).where(Run.changed > 0, is_asked)
-    query = _narrowed(
-        session, query, asked, Run.created_at, Run.actor_label, Run.table_name
-    )
+    query = _narrowed(session, query, asked, Run.created_at, Run.table_name)
+    if asked.actors is not None:
+        query = query.where(_did_it(asked.actors, Run.actor_id, Run.actor_label))
     if behind is not None:
         query = query.where(_is_behind(Run.created_at, Run.id, behind, is_run=True))
     return query.order_by(Run.created_at.desc(), Run.id.desc())
@@ -175,11 +203,8 @@ def _narrowed(
     query: Select[Any],
     asked: TimelineFilter,
     at: InstrumentedAttribute[datetime],
-    actor_label: InstrumentedAttribute[str],
     table_name: InstrumentedAttribute[str],
 ) -> Select[Any]:
-    if asked.actor:
-        query = query.where(actor_label == asked.actor)
     if asked.table_name:
         query = query.where(table_name == asked.table_name)
     if asked.since is not None:

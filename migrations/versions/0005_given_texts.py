@@ -42,7 +42,7 @@ def _refuse_empty_texts() -> None:
         for table, column, _ in found
     )
     raise MigrationProblem(
-        f"{revision} was not applied: it allows no empty text there, and there are "
+        f"{revision} was not applied: it allows no empty text there, and it found "
         f"{what}. Give them one, as in `manage.py dbshell` with {repairs} Then run "
         "`manage.py migrate` again."
     )

@@ -495,7 +495,7 @@ PAGES: dict[str, tuple[str, object, Frame]] = {
             ),
             url="/admin/history",
             narrowings=(
-                Narrowing("by", "Person", known=("Ada Admin",)),
+                Narrowing("by", "Person", known=("Ada Admin",), hint="part of a name"),
                 Narrowing("view", "List", "x", (Choice("", "any"),), is_wrong=True),
                 Narrowing("at__from", "From", is_day=True),
             ),

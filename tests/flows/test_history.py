@@ -1,15 +1,32 @@
 """What staff and administrators are told of who has changed what."""
 
+import uuid
 from decimal import Decimal
+from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
+from sqlalchemy.orm import Session
 
+from backoffice.admin import history_people
 from backoffice.admin.pages import history, index
+from backoffice.audit.recorder import add_entry
+from backoffice.auth.models import User
+from backoffice.database.session import ACTOR, Actor
 from tests.browser import Browser, Seen, _Reader
 from tests.factories import make_school, make_student
 from tests.flows.actions import products, raised, run_of
 from tests.flows.test_statement_budget import cost
 from tests.office import NAMES, Office
+
+
+def make_user(session: Session, **given: Any) -> User:
+    """Somebody with an account."""
+    key = uuid.uuid4()
+    values = {"email": f"{key}@example.org", "role": "viewer", "password_hash": "x"}
+    session.add(user := User(id=key, **{**values, **given}))
+    session.flush()
+    return user
 
 
 def run_on(browser: Browser, keys: list[int]) -> int:
@@ -102,6 +119,55 @@ def test_a_history_is_narrowed_down(site: Office) -> None:
     assert (form.value("by"), form.value("view")) == ("Emil Editor", "school")
     assert seen.link("All changes") == "/admin/history"
     assert 'value="Vera Viewer"' in seen.html
+
+
+def test_a_person_is_found_by_a_part_of_name_or_e_mail(site: Office) -> None:
+    """In any case, after a new name and without an account too; % and _ are letters."""
+    olga = site.add(make_user, name="Olga Oldname", email="o.petrova@example.org")
+    with site.session() as session:
+        session.info[ACTOR] = Actor(str(olga.id), "Olga Oldname")
+        add_entry(session, action="update", label="under the old name")
+        session.info[ACTOR] = Actor(None, "root at the command line")
+        add_entry(session, action="update", label="without an account")
+        session.commit()
+    site.run(
+        "UPDATE backoffice_users SET name = 'Olga Newname', deleted_at = now() "
+        "WHERE email = 'o.petrova@example.org'"
+    )
+    admin, ops = site.browser("admin"), site.browser("ops")
+
+    def found(browser: Browser, typed: str) -> str:
+        return " ".join(lines(browser.get(f"/admin/history?by={quote_plus(typed)}")))
+
+    for typed in ("newNAME", "PETROVA@", "Olga Oldname"):
+        assert "under the old name" in found(admin, typed)
+    assert "without an account" in found(admin, "root at the command line")
+    for typed in ("%", "_", "nobody at all"):
+        assert found(admin, typed) == ""
+    # Addresses are the accounts', which are for administrators alone.
+    assert "under the old name" in found(ops, "newname")
+    assert found(ops, "petrova@") == ""
+
+
+def test_who_is_meant_by_a_part_is_said(
+    site: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many people, that they are too many, or that there is nobody."""
+    monkeypatch.setattr(history_people, "MOST", 2)
+    browser = site.browser("admin")
+    for number in (1, 10, 2):
+        site.add(make_user, name=f"Zoë Twin {number}")
+
+    def said(typed: str) -> str:
+        return browser.get(f"/admin/history?by={typed}").text
+
+    assert "2 people have “twin 1” in their name or e-mail." in said("twin+1")
+    assert "More than 2 people have “Zo” in their name or e-mail." in said("Zo")
+    assert "What 2 of them have done is shown; type more of it." in said("Zo")
+    assert "people have" not in said("Twin+2")
+    assert "Nobody has “zzz” in their name or e-mail" in said("zzz")
+    hint = 'placeholder="part of a name"'
+    assert hint in site.browser("ops").get("/admin/history").html
 
 
 @pytest.mark.parametrize(

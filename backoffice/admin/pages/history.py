@@ -76,7 +76,7 @@ def show_all(call: Call) -> Reply:
         url=url,
         narrowings=asked.narrowings,
         clear_url=url if asked.kept else "",
-        notes=tuple(Message("bad", problem) for problem in asked.problems),
+        notes=_notes(asked),
         older_url=url + asked.query(mark_of(found[PAGE - 1]))
         if len(found) > PAGE
         else "",
@@ -95,11 +95,22 @@ def _found(call: Call, asked: HistoryQuery) -> list[Event]:
     return timeline(call.session, PAGE + 1, asked.filter, behind=asked.behind)
 
 
+def _notes(asked: HistoryQuery) -> tuple[Message, ...]:
+    """What is wrong in the address; else who is meant, where that is several."""
+    if asked.problems:
+        return tuple(Message("bad", problem) for problem in asked.problems)
+    several = asked.people.several
+    level = "warn" if asked.people.has_more else ""
+    return (Message(level, several),) if several else ()
+
+
 def _empty(asked: HistoryQuery) -> str:
     if asked.problems:
         return "Nothing is shown until that is put right."
     if asked.behind is not None:
         return "Nothing is older."
+    if asked.people.nobody:
+        return asked.people.nobody
     return "Nothing is like this." if asked.kept else "Nothing was changed yet."
 
 

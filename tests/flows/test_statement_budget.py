@@ -53,7 +53,9 @@ def test_a_list_page_costs_four_statements(site: Office, identity: str) -> None:
     path = f"/admin/{identity}/list"
     assert cost(site, browser, path) <= LIST_MOST
     assert cost(site, browser, f"{path}?search=a") <= LIST_MOST
-    assert cost(site, browser, f"{path}?pageSize=20&page=2") <= LIST_MOST
+    second = f"{path}?pageSize=20&page=2"
+    is_short = "The list is not that long" in browser.get(second).text
+    assert cost(site, browser, second, 404 if is_short else 200) <= LIST_MOST
     for sort in site.site.view_called(identity).description.list_spec.sortable[:2]:  # type: ignore[union-attr]
         query = f"?sortBy={sort}&sort=desc"
         assert cost(site, browser, path + query) <= LIST_MOST, sort

@@ -31,9 +31,10 @@ SHAPES = {
 }
 WHITE_TEXT_ON = ("accent-fill", "bad-fill")
 MEANT = {
-    *("badge", "btn", "btn-danger", "btn-primary", "btn-sm", "card", "card-header"),
-    *("card-title", "form-check-input", "form-control", "form-hint", "form-label"),
-    *("form-select", "invalid-feedback", "is-invalid", "small", "strong", "table"),
+    *("badge", "btn", "btn-danger", "btn-primary", "btn-sm", "card", "card-body"),
+    *("card-header", "card-title", "form-check-input", "form-control", "form-hint"),
+    *("form-label", "form-select", "invalid-feedback", "is-invalid", "small"),
+    *("strong", "table"),
 }
 BUDGET = 150_000  # bytes of a first load, compressed, with a page of 20 KB at most
 

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from tests.chromium import COLOURS, RULES, in_a_browser, violations
-from tests.factories import make_student
+from tests.chromium import COLOURS, RULES, close, in_a_browser, violations
+from tests.factories import make_report_card, make_student
+from tests.flows.actions import choose
 from tests.office import Office
 
 SITE = "http://testserver"
@@ -37,7 +38,9 @@ PAGES = (
 )
 
 
-def opened(browser: Browser, site: Office, path: str) -> Page:
+def opened(
+    browser: Browser, site: Office, path: str, *, has_scripts: bool = True
+) -> Page:
     """A page as the admin sees it."""
     client = site.browser("admin").client
 
@@ -56,7 +59,9 @@ def opened(browser: Browser, site: Office, path: str) -> Page:
         )
 
     # Colours that are on their way to others are no colours to judge.
-    page = browser.new_context(reduced_motion="reduce").new_page()
+    page = browser.new_context(
+        reduced_motion="reduce", java_script_enabled=has_scripts
+    ).new_page()
     page.route("**/*", answer)
     page.goto(f"{SITE}{path}")
     return page
@@ -75,5 +80,45 @@ def test_everybody_can_use_what_is_served(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.emulate_media(color_scheme="dark")
     assert violations(page, COLOURS) == []
-    page.unroute_all(behavior="ignoreErrors")
-    page.context.close()
+    close(page)
+
+
+def sheets(site: Office) -> str:
+    """The address of the report cards of a student, to print."""
+    student = site.add(make_student)
+    site.add(make_report_card, student_id=student.id)
+    admin = site.browser("admin")
+    asked = choose(admin, "student", "print-report-cards", [student.id])
+    return admin.submit(asked, {"year": ""}, button="Show").location
+
+
+def test_report_cards_are_printed_by_a_button(browser: Browser, site: Office) -> None:
+    """It asks the browser to print, under the strict policy of the site."""
+    page = opened(browser, site, sheets(site))
+    page.evaluate("window.print = () => { window.isPrinted = true }")
+    page.get_by_role("button", name="Print").click()
+    assert page.evaluate("window.isPrinted")
+    close(page)
+
+
+def test_without_scripts_no_button_promises_to_print(
+    browser: Browser, site: Office
+) -> None:
+    """What it cannot do it does not offer."""
+    page = opened(browser, site, sheets(site), has_scripts=False)
+    assert page.get_by_role("heading", name="Report cards").is_visible()
+    assert page.locator("[data-print]").is_hidden()
+    close(page)
+
+
+@pytest.mark.parametrize("path", ["/admin/student/list", "/admin/student/details/{}"])
+def test_paper_has_no_navigation(browser: Browser, site: Office, path: str) -> None:
+    """A printed page has what it tells, no menu and no buttons, and is never dark."""
+    page = opened(browser, site, path.format(site.add(make_student).id))
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator("h1").is_visible()
+    seen = ".side, .bar, .skip, .crumbs, .btn, .cost, [type=checkbox], [type=radio]"
+    assert page.locator(seen).locator("visible=true").count() == 0
+    ground = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    close(page)

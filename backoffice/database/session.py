@@ -87,13 +87,19 @@ def unit_of_work(
     """One session and at most one transaction: committed at the end, or nothing.
 
     The actor, place and request id travel on `session.info`, where `audit` and
-    `observability` read them. `read_only` makes PostgreSQL refuse every write.
+    `observability` read them. `read_only` makes PostgreSQL refuse every write, and all
+    that is read be of one moment.
     """
     with working(Work(place, actor, request_id)), sessions() as session:
         session.info.update({ACTOR: actor, PLACE: place, REQUEST_ID: request_id})
         if read_only and session.get_bind().dialect.name == "postgresql":
-            # An isolation option travels with BEGIN: it costs no statement.
-            session.connection(execution_options={"postgresql_readonly": True})
+            # Both travel with BEGIN: they cost no statement.
+            session.connection(
+                execution_options={
+                    "postgresql_readonly": True,
+                    "isolation_level": "REPEATABLE READ",
+                }
+            )
         yield session
         session.commit()
 

@@ -935,7 +935,7 @@ def test_r2_a_slow_page_holds_no_other_up(site: Office) -> None:
 
 
 def test_r3_a_page_has_one_session_and_one_transaction(site: Office) -> None:
-    """One connection is taken once; count and rows are of one moment."""
+    """One connection is taken, and taken once."""
     taken: list[int] = []
 
     def note(*_arguments: Any) -> None:
@@ -948,6 +948,28 @@ def test_r3_a_page_has_one_session_and_one_transaction(site: Office) -> None:
     finally:
         event.remove(site.engine, "checkout", note)
     assert len(taken) == 1
+
+
+def test_r3_count_and_rows_are_of_one_moment(site: Office) -> None:
+    """What is added after the count was read is on the next page that is asked for."""
+    added = "INSERT INTO schools (name) VALUES ('0 added between two statements')"
+    seen_by: list[str] = []
+
+    def add_one(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "count(*)" in statement and not seen_by:
+            seen_by.append(statement)
+            site.run(added)
+
+    browser, path = site.browser("viewer"), "/admin/school/list?sortBy=name"
+    number = site.value("SELECT count(*) FROM schools")
+    event.listen(site.engine, "after_cursor_execute", add_one)
+    try:
+        seen = browser.get(path)
+    finally:
+        event.remove(site.engine, "after_cursor_execute", add_one)
+    assert seen_by
+    assert len(seen.rows) == number
+    assert len(browser.get(path).rows) == number + 1
 
 
 def test_r4_the_projects_own_session_maker_is_left_alone(site: Office) -> None:

@@ -68,15 +68,20 @@ def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
             raise
         if _is_of_output(error):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sentence = in_words(error, root)
-        if sentence is None:
-            traceback.print_exc()
-        else:
-            print(f"Error: {sentence.strip()}", file=sys.stderr)
-            if isinstance(error, ModuleProblem):
-                print(error.frames, file=sys.stderr)
+        tell(error, root)
         return FAILURE
     return code
+
+
+def tell(error: Exception, root: Path) -> None:
+    """Say in a sentence what has failed; of a mistake in the program, all of it."""
+    sentence = in_words(error, root)
+    if sentence is None:
+        traceback.print_exception(error)
+        return
+    print(f"Error: {sentence.strip()}", file=sys.stderr)
+    if isinstance(error, ModuleProblem):
+        print(error.frames, file=sys.stderr)
 
 
 def _is_of_output(error: Exception) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from backoffice.bootstrap import (
@@ -22,8 +23,9 @@ from backoffice.bootstrap import (
     load_project,
     open_backoffice,
 )
+from backoffice.cli.main import tell
 from backoffice.database.engine import database_url
-from backoffice.errors import EnvironmentProblem, ModuleProblem
+from backoffice.errors import EnvironmentProblem
 from backoffice.jobs.worker import Worker
 from backoffice.settings import Settings, WebSettings, load_settings
 from backoffice.web.app import create_app
@@ -55,18 +57,19 @@ def worker_of(backoffice: Backoffice, *, is_alone: bool = False) -> Worker:
 
 def application() -> Starlette:
     """The application of one server process, for as long as the process lives."""
+    root = Path(os.environ[ROOT_VARIABLE])
     try:
-        return _application()
-    except ModuleProblem as error:
+        return _application(root)
+    except Exception as error:
         if multiprocessing.parent_process() is None:
             raise
         # A process of several, or one that is started anew: nobody else tells of it.
-        print(f"Error: {error}\n{error.frames}", file=sys.stderr)
-        sys.exit(1)
+        tell(error, root)
+        # The next one would fail as this one did; so uvicorn starts none.
+        sys.exit(STARTUP_FAILURE)
 
 
-def _application() -> Starlette:
-    root = Path(os.environ[ROOT_VARIABLE])
+def _application(root: Path) -> Starlette:
     opened = open_backoffice(root, application_name="backoffice web", kind="server")
     backoffice = opened.__enter__()
     # Closed while the modules that it takes are still there.
@@ -161,11 +164,29 @@ def serve(
         if reload:
             ChangeReload(config, target=server.run, sockets=[listening]).run()
         elif config.workers > 1:
-            Multiprocess(config, sockets=[listening]).run()
+            _serve_with_many(root, config, listening)
         else:
             server.run(sockets=[listening])
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
+
+
+def _serve_with_many(root: Path, config: uvicorn.Config, sock: socket.socket) -> None:
+    """Serve with several processes, once it is known that they can start.
+
+    Raises:
+        SettingsError: the application cannot be built; no process was started.
+        EnvironmentProblem: later a process that took another's place could not start.
+    """
+    with application_without_database(root):
+        pass
+    processes = Multiprocess(config, sockets=[sock])
+    processes.run()
+    if any(one.exitcode == STARTUP_FAILURE for one in processes.processes):
+        raise EnvironmentProblem(
+            "A server process could not start, as it says above, so the others were "
+            "stopped, too. Put that right and serve again."
+        )
 
 
 def address_of(settings: Settings) -> str:

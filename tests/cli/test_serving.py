@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from sqlalchemy import URL
 
@@ -212,6 +213,47 @@ def test_runserver(
     with serving(root, port, "runserver", *options, url=url) as process:
         assert answer(port, "/readyz", process) == 200
         assert stopped(process) == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_mistake_in_a_view_ends_the_server_in_a_sentence(
+    migrated: Manage, root: Path, empty_database: URL, port: int, processes: str
+) -> None:
+    """Once, however many processes there should be: none of them is started."""
+    (root / "tiny_admin.py").write_text("views = [Nobody]")
+    url = empty_database.render_as_string(hide_password=False)
+    options = ("--processes", processes)
+    with serving(root, port, "runserver", *options, url=url) as process:
+        said = said_until(process, "never said")
+        assert process.wait(timeout=60) == 1
+
+    assert said.count("\nError: ") == 1
+    assert "tiny_admin.py, line 1: NameError: name 'Nobody' is not defined." in said
+    assert "Traceback" not in said
+
+
+def test_a_process_that_cannot_start_any_more_ends_the_server(
+    migrated: Manage, root: Path, empty_database: URL, port: int
+) -> None:
+    """It takes the place of one that died, and says why it cannot; once, and rc 1."""
+    url = empty_database.render_as_string(hide_password=False)
+    with serving(root, port, "runserver", "--processes", "2", url=url) as process:
+        assert answer(port, "/livez", process) == 200
+        (root / "tiny_admin.py").write_text("views = [Nobody]")
+        workers = [
+            one
+            for one in psutil.Process(process.pid).children()
+            if "--multiprocessing-fork" in one.cmdline()
+        ]
+        assert len(workers) == 2
+        workers[0].kill()
+        said = said_until(process, "never said")
+        assert process.wait(timeout=60) == 1
+
+    assert "NameError: name 'Nobody' is not defined." in said
+    assert "A server process could not start, as it says above" in said
+    assert "Traceback" not in said
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
 
 
 def test_reload_serves_the_change(

@@ -1,5 +1,6 @@
 """A Python prompt on the project: what it knows, and what becomes of what it writes."""
 
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -53,12 +54,30 @@ def _session(backoffice: Backoffice, *, is_sandbox: bool) -> Iterator[Session]:
         outer.rollback()
 
 
+TAKEN_BACK = "In the sandbox only `session` writes, and is taken back."
+
+# What a semicolon or a word means nothing in: texts, bodies of functions, comments.
+_QUOTED = re.compile(r"'(?:[^']|'')*'|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_ENDS = re.compile(
+    r"(?:^|;)\s*(?:commit|end|abort|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)"
+    r"|prepare\s+transaction)\b",
+    re.IGNORECASE,
+)
+
+
 def _forbid_commits(engine: Engine) -> None:
     """What goes around the session cannot be taken back, so it cannot be written."""
 
     @event.listens_for(engine, "commit")
     def refuse(_connection: Any) -> None:
-        raise RuntimeError("In the sandbox only `session` writes, and is taken back.")
+        raise RuntimeError(TAKEN_BACK)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def look(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        driver = connection.connection.driver_connection
+        is_autocommit = getattr(driver, "autocommit", False) is True
+        if is_autocommit or _ENDS.search(_QUOTED.sub(" ", statement)):
+            raise RuntimeError(TAKEN_BACK)
 
 
 def _names(backoffice: Backoffice, session: Session) -> dict[str, Any]:

@@ -277,17 +277,45 @@ def test_sandbox_takes_everything_back(migrated: Manage, empty_database: URL) ->
     assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
 
 
-def test_sandbox_has_no_way_around(migrated: Manage, empty_database: URL) -> None:
-    """What goes around the session is refused: it could not be taken back."""
-    said = migrated(
-        *("shell", "--sandbox", "-c"),
-        "with engine.begin() as connection:\n"
-        " connection.execute(text(\"INSERT INTO things VALUES (1, 'A')\"))",
-    )
+ALONE = "execution_options(isolation_level='AUTOCOMMIT')"
+WRITE = "execute(text(\"INSERT INTO things VALUES (1, 'A')\"))"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"with engine.begin() as connection:\n connection.{WRITE}",
+        f"with engine.connect().{ALONE} as connection:\n connection.{WRITE}",
+        f"session.{WRITE}\nsession.execute(text('COMMIT'))",
+        f"session.{WRITE}\nsession.execute(text('/* all */ end ; begin'))",
+        f"session.{WRITE}\nsession.execute(text('select 1; Commit'))",
+        f"session.{WRITE}\nsession.execute(text(\"PREPARE TRANSACTION 'p'\"))",
+    ],
+)
+def test_sandbox_has_no_way_around(
+    migrated: Manage, empty_database: URL, code: str
+) -> None:
+    """What ends its transaction, or is outside of it, could not be taken back."""
+    said = migrated("shell", "--sandbox", "-c", code)
 
     assert said.code == 1
-    assert "sandbox" in said.err
+    assert "In the sandbox only" in said.err
     assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
+
+
+def test_sandbox_takes_words_for_what_they_are(migrated: Manage) -> None:
+    """A text, a function's body and a savepoint end no transaction."""
+    said = migrated(
+        *("shell", "--sandbox", "-c"),
+        "session.execute(text(\"SELECT '; commit' -- ; end\"))\n"
+        "session.execute(text('DO $$ BEGIN PERFORM 1; END $$'))\n"
+        "session.execute(text('SAVEPOINT mine'))\n"
+        "session.execute(text('ROLLBACK TO SAVEPOINT mine'))\n"
+        "with session.begin_nested() as nested:\n nested.rollback()\n"
+        "print('done')",
+    )
+
+    assert (said.code, said.out) == (0, "done\n"), said.err
 
 
 def test_a_key_that_cannot_be_read_is_no_key_that_cannot_be_written(

@@ -27,6 +27,8 @@ EMPTY = Cell("none", "empty")
 # There is a record, and this person may not see it.
 HIDDEN = Cell("hidden", "empty", title="You may not see this record")
 LONG_TEXT = 120
+# A name of the length of a text leads to the record by its beginning.
+LONGEST_NAME = 48
 YES, NO = Cell("yes", "bool"), Cell("no", "bool", tone="none")
 
 
@@ -211,6 +213,20 @@ def _choice_drawer(
         return known.get(value) or Cell(str(value), kind)
 
     return draw
+
+
+def name_column(view: "ModelView", columns: Sequence[ListColumn]) -> int:
+    """The column of a table whose cells lead to the record."""
+    names = view.description.label_keys[:1]
+    return next((at for at, one in enumerate(columns) if one.name in names), 0)
+
+
+def name_cell(own: Cell, key: str, url: str) -> Cell:
+    """The way to a record: by its name, or by its key where it has none to read."""
+    is_named = own.kind != "empty" and own.text.strip()
+    return Cell(
+        words.shortened(own.text if is_named else key, LONGEST_NAME), "link", url
+    )
 
 
 def full_cell(

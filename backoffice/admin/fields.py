@@ -20,6 +20,7 @@ from backoffice.admin.presentation import (
     FieldView,
     Link,
 )
+from backoffice.admin.words import series, within_sentence
 from backoffice.database.keys import format_key
 from backoffice.editing.fields import FieldKind, FormField
 from backoffice.editing.texts import same_text
@@ -240,7 +241,25 @@ def field_view(  # noqa: PLR0913 - one field has that many sides
         autocomplete="new-password" if field.secret else "off",
         has_focus=has_focus,
         empty_label=empty_label,
+        placeholder=_asked_by(call, field) if is_reference else "",
     )
+
+
+def _asked_by(call: "Call", field: FormField) -> str:
+    """What to type into a reference: "Type a full name, code or class"."""
+    target = call.site.view_of(field.target) if field.target else None
+    if target is None:
+        return ""
+    labels = target.description.labels
+    names = [
+        within_sentence(labels[key])
+        for key in target.description.label_keys
+        if key in labels
+    ]
+    if not names:
+        return ""
+    article = "an" if names[0][:1].lower() in "aeio" else "a"
+    return f"Type {article} {series(names, 'or')}"
 
 
 def form_of(field: FormField) -> str:

@@ -399,7 +399,8 @@ def stacked(kinds: tuple[str, ...], *, at_most: int = 3) -> tuple[str, ...]:
     """Choose each column's `stack` from the kinds of its cells.
 
     The first link (or the first column) is the name, the first state stands beside it,
-    `at_most` others follow, dates last; the rest is left out below 640 px.
+    `at_most` others follow, dates last; the rest is left out below 640 px. But for what
+    a wide table comes to, its last two columns: the average, and whether it is enough.
     """
     first = kinds.index("link") if "link" in kinds else 0
     states = [index for index, kind in enumerate(kinds) if kind == "state"]
@@ -411,7 +412,9 @@ def stacked(kinds: tuple[str, ...], *, at_most: int = 3) -> tuple[str, ...]:
     ]
     others.sort(key=lambda index: kinds[index] == "date")
     chosen = dict.fromkeys(range(len(kinds)), "gone")
-    for index in others[:at_most]:
+    is_wide = len(others) > 2 * at_most
+    ends = [at for at in others[at_most:] if is_wide and kinds[at] != "date"][-2:]
+    for index in others[:at_most] + ends:
         chosen[index] = "bare" if kinds[index] == "ref" else ""
     chosen |= {first: "first", up: "up"}
     return tuple(chosen[index] for index in range(len(kinds)))

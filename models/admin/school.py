@@ -136,6 +136,17 @@ class ReportCardAdmin(ModelView, model=ReportCard):
         ReportCard.average,
         "passed",
     ]
+    column_details_list = [
+        ReportCard.id,
+        ReportCard.student,
+        ReportCard.academic_year,
+        ReportCard.semester,
+        *(getattr(ReportCard, subject) for subject in SUBJECTS),
+        ReportCard.average,
+        "passed",
+        ReportCard.created_at,
+        ReportCard.updated_at,
+    ]
     column_searchable_list = ["student.full_name", "student.code"]
     column_search_modes = {
         "student.full_name": "word_start",

@@ -229,6 +229,10 @@ def test_a_list_is_not_padded() -> None:
         (("mono", "link", "ref", "date"), ("gone", "first", "bare", "")),
         (("text", "text", "text", "text", "text"), ("first", "", "", "", "gone")),
         (("state", "text"), ("first", "")),
+        (
+            ("link", "ref", *["text"] * 7, "bool", "date"),
+            ("first", "bare", "", "", *["gone"] * 4, "", "", "gone"),
+        ),
     ],
 )
 def test_stacked(kinds: tuple[str, ...], stacks: tuple[str, ...]) -> None:

@@ -175,6 +175,30 @@ def test_a_record_lists_what_belongs_to_it_by_what_it_says(site: Office) -> None
     assert seen.link(str(card.academic_year)) == f"/admin/report-card/details/{card.id}"
 
 
+def test_a_record_lists_what_belongs_to_it_as_its_own_list_does(site: Office) -> None:
+    """The name leads to the record, not its code; one as long as a text is cut."""
+    student = site.add(make_student, full_name="Long Name " * 12)
+    seen = site.browser("viewer").get(f"/admin/school/details/{student.school_id}")
+    way = f"/admin/student/details/{student.id}"
+    (name,) = [text for text, url in seen.page.links if url == way]
+    assert name.startswith("Long Name Long Name")
+    assert name.endswith("…")
+
+
+def test_a_report_card_says_whether_it_is_enough(site: Office) -> None:
+    """On its own page too."""
+    card = site.add(make_report_card)
+    seen = site.browser("viewer").get(f"/admin/report-card/details/{card.id}")
+    assert "Passed no" in seen.text
+
+
+def test_a_reference_says_what_to_type(site: Office) -> None:
+    """By which columns the record is found."""
+    seen = site.browser("editor").get("/admin/enrollment/create")
+    assert 'placeholder="Type a full name, code or class"' in seen.html
+    assert 'placeholder="Type a title or code"' in seen.html
+
+
 def test_the_start_page_counts_what_is_small(site: Office) -> None:
     """Four schools are 4, not about 4."""
     number = site.value("SELECT count(*) FROM schools")

@@ -8,14 +8,19 @@ from sqlalchemy.orm import joinedload, with_parent
 
 from backoffice.admin.actions import Where, offered
 from backoffice.admin.call import Call, Page, Reply, address
-from backoffice.admin.cells import cell_makers, full_cell, record_name
+from backoffice.admin.cells import (
+    cell_makers,
+    full_cell,
+    name_cell,
+    name_column,
+    record_name,
+)
 from backoffice.admin.chronicle import entries_of
 from backoffice.admin.description import RELATED_LIMIT, ListColumn, column_at
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
     Action,
-    Cell,
     DetailsView,
     Fact,
     FactGroup,
@@ -23,6 +28,7 @@ from backoffice.admin.presentation import (
     Link,
     RelatedList,
     Row,
+    stacked,
 )
 from backoffice.admin.record import hide_references, load_record
 from backoffice.admin.words import row_count
@@ -221,11 +227,15 @@ def related_list(
         )
     base = call.site.base_url
     label = view.column_labels.get(key) or target.name_plural
+    named = name_column(target, columns)
+    kinds = tuple("link" if at == named else c.kind for at, c in enumerate(columns))
     return RelatedList(
         label=label,
         columns=tuple(
-            HeadCell(c.label, is_num=c.is_num, stack="first" if not at else "")
-            for at, c in enumerate(columns)
+            HeadCell(c.label, is_num=c.is_num, stack=stack)
+            for c, stack in zip(
+                columns, stacked(kinds, at_most=len(columns)), strict=True
+            )
         ),
         rows=tuple(related_rows(call, target, columns, records)),
         count=count,
@@ -245,18 +255,20 @@ def related_list(
 def related_rows(
     call: Call, target: ModelView, columns: list[ListColumn], records: list[Any]
 ) -> list[Row]:
-    """Rows whose first cell leads to the record."""
+    """Rows whose name leads to the record, as in its list."""
     makers = cell_makers(call.site, target, columns, call.login.role)
     mapper = target.description.mapper
     may_open = call.may("details", target)
+    named = name_column(target, columns)
     rows = []
     for record in records:
         key = format_key(mapper, record)
         cells = [make(record) for make in makers]
+        label = cells[named].text if cells else key
         if may_open and cells:
             url = address(call.site.base_url, target.identity, "details", key)
-            cells[0] = Cell(cells[0].text, "link", url)
-        rows.append(Row(key, cells[0].text if cells else key, tuple(cells)))
+            cells[named] = name_cell(cells[named], key, url)
+        rows.append(Row(key, label, tuple(cells)))
     return rows
 
 

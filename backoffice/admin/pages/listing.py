@@ -16,13 +16,12 @@ from backoffice.admin.call import (
     address,
     quoted_part,
 )
-from backoffice.admin.cells import cell_makers, record_name
+from backoffice.admin.cells import cell_makers, name_cell, name_column, record_name
 from backoffice.admin.description import ListColumn, key_of
 from backoffice.admin.frame import frame
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.presentation import (
     Action,
-    Cell,
     Chip,
     Choice,
     Count,
@@ -42,7 +41,6 @@ from backoffice.admin.presentation import (
 )
 from backoffice.admin.presentation_bulk import PickBar
 from backoffice.admin.record import records_by_key, word_of
-from backoffice.admin.words import shortened
 from backoffice.auth.permissions import may
 from backoffice.database.keys import format_key, parse_key
 from backoffice.editing.fields import is_counted
@@ -55,8 +53,6 @@ from backoffice.listing.params import parse_list
 from backoffice.listing.query import FilterValue, ListQuery
 from backoffice.listing.spec import FilterField, ListSpec, Order
 
-# A name of the length of a text leads to the record by its beginning.
-LONGEST_NAME = 48
 NO_ORDER = "not ordered by this: no index of the list's keeps it in order"
 MOVES = frozenset({"page", "after", "before"})
 
@@ -342,24 +338,16 @@ class Shown:
     def kinds(self) -> Iterable[str]:
         """The kind of each column; the record's own name is a link."""
         columns = self.model_view.description.columns
-        name = self.name_column()
+        name = name_column(self.model_view, self.model_view.description.columns)
         for at, column in enumerate(columns):
             yield "link" if at == name else column.kind
-
-    def name_column(self) -> int:
-        """The column whose cells lead to the record."""
-        description = self.model_view.description
-        for at, column in enumerate(description.columns):
-            if column.name in description.label_keys[:1]:
-                return at
-        return 0
 
     def rows(self) -> tuple[Row, ...]:
         """The records as rows of cells."""
         view, call = self.model_view, self.call
         columns = view.description.columns
         makers = cell_makers(call.site, view, columns, call.login.role)
-        at = self.name_column()
+        at = name_column(view, columns)
         mapper = view.description.mapper
         verb = "details" if call.may("details") else ""
         prefix = f"{address(call.site.base_url, view.identity, verb)}/" if verb else ""
@@ -372,9 +360,7 @@ class Shown:
             own = cells[at]
             if prefix:
                 url = f"{prefix}{quoted_part(key)}{suffix}"
-                is_named = own.kind != "empty" and own.text.strip()
-                text = own.text if is_named else key
-                cells[at] = Cell(shortened(text, LONGEST_NAME), "link", url)
+                cells[at] = name_cell(own, key, url)
             rows.append(Row(key, own.text, tuple(cells)))
         return tuple(rows)
 

@@ -31,6 +31,14 @@ def test_a_reference_is_told_by_the_names_of_its_records(site: Office) -> None:
     assert site.read(School, new).name == "Hill"
 
 
+def test_a_deletion_shows_no_green_light(site: Office) -> None:
+    """It is a warning, above records of which nothing is there after it."""
+    key = site.add(make_product).id
+    page = choose(site.browser("editor"), "product", "delete-selected", [key])
+    assert '<div class="note warn verdict">' in page.html
+    assert "Before and after" not in page.text
+
+
 def test_of_many_fields_only_those_are_told_that_change(site: Office) -> None:
     """Three are set, one of them is so already."""
     key = site.add(make_student, class_name="9Z", guardian="Old", email=None).id

@@ -233,7 +233,9 @@ def verdict_of(
         how += " What is refused besides will be left out and listed as well."
     if is_nothing:
         return "warn", f"Nothing would change. {sentence}", how, False
-    return "warn" if found.refused or found.locked else "ok", sentence, how, True
+    # What cannot be taken back is nothing to be waved through by a green light.
+    is_calm = not (found.refused or found.locked or task.verb == "Delete")
+    return "ok" if is_calm else "warn", sentence, how, True
 
 
 def tried_words(found: Preflight) -> str:

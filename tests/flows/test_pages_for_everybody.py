@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.chromium import COLOURS, RULES, close, in_a_browser, violations
-from tests.factories import make_report_card, make_student
+from tests.factories import make_comment, make_report_card, make_student
 from tests.flows.actions import choose
 from tests.office import Office
 
@@ -121,4 +121,36 @@ def test_paper_has_no_navigation(browser: Browser, site: Office, path: str) -> N
     assert page.locator(seen).locator("visible=true").count() == 0
     ground = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    close(page)
+
+
+def test_a_long_word_or_name_leaves_the_other_columns_in_sight(
+    browser: Browser, site: Office
+) -> None:
+    """A text without a space is broken, a name of two lines has two."""
+    site.add(make_comment, body="w" * 400)
+    site.add(
+        make_report_card,
+        student_id=site.add(make_student, full_name="Ada von " * 20).id,
+    )
+    for view in ("comment", "report-card"):
+        page = opened(browser, site, f"/admin/{view}/list?sortBy=id&sort=desc")
+        page.set_viewport_size({"width": 1440, "height": 800})
+        wide = "(box) => box.scrollWidth - box.clientWidth"
+        assert page.locator(".box").first.evaluate(wide) <= 0, view
+        close(page)
+
+
+def test_the_menu_shows_where_one_is_in_a_low_window(
+    browser: Browser, site: Office
+) -> None:
+    """The last line does not stand behind what stands at the menu's foot."""
+    page = opened(browser, site, "/admin/account/list")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.reload()
+    here = page.locator("#nav [aria-current]").bounding_box()
+    foot = page.locator("#nav .end").bounding_box()
+    assert here is not None
+    assert foot is not None
+    assert here["y"] + here["height"] <= foot["y"]
     close(page)

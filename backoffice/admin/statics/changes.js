@@ -64,8 +64,11 @@ function tooLarge(event) {
   const size = new URLSearchParams(new FormData(form, event.submitter)).toString().length;
   if (size <= largest) return false;
   const megabytes = (bytes) => (bytes / 1e6).toFixed(1).replace(/\.0$/, "");
-  counter.textContent = `Not sent: this form has ${megabytes(size)} MB, `
+  const words = document.createElement("span");
+  words.className = "t-bad";
+  words.textContent = `Not sent: this form has ${megabytes(size)} MB, `
     + `${megabytes(largest)} MB is the most. Shorten a text.`;
+  counter.replaceChildren(words);
   return true;
 }
 

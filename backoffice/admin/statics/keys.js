@@ -94,6 +94,9 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("click", (event) => closeOverlays(event.target));
 
+// In a low window the line of the menu where one is may stand below its foot.
+find("#nav [aria-current]")?.scrollIntoView({ block: "nearest" });
+
 // The list of keys ----------------------------------------------------------------
 
 function element(tag, attributes = {}, ...children) {

@@ -12,7 +12,8 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
 
   const count = () => {
     const ticked = boxes.filter((box) => box.checked).length;
-    words.textContent = ticked === 1 ? "the 1 ticked row" : `the ${ticked} ticked rows`;
+    words.textContent = ticked === 1 ? "the 1 ticked row"
+      : ticked ? `the ${ticked} ticked rows` : "the ticked rows, none so far";
     if (told.textContent || ticked) told.textContent = `${ticked} ticked`;
     if (all) {
       all.checked = ticked === boxes.length;

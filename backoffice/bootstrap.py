@@ -23,7 +23,7 @@ from backoffice.database.engine import database_url, make_engine
 from backoffice.database.migrations import ProjectMigrations, revision_files
 from backoffice.database.secret_names import hide_secrets
 from backoffice.database.session import make_sessions
-from backoffice.errors import BackofficeError, EnvironmentProblem
+from backoffice.errors import BackofficeError, EnvironmentProblem, SettingsError
 from backoffice.observability.health import Pulse, migrations_question
 from backoffice.observability.judging import Judging
 from backoffice.observability.keeper import Keeper, make_flush_engine
@@ -213,10 +213,20 @@ def newest_revision(project: ProjectMigrations) -> str:
 
 
 def load_project(root: Path, settings: Settings) -> ProjectMigrations:
-    """Import the project's tables; where its revisions are, and its metadata."""
+    """Import the project's tables; where its revisions are, and its metadata.
+
+    Raises:
+        SettingsError: the settings name a module or a directory that is not there.
+    """
     module = import_project_module(root, settings.app.models, "app.models")
     directory = root / settings.app.migrations if settings.app.migrations else None
     if directory is not None and not directory.is_dir():
+        # Named and not there is a slip: the project's own tables would be left out.
+        if "migrations" in settings.app.model_fields_set:
+            raise SettingsError(
+                f"app.migrations is {settings.app.migrations!r}; there is no such "
+                f'directory in {root}. Make it, or set it to "" for none.'
+            )
         directory = None
     return ProjectMigrations(directory=directory, metadata=metadata_of(module))
 

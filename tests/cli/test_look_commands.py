@@ -96,6 +96,19 @@ def test_a_mistake_in_a_module_is_told_by_its_place(
     assert "Traceback" not in told.err
 
 
+@pytest.mark.parametrize("command", ["check", "migrate", "showmigrations"])
+def test_revisions_that_are_not_there_are_not_passed_over(
+    manage: Manage, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A directory that is misspelt does not look like a project without revisions."""
+    monkeypatch.setenv("BACKOFFICE_APP__MIGRATIONS", "migration")
+
+    said = manage(command)
+
+    assert said.code == 1
+    assert "app.migrations is 'migration'; there is no such directory" in said.err
+
+
 def test_check_finds_an_action_for_nobody(manage: Manage, root: Path) -> None:
     """A permission that no role has hides an action from everybody."""
     # A name of its own: a module of the same name may have been imported before.

@@ -422,6 +422,28 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexRow:
+    """One index, and why it is worth a look."""
+
+    name: str
+    columns: str
+    table: Link
+    why: str
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexesView:
+    """Indexes that nobody reads, or whose work another one does as well."""
+
+    rows: tuple[IndexRow, ...]
+    sub: str
+    unread: tuple[Unread, ...]
+    more: str
+    empty: str
+
+
+@dataclass(frozen=True, slots=True)
 class TablesView:
     """Sizes, growth, dead rows, last vacuum and analyze of each model; settings."""
 
@@ -432,6 +454,8 @@ class TablesView:
     facts: tuple[tuple[str, str], ...] = ()
     growth_head: str = "Growth"
     growth_unread: Unread | None = None
+    # None where the database does not count who reads an index.
+    indexes: IndexesView | None = None
 
 
 @dataclass(frozen=True, slots=True)

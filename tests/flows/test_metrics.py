@@ -589,6 +589,32 @@ def test_how_tables_grow_is_told(site: Office) -> None:
     assert 'aria-label="report_cards over 14 days, from' in tables.html
 
 
+def test_indexes_worth_a_look_are_listed(site: Office) -> None:
+    """Why each is, since when nobody has read it, and what to think of before."""
+    ops = site.browser("ops")
+    empty = ops.get("/admin/metrics/tables").text
+    site.run("CREATE INDEX twice ON courses (title, id)")
+    site.run("CREATE INDEX heavy ON report_cards (id, created_at, updated_at)")
+    site.run(
+        "INSERT INTO report_cards (student_id, semester, academic_year)"
+        " SELECT id, semester, year FROM students, generate_series(1, 3) AS semester,"
+        " generate_series(2027, 2100) AS year"
+    )
+    seen = ops.get("/admin/metrics/tables")
+    site.run("DROP INDEX twice, heavy")
+    site.run("DELETE FROM report_cards WHERE academic_year > 2026")
+
+    assert "and no other begins with the same columns." in empty
+    rows = {row[0]: row for row in seen.rows if len(row) == 4}
+    same = "ix_courses_title_id (title, id) has the same columns"
+    assert rows["twicetitle, id"][1:3] == ["Courses (courses)", same]
+    assert rows["heavyid, created_at, updated_at"][2] == "never read"
+    assert re.search(
+        r"never read since [\d:, a-zA-Z]+, or covered by another", seen.text
+    )
+    assert "what replicas read is not counted here, and a rare report" in seen.text
+
+
 def test_a_key_that_runs_out_is_a_warning(site: Office) -> None:
     """Named with its model, its column and what to do."""
     site.run("SELECT setval('courses_id_seq', 2000000000)")

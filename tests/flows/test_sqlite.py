@@ -332,6 +332,7 @@ def test_the_metrics_say_what_sqlite_cannot(site: Office) -> None:
     tables = ops.get("/admin/metrics/tables")
     assert "Journal WAL" in tables.text
     assert "SQLite keeps no statistics of its tables" in tables.text
+    assert "Indexes to look at" not in tables.text
     data = ops.client.get("/admin/metrics?format=json").json()
     assert data["panels"]["activity"]["state"] == "does not apply"
     assert data["statements"]

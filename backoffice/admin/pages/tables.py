@@ -1,4 +1,4 @@
-"""Each table: how large, how it grows, what is dead in it, when it was cleaned."""
+"""Each table: how large, how it grows, what is dead in it, which index is idle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,16 +9,21 @@ from sqlalchemy import Connection
 from backoffice.admin.call import Page, Reply, address
 from backoffice.admin.frame import frame
 from backoffice.admin.house import file_facts, growth, signed, span_words
+from backoffice.admin.indexes import indexes_view
 from backoffice.admin.ops_answer import OpsCall
 from backoffice.admin.pages.evidence import crumbs_of
 from backoffice.admin.panels import at, ops_url, percentage, unread
 from backoffice.admin.presentation import Link
-from backoffice.admin.presentation_metrics import TableRow, TablesView
+from backoffice.admin.presentation_metrics import IndexesView, TableRow, TablesView
 from backoffice.admin.readings import take_readings
 from backoffice.admin.svg import Plot, plot
 from backoffice.admin.words import number, plural, size
 from backoffice.observability.growth import Size, Sizes, read_sizes
 from backoffice.observability.housekeeping import TableFacts
+from backoffice.observability.indexes_postgresql import (
+    covered_question,
+    unused_question,
+)
 from backoffice.observability.ops_connection import Reading
 
 DAYS = 14
@@ -37,6 +42,7 @@ def show(call: OpsCall) -> Reply:
     history: Reading[History] = site.backoffice.ops.call(
         "sizes", read, deadline=call.left
     )
+    indexes = _indexes(call) if site.backoffice.ops.is_postgresql else None
     reading, found = now.live.tables, now.contradictions
     tables = reading.value or ()
     before = site.backoffice.keeper.sizes_before
@@ -48,6 +54,7 @@ def show(call: OpsCall) -> Reply:
         sub="rows as the planner knows them; sizes with what is stored aside",
         growth_head=f"In {span_words(before)}" if before else "Growth",
         growth_unread=unread("Their growth", history, url),
+        indexes=indexes,
     )
     if now.live.file.value is not None:
         facts = file_facts(now.live.file.value, before)
@@ -62,19 +69,33 @@ def show(call: OpsCall) -> Reply:
     return Page("tables", view, drawn)
 
 
+def _indexes(call: OpsCall) -> IndexesView:
+    questions = (unused_question(), covered_question())
+    found = call.site.backoffice.ops.ask(*questions, deadline=call.left)
+    never, covered = (found[one.name] for one in questions)
+    url = ops_url(call.site, "tables")
+    return indexes_view(never, covered, lambda name: _link(call, name), url)
+
+
+def _link(call: OpsCall, table: str) -> Link:
+    """A table by the name of its list, which it leads to, where it has one."""
+    view = call.site.view_of_table(table)
+    if view is None:
+        return Link(table, "")
+    url = address(call.site.base_url, view.identity, "list")
+    return Link(f"{view.name_plural} ({table})", url)
+
+
 def _row(
     call: OpsCall, one: TableFacts, before: Sizes | None, history: History
 ) -> TableRow:
-    view = call.site.view_of_table(one.name)
-    url = address(call.site.base_url, view.identity, "list") if view else ""
-    label = f"{view.name_plural} ({one.name})" if view else one.name
     then = before.tables.get(one.path) if before is not None else None
     grown = growth(one, before)
     more = 0
     if then is not None and then.rows is not None and one.rows is not None:
         more = one.rows - then.rows
     return TableRow(
-        name=Link(label, url),
+        name=_link(call, one.name),
         rows="unknown" if one.rows is None else number(one.rows),
         more=f"{more:+,}".replace("-", "\N{MINUS SIGN}") if more else "",
         size="locked" if one.data_size is None else size(one.data_size),

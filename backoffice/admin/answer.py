@@ -509,7 +509,7 @@ class Answering:
         limit = self.site.backoffice.settings.database.statement_timeout
         problem = failures.problem_of(error, request, limit)
         login = getattr(request.state, "login", None)
-        if not problem.actions and login is not None:
+        if not problem.actions:
             problem = replace(problem, actions=self.ways_out(request, login))
         if problem.is_fault:
             logger.error(
@@ -523,10 +523,10 @@ class Answering:
         html = render("error", problem.view(), frame, self.site.backoffice.root)
         return HTMLResponse(html, problem.status, headers=problem.headers)
 
-    def ways_out(self, request: Request, login: Login) -> tuple[Action, ...]:
+    def ways_out(self, request: Request, login: Login | None) -> tuple[Action, ...]:
         """Where to go on from an error: the list that it was about, else the start."""
         view = self.site.view_called(request.path_params.get("identity", ""))
-        if view is not None and self.site.may(login.role, "list", view):
+        if login and view is not None and self.site.may(login.role, "list", view):
             url = address(self.site.base_url, view.identity, "list")
             return (Action(f"All {view.name_plural.lower()}", url),)
         return (Action("To the start", f"{self.site.base_url}/"),)

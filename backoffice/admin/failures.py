@@ -291,10 +291,12 @@ def unavailable(back: tuple[Action, ...], kept: str) -> Problem:
 def _http_problem(error: HTTPException) -> Problem:
     """What Starlette raises: too many fields, a broken body."""
     headings = {404: "Not found", 403: "You may not do this", 405: "Not this way"}
+    # Starlette's own words for it are those of the protocol.
+    texts = {405: "This address does not take what was sent. Nothing was changed."}
     return Problem(
         error.status_code,
         headings.get(error.status_code, "This request cannot be answered"),
-        str(error.detail),
+        texts.get(error.status_code, str(error.detail)),
         headers=dict(error.headers or {}),
     )
 

@@ -153,4 +153,18 @@ def test_the_menu_shows_where_one_is_in_a_low_window(
     assert here is not None
     assert foot is not None
     assert here["y"] + here["height"] <= foot["y"]
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to content")
+    assert skip.evaluate("(link) => link === document.activeElement")
+    close(page)
+
+
+def test_escape_closes_the_menu_of_a_telephone(browser: Browser, site: Office) -> None:
+    """It lies over the page, like all that Escape closes."""
+    page = opened(browser, site, "/admin/student/list")
+    page.set_viewport_size({"width": 375, "height": 740})
+    page.get_by_role("link", name="Menu", exact=True).click()
+    assert page.locator("#nav").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#nav").is_hidden()
     close(page)

@@ -144,7 +144,16 @@ def test_an_unknown_method_is_refused_as_a_page(site: Office, method: str) -> No
     seen = browser.client.request(method, "/admin/student/list", headers=here)
     assert seen.status_code == 405
     assert "<h1" in seen.text
+    assert "This address does not take what was sent." in seen.text
+    assert 'href="/admin/">To the start</a>' in seen.text
     assert "GET" in seen.headers["allow"]
+
+
+def test_a_request_that_is_turned_away_has_a_way_on(site: Office) -> None:
+    """Before any page is asked there is no menu: a button leads to the start."""
+    seen = site.browser("admin").get("/admin/student/list?search=%ff")
+    assert seen.status == 400
+    assert seen.link("To the start") == "/"
 
 
 def test_a_view_alone_leads_to_its_list(site: Office) -> None:

@@ -595,6 +595,7 @@ class Shown:
         actions: tuple[Action, ...] = ()
         if self.call.may("create"):
             url = address(base, view.identity, "create")
-            actions = (Action(f"New {one}", url, "plus", is_primary=True),)
+            # The head has the same button, filled: there is one of these on a page.
+            actions = (Action(f"New {one}", url, "plus"),)
         heading = view.empty_list or f"No {many} yet"
         return Empty(heading, "They will be listed here.", actions=actions)

@@ -76,7 +76,9 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "Escape") {
+    const close = find("#nav:target .close");
     if (find("details.pop[open]")) closeOverlays();
+    else if (close?.offsetParent) close.click();
     else if (isField(event.target)) event.target.blur();
     return;
   }
@@ -94,8 +96,15 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("click", (event) => closeOverlays(event.target));
 
-// In a low window the line of the menu where one is may stand below its foot.
-find("#nav [aria-current]")?.scrollIntoView({ block: "nearest" });
+// In a low window the line of the menu where one is may stand below its foot. Not by
+// scrollIntoView: the next Tab would go on from there, past the link to the content.
+function showWhereOneIs() {
+  const [nav, here, foot] = ["#nav", "#nav [aria-current]", "#nav .end"].map(find);
+  if (!here || !foot) return;
+  const hidden = here.getBoundingClientRect().bottom - foot.getBoundingClientRect().top;
+  if (hidden > 0) nav.scrollTop += hidden;
+}
+showWhereOneIs();
 
 // The list of keys ----------------------------------------------------------------
 

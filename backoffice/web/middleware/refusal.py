@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
-from backoffice.admin.presentation import ErrorView, Frame
+from backoffice.admin.presentation import Action, ErrorView, Frame
 from backoffice.admin.templating import render
 from backoffice.observability.request_id import current_request_id
 
@@ -43,4 +43,6 @@ class Refusal:
         frame = Frame(
             title=self.heading, heading=self.heading, width="narrow", request_id=number
         )
-        return render("error", ErrorView(self.text, self.kept, request=shown), frame)
+        actions = (Action("To the start", "/"),)
+        view = ErrorView(self.text, self.kept, actions=actions, request=shown)
+        return render("error", view, frame)

@@ -131,8 +131,8 @@ def check_deployment(
     if database.echo:
         yield CheckMessage(
             Level.WARNING,
-            "database.echo is on: the log holds every value that is written.",
-            "Leave it off in production.",
+            "database.echo is on: the log holds every statement, without its values.",
+            "Leave it off in production; it slows every page.",
             "deploy.W006",
         )
     if not (database.statement_timeout and database.lock_timeout):

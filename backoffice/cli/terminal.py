@@ -42,3 +42,8 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 def print_json(value: Any) -> None:
     """The value for machines."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def tell(line: str) -> None:
+    """Say something beside the result, at once and into a pipe as well."""
+    print(line, file=sys.stderr, flush=True)

@@ -10,8 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, inspect, text
+from sqlalchemy import URL, Engine, create_engine, inspect, text
 
+from backoffice.database.availability import wait_for_database
 from tests.cli.conftest import Manage
 
 
@@ -55,6 +56,66 @@ def test_migrate_plan(manage: Manage, empty_database: URL) -> None:
     assert said.code == 0
     assert "+ 0001_things" in said.out
     assert rows_in(empty_database, "SELECT to_regclass('things')") == [(None,)]
+
+
+def test_migrate_plan_says_on_what_others_would_wait(
+    migrated: Manage, root: Path
+) -> None:
+    """Each statement that locks a table which is there, with the table's size."""
+    (root / "migrations/versions/0002_note.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0002_note', '0001_things'\n"
+        "branch_labels = depends_on = None\n"
+        "def upgrade():\n"
+        "    op.execute('ALTER TABLE things ADD COLUMN note text')\n"
+        "    op.execute('CREATE TABLE notes (id integer PRIMARY KEY)')\n"
+        "def downgrade():\n"
+        "    op.execute('DROP TABLE notes')\n"
+        "    op.execute('ALTER TABLE things DROP COLUMN note')\n"
+    )
+
+    said = migrated("migrate", "--plan")
+
+    assert said.out.splitlines()[1:] == [
+        "    ALTER TABLE things ADD COLUMN note text",
+        (
+            "      ACCESS EXCLUSIVE on things (never analyzed, 0.0 MB): "
+            "nobody reads or writes it meanwhile"
+        ),
+    ]
+
+
+def test_migrate_waits_for_a_database_that_starts(
+    manage: Manage,
+    server: Engine,
+    empty_database: URL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It says what it waits for, and goes on as soon as there is a connection."""
+    late = f"{empty_database.database}_late"
+    url = empty_database.set(database=late)
+    monkeypatch.setenv(
+        "BACKOFFICE_DATABASE__URL", url.render_as_string(hide_password=False)
+    )
+    in_vain = manage("migrate", "--wait-db", "0.01")
+    assert in_vain.code == 1
+    assert "No connection to the database within 0.01 seconds" in in_vain.err
+    assert manage("check", "--database", "--wait", "0.01").code == 1
+
+    def make(line: str) -> None:
+        assert line.startswith("Waiting for the database: ")
+        with server.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{late}"'))
+
+    engine = create_engine(url)
+    try:
+        wait_for_database(engine, 60, make)
+        assert manage("migrate", "--wait-db", "60").code == 0
+        assert manage("check", "--database", "--wait", "60").code == 0
+    finally:
+        engine.dispose()
+        with server.connect() as connection:
+            connection.execute(text(f'DROP DATABASE IF EXISTS "{late}" WITH (FORCE)'))
 
 
 def test_migrate_to_zero_asks(migrated: Manage, empty_database: URL) -> None:

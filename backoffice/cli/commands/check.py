@@ -6,6 +6,7 @@ where warnings count as mistakes, too.
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,8 @@ import typer
 
 from backoffice.checks import CheckMessage, Level
 from backoffice.cli.project import opened, root_of
-from backoffice.cli.terminal import DIM, RED, YELLOW, print_json, styled
-from backoffice.errors import BackofficeError, ModuleProblem
+from backoffice.cli.terminal import DIM, RED, YELLOW, print_json, styled, tell
+from backoffice.errors import BackofficeError, DatabaseUnavailable, ModuleProblem
 
 GROUP = "Look"
 COLOURS = {Level.ERROR: RED, Level.WARNING: YELLOW, Level.INFO: DIM}
@@ -29,11 +30,17 @@ def run(
     database: Annotated[
         bool, typer.Option("--database", help="Is the database fit, and migrated?")
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="With --database, seconds to wait until it starts."),
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Run the checks and say what they found."""
+    if wait and not database:
+        raise typer.BadParameter("--wait is for --database.")
     root = root_of(context)
-    found = list(_checks(context, root, deploy=deploy, database=database))
+    found = list(_checks(context, root, deploy=deploy, database=database, wait=wait))
     if json:
         print_json([_plain(one) for one in found])
     else:
@@ -43,12 +50,13 @@ def run(
 
 
 def _checks(
-    context: typer.Context, root: Path, *, deploy: bool, database: bool
+    context: typer.Context, root: Path, *, deploy: bool, database: bool, wait: float
 ) -> Iterator[CheckMessage]:
     from backoffice.admin.checks import check_views
     from backoffice.bootstrap import load_project
     from backoffice.cli.checking import check_database, check_deployment, check_models
     from backoffice.cli.site import application_without_database
+    from backoffice.database.availability import wait_for_database
     from backoffice.settings import load_settings
 
     settings = load_settings(root)
@@ -66,6 +74,9 @@ def _checks(
         yield from check_deployment(settings, is_embedded=is_embedded)
     if database:
         with opened(context) as backoffice:
+            # In vain: then that it cannot be reached is a finding like others.
+            with suppress(DatabaseUnavailable):
+                wait_for_database(backoffice.engine, wait, tell)
             yield from check_database(backoffice)
 
 

@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from itertools import count
 
@@ -14,6 +15,16 @@ from sqlalchemy.orm import Session
 from tests.servers import own_server
 
 _numbers = count(1)
+
+# What the shell sets for the site (a port, a database) is not what tests are about.
+for name in [name for name in os.environ if name.startswith("BACKOFFICE_")]:
+    if "__" in name or name.startswith("BACKOFFICE_SUPERUSER_"):
+        del os.environ[name]
+
+# Started in the background by a shell, all that we start ignores Ctrl-C, and tests that
+# interrupt a command would wait for it without end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,7 @@ def test_version(manage: Manage) -> None:
 def test_closed_pipe_is_no_error() -> None:
     """A reader that has seen enough makes no noise."""
     done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} {ROOT}/manage.py --help | true"],
+        ["sh", "-c", '"$0" "$1" --help | true', sys.executable, ROOT / "manage.py"],
         capture_output=True,
         text=True,
         check=False,
@@ -232,7 +232,7 @@ def test_a_clone_without_packages_names_the_command(tmp_path: Path) -> None:
 def test_an_output_that_is_full_is_a_sentence() -> None:
     """`config > file` on a full disk ends with 1 and says why."""
     done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} {ROOT}/manage.py config > /dev/full"],
+        ["sh", "-c", '"$0" "$1" config >/dev/full', sys.executable, ROOT / "manage.py"],
         capture_output=True,
         text=True,
         check=False,

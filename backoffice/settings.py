@@ -248,11 +248,18 @@ def load_settings(root: Path, environ: Mapping[str, str] | None = None) -> Setti
 def read_toml(path: Path) -> dict[str, Any]:
     """What the file says; nothing where there is no file."""
     try:
-        text = path.read_bytes().decode()
-        return tomllib.loads(text)
+        # Some editors begin a file with a mark that says it is UTF-8.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(
+            f"{path.name} cannot be read: it is not in UTF-8 (at line {line})."
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path.name} cannot be read: {error}.") from error
 
 

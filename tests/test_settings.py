@@ -156,6 +156,36 @@ def test_file_that_is_no_toml(tmp_path: Path) -> None:
         load_settings(root, environ={})
 
 
+def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """A file that an editor has marked as UTF-8 is read as without the mark."""
+    text = b"\xef\xbb\xbf[web]\nport = 9000\n"
+    (tmp_path / "settings.toml").write_bytes(text)
+
+    assert load_settings(tmp_path, environ={}).web.port == 9000
+
+
+def test_file_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 are told by their line, in words."""
+    (tmp_path / "settings.toml").write_bytes(b"[app]\ntitle = '\xe9cole'\n")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path, environ={})
+
+    said = str(caught.value)
+    assert said == "settings.toml cannot be read: it is not in UTF-8 (at line 2)."
+
+
+def test_directory_in_place_of_the_file(tmp_path: Path) -> None:
+    """What the system refuses to read is said with its path and reason alone."""
+    (tmp_path / "settings.toml").mkdir()
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path, environ={})
+
+    path = tmp_path / "settings.toml"
+    assert str(caught.value) == f"{path} cannot be read: Is a directory."
+
+
 @pytest.mark.parametrize("value", ["yes", "1", "true", "on"])
 def test_switches(tmp_path: Path, value: str) -> None:
     """A switch takes the usual words."""

@@ -123,6 +123,11 @@ def take_port(web: WebSettings) -> socket.socket:
                 f"web.host is {web.host!r}, which is no address of this machine; "
                 "127.0.0.1 is, 0.0.0.0 are all of them."
             ) from error
+        if error.errno == errno.EACCES:
+            raise EnvironmentProblem(
+                f"Port {web.port} is not for every user of this machine; choose one "
+                "above 1023, such as BACKOFFICE_WEB__PORT=8000."
+            ) from error
         other = web.port + 1 if web.port < 65535 else 8000  # noqa: PLR2004
         reason = error.strerror or error
         raise EnvironmentProblem(

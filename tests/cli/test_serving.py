@@ -193,6 +193,24 @@ def test_port_in_use(manage: Manage, monkeypatch: pytest.MonkeyPatch) -> None:
             assert said.err.count("\n") == 1
 
 
+def test_port_that_is_not_for_everybody(
+    manage: Manage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system keeps a port for root, one that is free for all is named."""
+    start = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if os.geteuid() == 0 or not start.exists() or int(start.read_text()) <= 80:
+        pytest.skip("every port is ours here")
+    monkeypatch.setenv("BACKOFFICE_WEB__PORT", "80")
+
+    said = manage("runserver")
+
+    assert said.code == 1
+    assert said.err == (
+        "Error: Port 80 is not for every user of this machine; choose one above 1023, "
+        "such as BACKOFFICE_WEB__PORT=8000.\n"
+    )
+
+
 @pytest.mark.parametrize(
     "options",
     [

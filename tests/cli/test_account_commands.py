@@ -1,8 +1,14 @@
 """The commands that make accounts."""
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, select
+from sqlalchemy.orm import Session
 
+from backoffice.auth.models import User
+from backoffice.auth.passwords import verify_password
+from backoffice.auth.sessions import open_session
+from backoffice.auth.users import find_user
+from backoffice.cli.accounts import make_first_accounts
 from tests.cli.conftest import Manage
 from tests.cli.test_database_commands import rows_in
 
@@ -110,10 +116,15 @@ def test_createsuperuser_does_not_wait_for_nobody(migrated: Manage) -> None:
 
 
 def test_changepassword(migrated: Manage, empty_database: URL) -> None:
-    """The account has another password afterwards."""
+    """The account has another password afterwards, and no session."""
     create(migrated)
     query = "SELECT password_hash FROM backoffice_users"
     before = rows_in(empty_database, query)
+    engine = create_engine(empty_database)
+    with Session(engine) as session:
+        open_session(session, session.scalars(select(User.id)).one(), hours=1)
+        session.commit()
+    engine.dispose()
 
     said = migrated(
         *("changepassword", "a@example.org", "--password-stdin"),
@@ -122,6 +133,7 @@ def test_changepassword(migrated: Manage, empty_database: URL) -> None:
 
     assert said.code == 0
     assert rows_in(empty_database, query) != before
+    assert rows_in(empty_database, "SELECT count(*) FROM backoffice_sessions") == [(0,)]
 
 
 def test_changepassword_of_nobody(migrated: Manage) -> None:
@@ -129,3 +141,31 @@ def test_changepassword_of_nobody(migrated: Manage) -> None:
     said = migrated("changepassword", "x@example.org", "--password-stdin", stdin=GOOD)
 
     assert (said.code, said.err) == (1, "Error: There is no account x@example.org.\n")
+
+
+def test_the_first_accounts_are_the_environments(
+    migrated: Manage, empty_database: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` makes the superuser that is named, with that password, and each role."""
+    del migrated
+    monkeypatch.setenv("BACKOFFICE_SUPERUSER_EMAIL", "boss@example.org")
+    monkeypatch.setenv("BACKOFFICE_SUPERUSER_PASSWORD", GOOD.strip())
+    engine = create_engine(empty_database)
+
+    with Session(engine) as session:
+        made = make_first_accounts(session)
+        session.commit()
+        again = make_first_accounts(session)
+        boss = find_user(session, "boss@example.org")
+    engine.dispose()
+
+    assert [one.email.partition("@")[0] for one in made] == [
+        *("boss", "ops", "editor", "viewer")
+    ]
+    assert [one.role for one in made] == ["admin", "ops", "editor", "viewer"]
+    # What was given is not shown; the others are random, and shown this once.
+    assert [bool(one.password) for one in made] == [False, True, True, True]
+    assert len({one.password for one in made}) == 4
+    assert boss is not None
+    assert verify_password(boss.password_hash, GOOD.strip())
+    assert again == []

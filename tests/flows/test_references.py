@@ -262,3 +262,42 @@ def test_a_name_from_the_right_is_found_as_it_is_shown(site: Office) -> None:
     assert label == f"\u2068مريم حسن\u2069 (2026-11, {student.class_name})"
     seen = enrolled(site, student=label, course=str(course.id))
     assert seen.status == 303, seen.errors
+
+
+def test_a_list_is_filtered_by_an_exact_name(site: Office) -> None:
+    """Typed without a script it leads to the address with the key."""
+    school = site.add(make_school, name="Filtered by name")
+    student = site.add(make_student, school_id=school.id, full_name="Only One Such")
+    seen = site.browser("viewer").get("/admin/enrollment/list?student=Only+One+Such")
+    assert seen.status == 303
+    assert seen.location == f"/admin/enrollment/list?student={student.id}"
+
+
+def test_a_name_in_a_filter_that_several_have_offers_them(site: Office) -> None:
+    """Each as its own list calls it, unticked; one that is ticked is the filter."""
+    school = site.add(make_school, name="Of two of one name")
+    keys = {
+        str(site.add(make_student, school_id=school.id, full_name="Two Such").id)
+        for _ in range(2)
+    }
+    browser, path = site.browser("viewer"), "/admin/enrollment/list"
+    seen = browser.get(f"{path}?student=Two+Such")
+    assert seen.status == 400
+    assert "Several students fit Two Such; choose one." in seen.text
+    form = seen.form(path)
+    assert set(form.choices["student"]) == keys
+    assert not any(form.fields.get("student", []))
+    chosen = form.data({"student": [min(keys)]})
+    query = "&".join(f"{k}={v}" for k, values in chosen.items() for v in values if v)
+    assert browser.get(f"{path}?{query}").status == 200
+
+
+def test_a_name_in_a_filter_that_nobody_has_offers_what_is_near(site: Office) -> None:
+    """A part of a name finds it; that there is no such key is not all that is said."""
+    school = site.add(make_school, name="Of a near one")
+    near = site.add(make_student, school_id=school.id, full_name="Xaverius Near")
+    seen = site.browser("viewer").get("/admin/enrollment/list?student=Xaverius")
+    assert seen.status == 400
+    assert "There is no student with the key or name Xaverius." in seen.text
+    assert seen.form("/admin/enrollment/list").choices["student"] == [str(near.id)]
+    assert "Xaverius Near" in seen.text

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Column
-from sqlalchemy.orm import Mapper
 
 from backoffice.admin.actions import ActionSpec, Where, offered
 from backoffice.admin.call import (
@@ -41,11 +40,15 @@ from backoffice.admin.presentation import (
 )
 from backoffice.admin.presentation_bulk import PickBar
 from backoffice.admin.record import records_by_key, word_of
+from backoffice.admin.typed_filters import (
+    TypedReferences,
+    filter_target,
+    typed_references,
+)
 from backoffice.auth.permissions import may
-from backoffice.database.keys import format_key, parse_key
+from backoffice.database.keys import format_key
 from backoffice.editing.fields import is_counted
-from backoffice.editing.references import candidates_for
-from backoffice.errors import BackofficeError, RecordNotFound
+from backoffice.errors import BackofficeError
 from backoffice.listing.counting import RowCount
 from backoffice.listing.leaving_out import without_each
 from backoffice.listing.page import ListPage, read_page
@@ -62,12 +65,12 @@ def show(call: Call) -> Reply:
     view = call.model_view
     spec = spec_for(call, view)
     url = address(call.site.base_url, view.identity, "list")
-    named = with_keys(call, view, spec)
-    if named is not None:
-        return Redirect(f"{url}?{urlencode(named)}")
-    query = parse_list(spec, call.query_items, call.site.codec)
+    typed = typed_references(call, view, spec)
+    if typed.keys:
+        return Redirect(f"{url}?{urlencode(typed.with_keys(call.query_items))}")
+    query = typed.told(spec, parse_list(spec, call.query_items, call.site.codec))
     page = read_page(call.session, spec, query, call.site.codec)
-    shown = Shown(call, view, spec, query, page, url)
+    shown = Shown(call, view, spec, query, page, url, typed)
     return Page("list", shown.view(), shown.frame(), shown.status())
 
 
@@ -84,24 +87,6 @@ def spec_for(call: Call, view: ModelView) -> ListSpec:
     return spec.scoped(own, scopes)
 
 
-def with_keys(
-    call: Call, view: ModelView, spec: ListSpec
-) -> list[tuple[str, str]] | None:
-    """The query string with typed names of references as keys; None without any.
-
-    Without JavaScript a reference is filtered by an exact name. What names no record,
-    or several, stays as it is and is said on the page.
-    """
-    items, is_changed = [], False
-    for name, value in call.query_items:
-        field = spec.by_path.get(name)
-        target = filter_target(view, field) if field is not None else None
-        key = _key_of_name(call, target, value) if target is not None else None
-        items.append((name, key or value))
-        is_changed = is_changed or key is not None
-    return items if is_changed else None
-
-
 def unseen_filters(call: Call, view: ModelView) -> frozenset[str]:
     """The filters that would tell records of a list that this person may not open."""
     found = set()
@@ -111,38 +96,6 @@ def unseen_filters(call: Call, view: ModelView) -> frozenset[str]:
         if own is not None and not call.may("list", own):
             found.add(one.path)
     return frozenset(found)
-
-
-def filter_target(view: ModelView, field: FilterField) -> Mapper[Any] | None:
-    """The model whose records a reference filter chooses; None for other filters."""
-    if str(field.kind) != "reference":
-        return None
-    place = view.description.list_spec.paths.place(field.path)
-    if place.relationship is not None:
-        return place.relationship.mapper
-    for relationship in view.description.mapper.relationships:
-        if place.column is not None and place.column in relationship.local_columns:
-            return relationship.mapper
-    return None
-
-
-def _key_of_name(call: Call, target: Mapper[Any], text: str) -> str | None:
-    """The key of the one record with this name; None where the text is a key."""
-    if not text.strip():
-        return None
-    try:
-        parse_key(target, text)
-    except RecordNotFound:
-        own = call.site.view_of(target.class_)
-        found = candidates_for(
-            call.session,
-            target.class_,
-            text,
-            columns=own.description.label_keys if own is not None else (),
-            scope=(lambda s: own.scope(s, call)) if own is not None else None,
-        )
-        return format_key(target, found[0]) if len(found) == 1 else None
-    return None
 
 
 def selection_words(call: Call, view: ModelView, query: ListQuery) -> str:
@@ -183,9 +136,11 @@ class Shown:
         query: ListQuery,
         page: ListPage,
         url: str,
+        typed: TypedReferences | None = None,
     ) -> None:
         self.call, self.model_view, self.spec = call, view, spec
         self.query, self.page, self.url = query, page, url
+        self.typed = typed or TypedReferences()
 
     def to(self, query: ListQuery) -> str:
         """The address of another query of this list."""
@@ -415,6 +370,7 @@ class Shown:
         ]
         raw = [v for k, v in self.call.query_items if k == field.path and v]
         chosen = set(used.texts) if used is not None else set(raw)
+        wrong = self.typed.not_understood(field.path)
         choices = tuple(
             Choice(value, label, value in chosen)
             for value, label in self.choices_of(field)
@@ -432,12 +388,17 @@ class Shown:
                 *choices,
                 *(
                     Choice(text, self.name_of(field, text), is_checked=True)
-                    for text in sorted(chosen - offered)
+                    for text in sorted(chosen - offered - wrong)
                 ),
             )
         elif kind == FilterKind.CHOICE and not choices:
             kind = FilterKind.TEXT
-        elif kind == FilterKind.BOOLEAN:
+        choices += tuple(
+            one
+            for one in self.typed.candidates.get(field.path, ())
+            if one.value not in offered
+        )
+        if kind == FilterKind.BOOLEAN:
             choices = (
                 Choice("", "any", not chosen),
                 Choice("true", "yes", bool(chosen & {"true", "yes", "1"})),

@@ -10,8 +10,8 @@ from backoffice.admin.cells import record_name
 from backoffice.admin.failures import NotFound
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.form_filling import fields_of
-from backoffice.admin.pages.listing import filter_target
 from backoffice.admin.record import single_references
+from backoffice.admin.typed_filters import filter_target
 from backoffice.editing.references import lookup
 from backoffice.errors import NotPermitted
 from backoffice.listing.params import split_terms

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, inspect, select
 from sqlalchemy.orm import Session
 
 from backoffice.audit.history_postgresql import short_changes
@@ -123,12 +123,15 @@ def _read(
     return [entry_of(row) for row in rows.mappings()]
 
 
-def entry_columns(session: Session) -> list[ColumnElement[Any]]:
+def entry_columns(
+    session: Session, entry: type[AuditEntry] = AuditEntry
+) -> list[ColumnElement[Any]]:
     """What is read of an entry: its columns, long values cut where that can be."""
     is_postgresql = session.get_bind().dialect.name == "postgresql"
+    table = inspect(entry).selectable
     return [
-        short_changes() if column.name == "changes" and is_postgresql else column
-        for column in AuditEntry.__table__.columns
+        short_changes(entry) if column.name == "changes" and is_postgresql else column
+        for column in table.columns
     ]
 
 

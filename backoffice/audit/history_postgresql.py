@@ -17,9 +17,9 @@ LARGE = 8_000
 LONG, SHOWN = 4_000, 1_000
 
 
-def short_changes() -> ColumnElement[Any]:
+def short_changes(entry: type[AuditEntry]) -> ColumnElement[Any]:
     """The changes, each long value as a text of its beginning."""
-    changes = AuditEntry.changes
+    changes = entry.changes
     each = func.jsonb_each(cast(changes, JSONB)).table_valued("key", "value")
     value = cast(each.c.value, JSONB)
     beginnings = func.jsonb_build_array(

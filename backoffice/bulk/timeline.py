@@ -4,7 +4,7 @@ A run may have a million entries in the audit. None of them is read here: the en
 that no run has written and the runs themselves are two lists by time, merged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from backoffice.audit.history import (
     HistoryEntry,
@@ -34,17 +34,17 @@ from backoffice.audit.history import (
 )
 from backoffice.audit.models import AuditEntry
 from backoffice.bulk.models import Run
-from backoffice.bulk.timeline_postgresql import newest_of_each
+from backoffice.bulk.timeline_postgresql import is_one_of, newest_of_each
 
 # Asked for in the place of an entry's action: runs of actions alone.
 RUNS = "run"
 # The action whose runs delete; those of every other one change what is there.
 DELETING = "delete-selected"
-OF_RUNS = {
-    "": true(),
-    RUNS: true(),
-    "delete": Run.action == DELETING,
-    "update": Run.action != DELETING,
+OF_RUNS: dict[str, Callable[[type[Run]], ColumnElement[bool]]] = {
+    "": lambda _: true(),
+    RUNS: lambda _: true(),
+    "delete": lambda run: run.action == DELETING,
+    "update": lambda run: run.action != DELETING,
 }
 
 
@@ -111,11 +111,11 @@ def timeline(
     """
     parts = []
     if asked.action != RUNS:
-        parts.append(_entries(session, asked, behind, limit))
+        parts.append(_entries(session, asked, behind, limit).subquery("e"))
     if asked.action in OF_RUNS:
-        parts.append(_runs(session, asked, behind).limit(limit))
+        parts.append(_runs(session, asked, behind).limit(limit).subquery("r"))
     # Each stops by itself: so its index serves its order, and not a row more is read.
-    found = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    found = union_all(*(select(part) for part in parts)).subquery("h")
     rows = session.execute(
         select(found)
         .order_by(found.c.at.desc(), found.c.is_run, found.c.id.desc())
@@ -140,62 +140,70 @@ def record_history(
 def _entries(
     session: Session, asked: TimelineFilter, behind: Mark | None, limit: int
 ) -> Select[Any]:
-    entry = AuditEntry
+    # A statement of short names is kept whole, and can be explained.
+    entry = aliased(AuditEntry, name="entry")
     columns = [
-        *entry_columns(session),
+        *entry_columns(session, entry),
         cast(null(), BigInteger).label("changed"),
         cast(null(), Integer).label("is_ended"),
         literal_column("0", Integer).label("is_run"),
     ]
-    place: list[InstrumentedAttribute[Any]] = [entry.id, entry.at]
     query: Select[Any] = select(*columns)
-    places: Select[Any] = select(*place).where(entry.run_id.is_(None))
-    if asked.action:
-        places = places.where(entry.action == asked.action)
-    places = _narrowed(session, places, asked, entry.at, entry.table_name)
-    if behind is not None:
-        places = places.where(_is_behind(entry.at, entry.id, behind, is_run=False))
-    newest_first = (entry.at.desc(), entry.id.desc())
-    places = places.order_by(*newest_first).limit(limit)
-    if asked.actors is None:
-        query = places.with_only_columns(*columns)
-    elif session.get_bind().dialect.name == "postgresql":
-        found = newest_of_each(places, asked.actors.ids, asked.actors.label, limit)
+    actors = asked.actors
+    if actors is not None and session.get_bind().dialect.name == "postgresql":
+        one = aliased(AuditEntry, name="one")
+        places: Select[Any] = _asked_for(session, select(), one, asked, behind)
+        found = newest_of_each(places, one, actors.ids, actors.label, limit)
         query = query.join(found, found.c.id == entry.id)
     else:
-        did_it = _did_it(asked.actors, entry.actor_id, entry.actor_label)
-        query = places.with_only_columns(*columns).where(did_it)
-    return query.order_by(None).order_by(*newest_first).limit(limit)
+        query = _asked_for(session, query, entry, asked, behind)
+        if actors is not None:
+            is_own = entry.actor_id.in_(actors.ids)
+            query = query.where(or_(is_own, entry.actor_label == actors.label))
+    return query.order_by(entry.at.desc(), entry.id.desc()).limit(limit)
 
 
-def _did_it(
-    actors: Actors,
-    actor_id: InstrumentedAttribute[str | None],
-    actor_label: InstrumentedAttribute[str],
-) -> ColumnElement[bool]:
-    return or_(actor_id.in_(actors.ids), actor_label == actors.label)
+def _asked_for(
+    session: Session,
+    query: Select[Any],
+    entry: type[AuditEntry],
+    asked: TimelineFilter,
+    behind: Mark | None,
+) -> Select[Any]:
+    """Entries that no run has written, of the kind and the time; whoever did it."""
+    query = query.where(entry.run_id.is_(None))
+    if asked.action:
+        query = query.where(entry.action == asked.action)
+    query = _narrowed(session, query, asked, entry.at, entry.table_name)
+    if behind is not None:
+        query = query.where(_is_behind(entry.at, entry.id, behind, is_run=False))
+    return query
 
 
 def _runs(session: Session, asked: TimelineFilter, behind: Mark | None) -> Select[Any]:
-    known = {"at": Run.created_at, "run_id": Run.id}
+    run = aliased(Run, name="run")
+    known = {"at": run.created_at, "run_id": run.id}
     columns: list[ColumnElement[Any]] = []
     for each in AuditEntry.__table__.columns:
-        own = known.get(each.name) or getattr(Run, each.name, None)
+        own = known.get(each.name) or getattr(run, each.name, None)
         own = cast(null(), each.type) if own is None else own
         columns.append(own.label(each.name))
     columns += [
-        Run.changed.label("changed"),
-        cast(Run.finished_at.is_not(None), Integer).label("is_ended"),
+        run.changed.label("changed"),
+        cast(run.finished_at.is_not(None), Integer).label("is_ended"),
         literal_column("1", Integer).label("is_run"),
     ]
-    is_asked = OF_RUNS[asked.action]
-    query: Select[Any] = select(*columns).where(Run.changed > 0, is_asked)
-    query = _narrowed(session, query, asked, Run.created_at, Run.table_name)
+    is_asked = OF_RUNS[asked.action](run)
+    query: Select[Any] = select(*columns).where(run.changed > 0, is_asked)
+    query = _narrowed(session, query, asked, run.created_at, run.table_name)
     if asked.actors is not None:
-        query = query.where(_did_it(asked.actors, Run.actor_id, Run.actor_label))
+        is_own: ColumnElement[bool] = run.actor_id.in_(asked.actors.ids)
+        if session.get_bind().dialect.name == "postgresql":
+            is_own = is_one_of(run.actor_id, asked.actors.ids)
+        query = query.where(or_(is_own, run.actor_label == asked.actors.label))
     if behind is not None:
-        query = query.where(_is_behind(Run.created_at, Run.id, behind, is_run=True))
-    return query.order_by(Run.created_at.desc(), Run.id.desc())
+        query = query.where(_is_behind(run.created_at, run.id, behind, is_run=True))
+    return query.order_by(run.created_at.desc(), run.id.desc())
 
 
 def _narrowed(

@@ -8,9 +8,12 @@ few newest are merged.
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
     Select,
     Subquery,
     Text,
+    any_,
     column,
     func,
     literal,
@@ -19,25 +22,43 @@ from sqlalchemy import (
     union,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute
 
 from backoffice.audit.models import AuditEntry
 
 
 def newest_of_each(
-    places: Select[Any], ids: tuple[str, ...], label: str, limit: int
+    asked: Select[Any],
+    entry: type[AuditEntry],
+    ids: tuple[str, ...],
+    label: str,
+    limit: int,
 ) -> Subquery:
-    """The keys of the newest `limit` of these entries, by any of the accounts or names.
+    """The keys of the newest `limit` entries by any of the accounts, or so called.
 
-    `places` are key and time of entries, in their order, at most `limit`.
+    `asked` says which entries are asked for otherwise, of what is called `entry`.
     """
-    accounts = func.unnest(literal(list(ids), ARRAY(Text)))
-    one = accounts.table_valued(column("id", Text)).render_derived(name="one")
-    own = places.where(AuditEntry.actor_id == one.c.id).correlate(one).lateral("own")
-    under_name = places.where(AuditEntry.actor_label == label).subquery("under_name")
+    place = asked.add_columns(entry.id, entry.at)
+    places = place.order_by(entry.at.desc(), entry.id.desc()).limit(limit)
+    who = func.unnest(_array(ids)).table_valued(column("id", Text))
+    who = who.render_derived(name="who")
+    own = places.where(entry.actor_id == who.c.id).correlate(who).lateral("own")
+    so_called = places.where(entry.actor_label == label).subquery("so_called")
     # Who did it under that very name is found twice, and told of once.
     found = union(
-        select(own.c.id, own.c.at).select_from(one).join(own, true()),
-        select(under_name.c.id, under_name.c.at),
+        select(own.c.id, own.c.at).select_from(who).join(own, true()),
+        select(so_called.c.id, so_called.c.at),
     ).subquery("found")
     newest = select(found.c.id).order_by(found.c.at.desc(), found.c.id.desc())
     return newest.limit(limit).subquery("newest")
+
+
+def is_one_of(
+    account: InstrumentedAttribute[str | None], ids: tuple[str, ...]
+) -> ColumnElement[bool]:
+    """Whether it is one of the accounts; the same statement for however many."""
+    return account == any_(_array(ids))
+
+
+def _array(ids: tuple[str, ...]) -> BindParameter[Any]:
+    return literal(list(ids), ARRAY(Text))

@@ -18,6 +18,7 @@ from backoffice.bulk.timeline import (
     RUNS,
     Actors,
     Event,
+    Mark,
     RunEntry,
     TimelineFilter,
     mark_of,
@@ -25,6 +26,7 @@ from backoffice.bulk.timeline import (
     timeline,
 )
 from backoffice.database.session import ACTOR, Actor
+from backoffice.observability.fingerprints import fingerprint
 from tests.bulk.rooms import Kind, all_of, run, session_on, setting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -274,6 +276,23 @@ def test_no_run_is_read_for_a_name_that_nobody_has(demo_engine: Engine) -> None:
         assert "ix_backoffice_runs_actor_id_id" in plan, plan
         assert "ix_backoffice_runs_actor_label_id" in plan
         assert "Seq Scan" not in plan
+
+
+def test_the_statement_of_a_page_is_kept_whole(demo_engine: Engine) -> None:
+    """Of a longer one only the beginning is, which nobody could explain."""
+    asked = TimelineFilter(
+        actors=Actors(("a", "b"), "Ann"), table_name="kinds", since=NOON
+    )
+    sent: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    with session_on(demo_engine) as session:
+        event.listen(session.get_bind(), "before_cursor_execute", note)
+        timeline(session, 50, asked, behind=Mark(1))
+
+    assert " more)" not in fingerprint(sent[-1]).text
 
 
 def explained(session: Session, asked: TimelineFilter, behind: Any) -> str:

@@ -512,8 +512,9 @@ def _versions(project: ProjectMigrations, *, is_own: bool) -> Path:
     versions = migrations.project_versions(project)
     if versions is None:
         raise MigrationProblem(
-            "The project has no directory for revisions of ours: app.migrations in "
-            "settings.toml names one that is there, without an env.py of Alembic's own."
+            "The project has no directory for revisions that Backoffice writes. To "
+            "have some, let app.migrations in settings.toml name a directory that "
+            "exists and holds no env.py of Alembic's own."
         )
     return versions
 

@@ -309,7 +309,7 @@ def test_project_without_directory_is_said(engine: Engine) -> None:
     project = project_of(_things(), None)
     upgrade(engine, project, report=_quiet)
 
-    with pytest.raises(MigrationProblem, match=r"no directory for revisions of ours"):
+    with pytest.raises(MigrationProblem, match=r"no directory for revisions"):
         make_revision(engine, project)
 
 

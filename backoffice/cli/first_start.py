@@ -9,7 +9,7 @@ from backoffice.auth.users import has_admin
 from backoffice.bootstrap import Backoffice
 from backoffice.cli.accounts import DEMO_EMAIL, EMAIL_VARIABLE, make_first_accounts
 from backoffice.cli.project import opened, root_of, transaction
-from backoffice.cli.site import address_of, serve, take_port
+from backoffice.cli.site import address_of, serve, take_port, try_views
 from backoffice.cli.terminal import BOLD, print_columns, styled, typed
 from backoffice.database.migrations import pending, upgrade
 from backoffice.errors import Refused
@@ -24,6 +24,7 @@ def start_and_serve(context: typer.Context) -> None:
     """From a fresh clone to a site, step by step; each step only where it is due."""
     root = root_of(context)
     settings = load_settings(root)
+    try_views(root)
     # The server reports for this process; a second report would replace its file.
     with (
         take_port(settings.web) as listening,

@@ -48,6 +48,16 @@ def application_without_database(root: Path) -> Iterator[Starlette]:
         close(backoffice)
 
 
+def try_views(root: Path) -> None:
+    """Build the site once and let it go: what is wrong with a view is told here.
+
+    Raises:
+        SettingsError: a view, or the module that it is in, cannot be used.
+    """
+    with application_without_database(root):
+        pass
+
+
 def worker_of(backoffice: Backoffice, *, is_alone: bool = False) -> Worker:
     """A worker for this process, not started; the views know what actions do."""
     worker: Worker = create_app(backoffice).state.site.worker

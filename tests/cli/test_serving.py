@@ -38,6 +38,17 @@ def port() -> int:
         return found
 
 
+WRONG_VIEW = """
+from backoffice.admin.model_view import ModelView
+from tiny_models import Thing
+
+class ThingAdmin(ModelView, model=Thing):
+    form_readonly_columns = ["nmae"]
+
+views = [ThingAdmin]
+"""
+
+
 @contextmanager
 def serving(
     root: Path, port: int, *arguments: str, url: str = ""
@@ -208,6 +219,30 @@ def test_port_that_is_not_for_everybody(
     assert said.err == (
         "Error: Port 80 is not for every user of this machine; choose one above 1023, "
         "such as BACKOFFICE_WEB__PORT=8000.\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["run"], ["runserver", "--processes", "2"]])
+def test_a_wrong_view_is_told_before_any_address(
+    migrated: Manage,
+    root: Path,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    """Nobody is sent to a site that does not start."""
+    monkeypatch.setenv("BACKOFFICE_WEB__PORT", str(port))
+    (root / "wrong_views.py").write_text(WRONG_VIEW)
+    settings = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(settings.replace("tiny_admin", "wrong_views"))
+
+    said = migrated(*words)
+
+    assert said.code == 1
+    assert said.out == ""
+    assert said.err == (
+        "Error: ThingAdmin.form_readonly_columns names 'nmae'; Thing has no such "
+        "attribute. Is 'name' meant?\n"
     )
 
 

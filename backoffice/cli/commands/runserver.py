@@ -26,7 +26,7 @@ def run(
     ] = False,
 ) -> None:
     """Take the port, warn of what is due, and serve."""
-    from backoffice.cli.site import address_of, serve, take_port
+    from backoffice.cli.site import address_of, serve, take_port, try_views
     from backoffice.database.migrations import pending
     from backoffice.settings import Settings, load_settings
 
@@ -37,6 +37,8 @@ def run(
     settings: Settings = loaded.model_copy(
         update={"web": loaded.web.model_copy(update=given)}
     )
+    if not reload:  # it would wait for the mistake to be mended
+        try_views(root)
     with take_port(settings.web) as listening, opened(context, kind="") as backoffice:
         if backoffice.notice:
             print(backoffice.notice)

@@ -21,7 +21,7 @@ from backoffice.cli.catalogue import (
     find_command,
     similar_commands,
 )
-from backoffice.errors import BackofficeError, ModuleProblem
+from backoffice.errors import BackofficeError, DatabaseUnavailable, ModuleProblem
 
 USAGE = 2
 FAILURE = 1
@@ -31,6 +31,8 @@ UNDEFINED_TABLE = "42P01"
 UNDEFINED_COLUMN = "42703"
 READ_ONLY = "25006"
 NO_RIGHT = "42501"
+# What libpq says of a word in the URL's query; it has no code of its own.
+NO_SUCH_OPTION = "invalid connection option"
 
 
 def main() -> NoReturn:
@@ -95,6 +97,11 @@ def _is_of_output(error: Exception) -> bool:
 
 def in_words(error: Exception, root: Path | None = None) -> str | None:
     """What an operator is told; None for what can only be a mistake in the program."""
+    if isinstance(error, DatabaseUnavailable) and isinstance(
+        error.__cause__, Exception
+    ):
+        # Pages keep the reason to themselves; who types commands has to mend it.
+        return _database_in_words(error.__cause__) or str(error)
     if isinstance(error, BackofficeError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").isidentifier():
@@ -131,6 +138,8 @@ def _database_in_words(error: Exception) -> str | None:
         )
     if state == NO_RIGHT:
         return f"The database's role may not do this: {said}."
+    if NO_SUCH_OPTION in said and not state:
+        return f"database.url ends in something that no connection takes: {said}."
     if type(cause).__name__ in ("OperationalError", "ConnectionTimeout") and not state:
         return f"No connection to the database: {said}"
     if is_known and isinstance(error, exceptions.OperationalError):

@@ -41,8 +41,9 @@ def database_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
-        # The text may hold a password: it is not repeated.
+    except (ArgumentError, ValueError):
+        # The text may hold a password: it is not repeated, nor what stands in it where
+        # the port belongs.
         raise SettingsError(
             "database.url is not a database URL; "
             "postgresql://user:password@host/name and sqlite:///file.db are."
@@ -53,6 +54,12 @@ def database_url(text: str) -> URL:
     if backend not in SUPPORTED:
         raise SettingsError(
             f"database.url names {backend}; PostgreSQL 14-18 and SQLite are supported."
+        )
+    if "@" in (url.host or ""):
+        # What follows the first @ would be told as the host that is not found.
+        raise SettingsError(
+            "database.url has more than one @: in a user name or a password it is "
+            "written as %40."
         )
     return url.set(drivername=SUPPORTED[backend])
 

@@ -65,6 +65,20 @@ def test_a_list_is_explained_by_its_query(explain: Manage) -> None:
     assert "canary6617" not in said.out
 
 
+def test_why_the_database_cannot_be_reached_is_told(
+    explain: Manage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who types commands has to mend it, and is told the reason."""
+    url = "postgresql://someone:hushhush@127.0.0.1:1/nothing"
+    monkeypatch.setenv("BACKOFFICE_DATABASE__URL", url)
+
+    said = explain("explain", "--view", "thing")
+
+    assert said.code == 1
+    assert said.err.startswith("Error: No connection to the database: ")
+    assert "hushhush" not in said.err
+
+
 def test_a_statement_is_explained_by_its_name(explain: Manage) -> None:
     """For any values, which is said, and in the words of the view that ran it."""
     said = explain("explain", "0123456789abcdef")

@@ -168,6 +168,29 @@ def test_unreachable_database_is_a_sentence(
     assert "hushhush" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("127.0.0.1:hush/name", "is not a database URL"),
+        ("hush@127.0.0.1/name", "in a user name or a password it is written as %40"),
+        ("127.0.0.1/name?sslmoed=x", 'invalid connection option "sslmoed"'),
+    ],
+)
+def test_a_url_that_cannot_be_is_a_sentence(
+    manage: Manage, monkeypatch: pytest.MonkeyPatch, end: str, told: str
+) -> None:
+    """A password that was not written as URLs want it is shown in no part."""
+    monkeypatch.setenv("BACKOFFICE_DATABASE__URL", f"postgresql://one:secret@{end}")
+
+    said = manage("showmigrations")
+
+    assert said.code == 1
+    assert said.err.startswith("Error: database.url ")
+    assert told in said.err
+    assert "hush" not in said.err
+    assert "Traceback" not in said.err
+
+
 def test_missing_tables_name_the_command(manage: Manage) -> None:
     """Who works on a database without tables is told which command makes them."""
     said = manage("createsuperuser", "--email", "a@example.org", "--password-stdin")

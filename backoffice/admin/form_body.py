@@ -16,7 +16,7 @@ from starlette.requests import Request
 LARGE = 20_000
 ENCODED = "application/x-www-form-urlencoded"
 
-_SIGNS = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_SIGNS = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 async def read_form(
@@ -38,21 +38,27 @@ async def read_form(
 
 
 def fields_of(body: bytes, most: int) -> FormData:
-    """The fields of an encoded body, in their order; what is no text is replaced.
+    """The fields of an encoded body, in their order.
 
     Raises:
-        HTTPException: there are more than `most`.
+        HTTPException: there are more than `most`, or bytes that are no text: what was
+            meant is not guessed.
     """
     if body.count(b"&") >= most:
         raise HTTPException(400, f"A form has at most {most:,} fields.")
-    pairs = (part.partition("=") for part in body.decode("latin-1").split("&") if part)
-    return FormData([(_text(name), _text(value)) for name, _, value in pairs])
+    pairs = (part.partition(b"=") for part in body.split(b"&") if part)
+    try:
+        return FormData([(_text(name), _text(value)) for name, _, value in pairs])
+    except UnicodeDecodeError as error:
+        raise HTTPException(
+            400, "The form holds bytes that are no UTF-8 text; nothing of it was read."
+        ) from error
 
 
-def _text(encoded: str) -> str:
-    return _SIGNS.sub(_signs, encoded.replace("+", " "))
+def _text(encoded: bytes) -> str:
+    return _SIGNS.sub(_signs, encoded.replace(b"+", b" ")).decode()
 
 
-def _signs(found: "re.Match[str]") -> str:
-    """A whole row of signs at once: letters may take several of them."""
-    return bytes.fromhex(found[0].replace("%", "")).decode(errors="replace")
+def _signs(found: "re.Match[bytes]") -> bytes:
+    """A whole row of signs at once, as letters take several of them."""
+    return bytes.fromhex(found[0].replace(b"%", b"").decode())

@@ -1,7 +1,7 @@
 """Keys, pages, bytes and methods that nobody should send: pages, never a 500."""
 
 import json
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -116,6 +116,23 @@ def test_a_page_past_the_end_says_how_long_the_list_is(site: Office) -> None:
 def test_bytes_that_are_no_text_are_refused(site: Office, path: str) -> None:
     """400 as a page."""
     assert site.browser("viewer").get(path).status == 400
+
+
+def test_a_form_of_bytes_that_are_no_text_saves_nothing(site: Office) -> None:
+    """400 as a page; the record keeps the name that it has."""
+    key = site.value("SELECT min(id) FROM schools")
+    name = site.value("SELECT name FROM schools WHERE id = :k", k=key)
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/school/edit/{key}").form()
+    body = urlencode(form.data({"name": "Broken"}), doseq=True)
+    seen = browser.post(
+        form.action,
+        headers={"content-type": "application/x-www-form-urlencoded"},
+        content=body.replace("Broken", "Br%F6ken"),
+    )
+    assert seen.status == 400
+    assert "no UTF-8 text" in seen.text
+    assert site.value("SELECT name FROM schools WHERE id = :k", k=key) == name
 
 
 def test_a_list_that_is_not_there_is_not_found(site: Office) -> None:

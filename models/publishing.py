@@ -89,6 +89,10 @@ class Author(Timestamps, Base):
             postgresql_where=text("is_active"),
             sqlite_where=text("is_active"),
         ),
+        # The list by name, and its pages by key; the active alone have their own.
+        Index("ix_authors_full_name_id", "full_name", "id"),
+        # The list by time of creation, and its pages by key.
+        Index("ix_authors_created_at_id", "created_at", "id"),
         # The active or the others, newest first.
         Index("ix_authors_is_active_created_at", "is_active", "created_at"),
     )
@@ -141,6 +145,8 @@ class Post(Timestamps, Base):
             postgresql_where=text("status = 'published'"),
             sqlite_where=text("status = 'published'"),
         ),
+        # The list by time of publication, drafts among it, and its pages by key.
+        Index("ix_posts_published_at_id", "published_at", "id"),
         # The list by title, and its pages by key.
         Index("ix_posts_title_id", "title", "id"),
     )

@@ -1,14 +1,25 @@
 """Whether each index of the demo serves the query that it is for."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Table, UniqueConstraint, create_engine
+from sqlalchemy import (
+    Column,
+    Engine,
+    Index,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    inspect,
+)
 from sqlalchemy.dialects import postgresql
 
 import models.tables  # noqa: F401 - makes the metadata whole
+from backoffice.admin.description import key_of
 from backoffice.database.base import OWN_PREFIX, Base
 from backoffice.database.textsearch import search_text, search_vector
+from models.admin import views
 from models.school import Student
 
 SERVED = {
@@ -76,6 +87,10 @@ SERVED = {
     "ix_authors_active": (
         "SELECT * FROM authors WHERE is_active ORDER BY full_name, id LIMIT 50"
     ),
+    "ix_authors_full_name_id": "SELECT * FROM authors ORDER BY full_name, id LIMIT 50",
+    "ix_authors_created_at_id": (
+        "SELECT * FROM authors ORDER BY created_at DESC, id DESC LIMIT 50"
+    ),
     "ix_authors_is_active_created_at": (
         "SELECT * FROM authors WHERE NOT is_active ORDER BY created_at DESC LIMIT 50"
     ),
@@ -85,6 +100,9 @@ SERVED = {
     "ix_posts_published": (
         "SELECT * FROM posts WHERE status = 'published'"
         " ORDER BY published_at DESC, id DESC LIMIT 50"
+    ),
+    "ix_posts_published_at_id": (
+        "SELECT * FROM posts ORDER BY published_at DESC, id DESC LIMIT 50"
     ),
     "ix_posts_title_id": "SELECT * FROM posts ORDER BY title, id LIMIT 50",
     "ix_comments_post_id_id": "SELECT * FROM comments WHERE post_id = 7 ORDER BY id",
@@ -159,6 +177,20 @@ def test_every_index_has_its_query() -> None:
     assert indexes == (SERVED.keys() & indexes) | searches
 
 
+def test_every_order_that_a_list_offers_has_an_index() -> None:
+    """No page of a large list sorts the whole table."""
+    for view in views:
+        table: Any = inspect(view.model).local_table
+        leading = {next(iter(table.primary_key)).name}
+        leading |= {
+            next(iter(rule.columns)).name
+            for rule in (*table.indexes, *table.constraints)
+            if isinstance(rule, Index | UniqueConstraint) and _is_whole(rule)
+        }
+        offered = {key_of(column) for column in view.column_sortable_list}
+        assert offered <= leading, view
+
+
 def test_every_foreign_key_has_an_index() -> None:
     """Deleting a parent reads no whole child table."""
     for table in _tables():
@@ -177,6 +209,14 @@ def _plan(engine: Engine, query: str) -> str:
             "EXPLAIN (COSTS OFF) " + query.replace("%", "%%")
         )
         return "\n".join(f"{line[0]} " for line in lines)
+
+
+def _is_whole(rule: Index | UniqueConstraint) -> bool:
+    """Whether it knows every row, and by columns."""
+    if isinstance(rule, UniqueConstraint):
+        return True
+    is_partial = rule.dialect_options["postgresql"]["where"] is not None
+    return not is_partial and isinstance(next(iter(rule.expressions)), Column)
 
 
 def _tables() -> list[Table]:

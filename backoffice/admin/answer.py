@@ -516,9 +516,10 @@ class Answering:
                 "request %s failed\n%s", current_request_id(), failures.for_log(error)
             )
         if wants_json(request):
-            return json_response(
-                Data({"error": problem.heading, "detail": problem.text}, problem.status)
-            )
+            told = {"error": problem.heading, "detail": problem.text}
+            response = json_response(Data(told, problem.status))
+            response.headers.update(problem.headers)
+            return response
         frame = plain_frame(self.site, request, login, problem)
         html = render("error", problem.view(), frame, self.site.backoffice.root)
         return HTMLResponse(html, problem.status, headers=problem.headers)

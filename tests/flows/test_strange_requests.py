@@ -220,6 +220,24 @@ def test_machines_get_json_for_what_is_wrong_in_an_address(
     assert detail in seen.json()["detail"]
 
 
+def test_machines_are_told_what_would_be_right_in_the_headers(site: Office) -> None:
+    """As people's browsers are: the methods that there are, when to try again."""
+    browser = site.browser("viewer")
+    headers = {"accept": "application/json", "sec-fetch-site": "same-origin"}
+    seen = browser.client.request("PUT", "/admin/student/list", headers=headers)
+    assert (seen.status_code, seen.json()["error"]) == (405, "Not this way")
+    assert "GET" in seen.headers["allow"]
+    assert site.site.exports.acquire(blocking=False)
+    assert site.site.exports.acquire(blocking=False)
+    try:
+        seen = browser.client.get("/admin/course/export/csv", headers=headers)
+    finally:
+        site.site.exports.release()
+        site.site.exports.release()
+    assert (seen.status_code, seen.headers["retry-after"]) == (503, "5")
+    assert "2 run at a time" in seen.json()["detail"]
+
+
 def test_machines_get_json_for_a_form_that_is_refused(site: Office) -> None:
     """Each field with its sentence."""
     browser = site.browser("editor")

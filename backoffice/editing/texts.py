@@ -1,6 +1,7 @@
 """A record's fields as texts, as a form shows them and a save compares them."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Text, cast, inspect, select
@@ -35,10 +36,18 @@ def shown_texts(
                 texts[key] = ""
                 documents[key] = column
             else:
-                texts[key] = format_value(column, getattr(record, key))
+                value = getattr(record, key)
+                texts[key] = _as_typed(format_value(column, value), value)
     if documents:
         texts.update(_document_texts(session, mapper, record, documents))
     return texts
+
+
+def _as_typed(text: str, value: Any) -> str:
+    """A moment as people write one, to the microsecond; without a zone it is in UTC."""
+    if not isinstance(value, datetime) or text[10:11] != "T":
+        return text
+    return text.replace("T", " ", 1).removesuffix("+00:00")
 
 
 def same_text(one: str, other: str) -> bool:

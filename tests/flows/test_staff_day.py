@@ -192,6 +192,19 @@ def test_a_report_card_says_whether_it_is_enough(site: Office) -> None:
     assert "Passed no" in seen.text
 
 
+def test_a_time_stands_in_a_form_as_people_write_it(site: Office) -> None:
+    """To the microsecond, and sent back unchanged it is the same."""
+    when = datetime(2025, 8, 31, 14, 30, 15, 250, tzinfo=UTC)
+    post = site.add(make_post, published_at=when)
+    browser = site.browser("editor")
+    form = browser.get(f"/admin/post/edit/{post.id}")
+    assert 'value="2025-08-31 14:30:15.000250"' in form.html
+    told = browser.follow(browser.submit(form, {"title": "Another"}))
+    assert "is saved" in told.text
+    assert site.read(Post, post.id).published_at == when
+    assert "Published" not in browser.get(f"/admin/post/history/{post.id}").text
+
+
 def test_a_reference_says_what_to_type(site: Office) -> None:
     """By which columns the record is found."""
     seen = site.browser("editor").get("/admin/enrollment/create")

@@ -6,6 +6,7 @@ BackofficeError
 ├── EnvironmentProblem       the machine: a port in use, a full disk, no PostgreSQL
 ├── MigrationProblem         a revision is missing, ambiguous, or failed
 ├── DatabaseUnavailable      no connection could be had in time
+├── OutcomeUnknown           the connection broke while a commit was asked for
 ├── StatementTimedOut        the database stopped a statement that took too long
 ├── LockNotAvailable         another transaction held a row for too long
 ├── RecordNotFound           no record has this key
@@ -47,6 +48,10 @@ class MigrationProblem(BackofficeError):
 
 class DatabaseUnavailable(BackofficeError):
     """The database could not be reached, or had no connection to give."""
+
+
+class OutcomeUnknown(BackofficeError):
+    """The connection was lost during a commit: it is done as a whole, or not at all."""
 
 
 class StatementTimedOut(BackofficeError):

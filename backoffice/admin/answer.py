@@ -66,7 +66,7 @@ from backoffice.database.session import (
     begin_writing,
     unit_of_work,
 )
-from backoffice.errors import DatabaseUnavailable, NotPermitted
+from backoffice.errors import BackofficeError, DatabaseUnavailable, NotPermitted
 from backoffice.observability.pool import queued_for
 from backoffice.observability.reads_postgresql import begin_look
 from backoffice.observability.request_id import current_request_id
@@ -306,7 +306,7 @@ class Answering:
                 self.site.backoffice.sessions, actor=login.actor, place=place
             ) as session:
                 touch_session(session, login.session_id)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, BackofficeError):
             logger.warning("a session's last use could not be noted", exc_info=True)
 
     def login_of(self, request: Request, session: Any) -> Login | None:

@@ -17,6 +17,7 @@ from backoffice.errors import (
     EnvironmentProblem,
     LockNotAvailable,
     NotPermitted,
+    OutcomeUnknown,
     RecordNotFound,
     Refused,
     StatementTimedOut,
@@ -24,6 +25,10 @@ from backoffice.errors import (
 from backoffice.observability.request_id import current_request_id
 
 NOTHING_CHANGED = "Nothing was changed."
+NOT_KNOWN = (
+    "Whether it was saved is not known: look before you do it again. "
+    "It is there as a whole, or not at all."
+)
 
 
 class NotFound(BackofficeError):
@@ -102,6 +107,8 @@ def _known_problem(  # noqa: PLR0911 - one page for each kind
             return Problem(503, "The server lacks something", sentence, kept, back)
         case StatementTimedOut():
             return too_slow(back, kept)
+        case OutcomeUnknown():
+            return unavailable(back, NOT_KNOWN if kept else "")
         case DatabaseUnavailable() | PoolTimeout():
             return unavailable(back, kept)
         case HTTPException():

@@ -6,7 +6,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
+
+from backoffice.errors import OutcomeUnknown
 
 ACTOR = "actor"
 PLACE = "place"
@@ -89,6 +92,9 @@ def unit_of_work(
     The actor, place and request id travel on `session.info`, where `audit` and
     `observability` read them. `read_only` makes PostgreSQL refuse every write, and all
     that is read be of one moment.
+
+    Raises:
+        OutcomeUnknown: the connection was lost during the commit.
     """
     with working(Work(place, actor, request_id)), sessions() as session:
         session.info.update({ACTOR: actor, PLACE: place, REQUEST_ID: request_id})
@@ -101,7 +107,30 @@ def unit_of_work(
                 }
             )
         yield session
+        if read_only:
+            session.commit()
+        else:
+            commit(session)
+
+
+def commit(session: Session) -> None:
+    """Commit; of a connection that is lost meanwhile nobody says "nothing was changed".
+
+    Raises:
+        OutcomeUnknown: the database was asked to commit and did not answer.
+    """
+    # What is still to be written is written first: lost there, all of it is undone.
+    session.flush()
+    try:
         session.commit()
+    except DBAPIError as error:
+        # COMMIT alone is sent without a statement of ours.
+        if error.connection_invalidated and error.statement is None:
+            raise OutcomeUnknown(
+                "The connection to the database was lost while this was committed. "
+                "Whether it was done is not known: look before you do it again."
+            ) from error
+        raise
 
 
 def limit_statements(session: Session, *, statement: float, lock: float) -> None:

@@ -169,6 +169,36 @@ def test_what_is_refused_at_the_very_end_keeps_what_was_typed(site: Office) -> N
     assert site.read(Course, course.id).title == course.title
 
 
+LOSE = "PERFORM pg_terminate_backend(pg_backend_pid());"
+
+
+def test_a_connection_lost_during_the_commit_leaves_it_open(site: Office) -> None:
+    """Nobody can say whether it was saved, so the page does not say it was not."""
+    course = site.add(make_course)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}")
+    delete = browser.get(f"/admin/course/delete/{course.id}")
+    with trigger(site, "DEFERRABLE INITIALLY DEFERRED", LOSE):
+        saved = browser.submit(page, {"title": "Who knows"})
+        deleted = browser.submit(delete)
+    for seen in (saved, deleted):
+        assert seen.status == 503
+        assert "Whether it was saved is not known" in seen.text
+        assert "Nothing was changed" not in seen.text
+
+
+def test_a_connection_lost_before_the_commit_has_changed_nothing(site: Office) -> None:
+    """What was only written and never committed is gone, and that is said."""
+    course = site.add(make_course)
+    browser = site.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}")
+    with trigger(site, "", LOSE):
+        seen = browser.submit(page, {"title": "Never"})
+    assert seen.status == 503
+    assert "not known" not in seen.text
+    assert site.read(Course, course.id).title == course.title
+
+
 def test_a_table_that_is_being_changed_says_so(site: Office, hasty: Office) -> None:
     """Nobody writes a record: a reader waits for the whole table."""
     with site.engine.connect() as holder, holder.begin():

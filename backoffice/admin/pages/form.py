@@ -29,6 +29,7 @@ from backoffice.admin.referring import take_labels
 from backoffice.admin.words import with_noun
 from backoffice.audit.recorder import record_changes
 from backoffice.database.keys import format_key
+from backoffice.database.session import commit as commit_known
 from backoffice.editing import save
 from backoffice.editing.fields import FormField
 from backoffice.editing.references import Ambiguous, resolve
@@ -159,7 +160,7 @@ def commit(call: Call, view: ModelView, fields: Iterable[str]) -> None:
     """End the transaction while there is a form for what is refused only now."""
     mapper = view.description.mapper
     with save.explained(call.session, mapper, {}, tuple(fields), alone=True):
-        call.session.commit()
+        commit_known(call.session)
 
 
 def write(

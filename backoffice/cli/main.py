@@ -70,12 +70,12 @@ def run_command_line(arguments: Sequence[str], root: Path, program: str) -> int:
             raise
         if _is_of_output(error):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        tell(error, root)
+        say_what_failed(error, root)
         return FAILURE
     return code
 
 
-def tell(error: Exception, root: Path) -> None:
+def say_what_failed(error: Exception, root: Path) -> None:
     """Say in a sentence what has failed; of a mistake in the program, all of it."""
     sentence = in_words(error, root)
     if sentence is None:

@@ -23,7 +23,7 @@ from backoffice.bootstrap import (
     load_project,
     open_backoffice,
 )
-from backoffice.cli.main import tell
+from backoffice.cli.main import say_what_failed
 from backoffice.database.engine import database_url
 from backoffice.errors import EnvironmentProblem
 from backoffice.jobs.worker import Worker
@@ -74,7 +74,7 @@ def application() -> Starlette:
         if multiprocessing.parent_process() is None:
             raise
         # A process of several, or one that is started anew: nobody else tells of it.
-        tell(error, root)
+        say_what_failed(error, root)
         # The next one would fail as this one did; so uvicorn starts none.
         sys.exit(STARTUP_FAILURE)
 
@@ -179,22 +179,19 @@ def serve(
         if reload:
             ChangeReload(config, target=server.run, sockets=[listening]).run()
         elif config.workers > 1:
-            _serve_with_many(root, config, listening)
+            _serve_with_many(config, listening)
         else:
             server.run(sockets=[listening])
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
 
 
-def _serve_with_many(root: Path, config: uvicorn.Config, sock: socket.socket) -> None:
-    """Serve with several processes, once it is known that they can start.
+def _serve_with_many(config: uvicorn.Config, sock: socket.socket) -> None:
+    """Serve with several processes, each in the place of one that was lost.
 
     Raises:
-        SettingsError: the application cannot be built; no process was started.
-        EnvironmentProblem: later a process that took another's place could not start.
+        EnvironmentProblem: one of them could not start.
     """
-    with application_without_database(root):
-        pass
     processes = Multiprocess(config, sockets=[sock])
     processes.run()
     if any(one.exitcode == STARTUP_FAILURE for one in processes.processes):

@@ -1,5 +1,6 @@
 """The one object that everything above works with, and how it is put together."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -163,7 +164,9 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
     )
     keeper = Keeper(
         settings.observability,
-        root / settings.observability.metrics_directory,
+        root
+        / settings.observability.metrics_directory
+        / meeting_place(url, is_embedded=is_embedded),
         kind=kind,
         revision=newest_revision(project) if kind == "server" else "",
         flush_engine=make_flush_engine(url, database),
@@ -195,6 +198,22 @@ def assemble(  # noqa: PLR0913 - it is where everything comes together
         judging=judging,
         notice=notice,
     )
+
+
+def meeting_place(url: URL, *, is_embedded: bool = False) -> str:
+    """Where in the directory of all metrics the processes on this database meet.
+
+    Pools and statements of another database, served from the same project, are none of
+    theirs. It is known by its name: a worker may reach it past the pooler that pages go
+    through, and the embedded server listens elsewhere at each start.
+    """
+    if is_embedded:
+        return "embedded"
+    name = url.database or ""
+    if url.get_backend_name() == "sqlite":
+        name = os.path.realpath(name)
+    known = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{url.get_backend_name()}-{known}"
 
 
 def close(opened: Backoffice) -> None:

@@ -183,7 +183,8 @@ class ObservabilitySettings(Section):
     )
     metrics_directory: str = Field(
         "var/metrics",
-        description="Directory in which the processes of one machine meet.",
+        description="Directory in which the processes of one machine meet; each "
+        "database has a place in it.",
     )
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Opens /metrics and the details of /healthz."

@@ -572,7 +572,7 @@ def test_a_run_waits_while_people_need_the_connections(site: Office) -> None:
             snapshots.path.unlink()
         with opened(
             site.engine.url,
-            observability={"metrics_directory": str(snapshots.directory)},
+            observability={"metrics_directory": str(snapshots.directory.parent)},
         ) as beside:
             assert beside.site.worker.trouble is not None
             assert beside.site.worker.trouble().startswith("the pool is at 100")

@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.own_names import TOKEN
 from backoffice.audit.models import AuditEntry
+from backoffice.bootstrap import meeting_place
 from backoffice.database.session import Actor, Place, unit_of_work
 from backoffice.errors import SettingsError
 from backoffice.observability.activity import read_activity
@@ -203,7 +204,9 @@ def test_a_restart_is_no_rush(site: Office, tmp_path: Path) -> None:
     gone.since = time.time() - 3600
     minute = int(time.time() // 60) - 1
     gone.minutes = {minute: Minute(minute, calls=2_400)}
-    (tmp_path / RETIRED).write_text(dump_json(gone.to_json(limit=1)))
+    place = tmp_path / meeting_place(site.engine.url)
+    place.mkdir()
+    (place / RETIRED).write_text(dump_json(gone.to_json(limit=1)))
     there = {"metrics_directory": str(tmp_path)}
     with opened(site.engine.url, observability=there) as office:
         seen = office.fresh("ops").get("/admin/metrics")
@@ -859,6 +862,21 @@ def test_a_request_shows_what_it_asked(site: Office) -> None:
     assert "Courses, list" in page.text
     assert "SELECT" in page.text
     assert "algebra" not in page.text
+
+
+def test_processes_on_another_database_are_none_of_ours(
+    site: Office, empty_database: URL, tmp_path: Path
+) -> None:
+    """Two sites of one project: what one of them does says nothing of the other."""
+    there = {"metrics_directory": str(tmp_path)}
+    with (
+        opened(site.engine.url, observability=there) as office,
+        opened(empty_database, observability=there) as other,
+    ):
+        office.backoffice.keeper.snapshots.write()
+        other.backoffice.keeper.snapshots.write()
+        seen = office.fresh("ops").get("/admin/metrics")
+    assert "1 of 1 process" in seen.text
 
 
 def test_another_process_knows_it_from_a_file(site: Office, office_url: URL) -> None:

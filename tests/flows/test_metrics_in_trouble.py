@@ -51,9 +51,18 @@ def small(office_url: URL) -> Iterator[Office]:
 
 
 @pytest.fixture(scope="module")
-def frozen() -> Iterator[tuple[Office, Send]]:
-    """The site on a server that can be frozen, with people and no rows."""
-    with freezing_server() as (url, send):
+def frozen(office_url: URL) -> Iterator[tuple[Office, Send]]:
+    """The site on a server that can be frozen, with people and no rows.
+
+    Its database is called as the other one of this module, for processes to meet by
+    that name.
+    """
+    with freezing_server() as (server_url, send):
+        server = create_engine(server_url, isolation_level="AUTOCOMMIT")
+        with server.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{office_url.database}"'))
+        server.dispose()
+        url = server_url.set(database=office_url.database)
         engine = create_engine(url)
         upgrade(engine, demo_project(), report=lambda _line: None)
         add_people(engine)

@@ -48,6 +48,7 @@ from backoffice.admin.json_refusal import is_refusal, refusal_data
 from backoffice.admin.ops_pass import VALID_FOR, is_due, make_pass
 from backoffice.admin.own_names import TOKEN
 from backoffice.admin.presentation import Action, Message
+from backoffice.admin.sending_again import KEPT, send_again
 from backoffice.admin.templating import render
 from backoffice.admin.visitor import form_owner, new_visitor
 from backoffice.auth.csrf import check_token
@@ -511,6 +512,9 @@ class Answering:
         login = getattr(request.state, "login", None)
         if not problem.actions:
             problem = replace(problem, actions=self.ways_out(request, login))
+        token = ""
+        if problem.can_send_again:
+            problem, token = await self.with_what_was_sent(request, problem)
         if problem.is_fault:
             logger.error(
                 "request %s failed\n%s", current_request_id(), failures.for_log(error)
@@ -521,8 +525,24 @@ class Answering:
             response.headers.update(problem.headers)
             return response
         frame = plain_frame(self.site, request, login, problem)
+        if token:
+            # Without a database nobody knows whose page this is; the form's own does.
+            frame = replace(frame, csrf=token)
         html = render("error", problem.view(), frame, self.site.backoffice.root)
         return HTMLResponse(html, problem.status, headers=problem.headers)
+
+    async def with_what_was_sent(
+        self, request: Request, problem: failures.Problem
+    ) -> tuple[failures.Problem, str]:
+        """The page with a button that sends the form again; the form's own token."""
+        form = await self.form_of(request)
+        button = send_again(request, form.multi_items())
+        if button is None:
+            return problem, ""
+        actions = (button, *problem.actions)
+        kept = f"{problem.kept} {KEPT}"
+        token = form.get(TOKEN)
+        return replace(problem, actions=actions, kept=kept), str(token or "")
 
     def ways_out(self, request: Request, login: Login | None) -> tuple[Action, ...]:
         """Where to go on from an error: the list that it was about, else the start."""

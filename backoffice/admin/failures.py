@@ -50,6 +50,8 @@ class Problem:
     actions: tuple[Action, ...] = ()
     is_fault: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    # The same form, sent once more, would be as good as the first time.
+    can_send_again: bool = False
 
     def view(self) -> ErrorView:
         """What the error page draws; a request number only where it helps."""
@@ -292,6 +294,7 @@ def unavailable(back: tuple[Action, ...], kept: str) -> Problem:
         back,
         is_fault=True,
         headers={"Retry-After": "5"},
+        can_send_again=kept == NOTHING_CHANGED,
     )
 
 

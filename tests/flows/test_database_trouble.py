@@ -254,6 +254,33 @@ def test_without_a_free_connection_a_page_says_so(hasty: Office) -> None:
     assert browser.get("/admin/course/list").status == 200
 
 
+def test_a_form_that_found_no_connection_is_sent_once_more(
+    site: Office, hasty: Office
+) -> None:
+    """The page carries all that was typed: a button sends it again, and it is saved."""
+    course = site.add(make_course)
+    browser = hasty.browser("editor")
+    page = browser.get(f"/admin/course/edit/{course.id}")
+    with hasty.engine.connect(), hasty.engine.connect():
+        seen = browser.submit(page, {"title": 'Typed & "kept"'})
+    assert seen.status == 503
+    assert "Nothing was changed. What you typed is kept in this page" in seen.text
+    assert browser.submit(seen).status == 303
+    assert site.read(Course, course.id).title == 'Typed & "kept"'
+
+
+def test_a_password_that_found_no_connection_is_in_no_page(hasty: Office) -> None:
+    """It has to be typed once more."""
+    browser = hasty.browser("admin")
+    page = browser.get("/admin/account/create")
+    typed = {"email": "new@example.org", "name": "New", "password": PASSWORD}
+    with hasty.engine.connect(), hasty.engine.connect():
+        seen = browser.submit(page, typed)
+    assert seen.status == 503
+    assert PASSWORD not in seen.html
+    assert "Send it again" not in seen.text
+
+
 def test_who_waits_in_vain_for_a_turn_is_told(hasty: Office) -> None:
     """Requests queue for the connections; none of them waits for ever."""
     cookie = hasty.browser("viewer").client.cookies["backoffice_session"]

@@ -19,6 +19,7 @@ from backoffice.admin.presentation import (
     LoginView,
     Message,
 )
+from backoffice.admin.sending_again import PASSWORDS
 from backoffice.auth.login import Client, LoginRefused
 from backoffice.auth.login import log_in as open_login
 from backoffice.auth.login import log_out as close_login
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from backoffice.admin.site import Site
 
 RESUME_SECONDS = 3600
-PASSWORDS = frozenset({"password", "old", "new", "again"})
 LOGGED_OUT = "You were logged out meanwhile. Log in again; nothing was changed."
 TIMED_OUT = (
     "You were logged out meanwhile. Log in again; what you typed is kept, "

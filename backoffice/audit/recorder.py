@@ -273,6 +273,10 @@ class _Recorder:
             elif (changes := self._updated(session, state)) is not None:
                 changes["changes"].update(_told(linked.pop(state, {})))
                 entries.append(changes)
+                now = _key_now(state)
+                # A run takes back each of its entries once.
+                if now != changes["key"] and RUN_ID not in session.info:
+                    entries.append({**changes, "key": now})
         for state, links in linked.items():
             if state.key is not None and state not in session.deleted:
                 entries.append(_entry(state, "update", _told(links), _label(state)))
@@ -407,6 +411,11 @@ def _key(state: InstanceState[Any]) -> str:
     # The identity key is the key that the row had before this flush.
     if state.key is not None:
         return format_key_values(state.mapper, state.key[1])
+    return _key_now(state)
+
+
+def _key_now(state: InstanceState[Any]) -> str:
+    """The key that the row has after this flush."""
     values = state.mapper.primary_key_from_instance(state.obj())
     return format_key_values(state.mapper, values)
 

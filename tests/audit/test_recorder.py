@@ -297,6 +297,21 @@ def test_links_are_recorded_by_who_left_and_joined(recorded: Session) -> None:
     assert of_ann[1] == {"parcels": ["Parcel 1", None]}
 
 
+def test_new_key_is_told_in_the_history_of_both(recorded: Session) -> None:
+    """Under the old key it says what became of it, under the new where it is from."""
+    parcel = add_parcel(recorded, id=1)
+    parcel.id = 5
+    recorded.commit()
+    parcel.weight = 3
+    recorded.commit()
+
+    assert [action for action, _ in changes(recorded)] == ["create", "update"]
+    assert changes(recorded)[1] == ("update", {"id": [1, 5]})
+    renamed, heavier = (found for _, found in changes(recorded, key="5"))
+    assert renamed == {"id": [1, 5]}
+    assert heavier["weight"] == [2, 3]
+
+
 def test_secret_is_masked(recorded: Session) -> None:
     """That a secret changed is said, its values never."""
     owner = Owner(name="Ann", password="one")

@@ -141,6 +141,18 @@ def test_a_long_word_or_name_leaves_the_other_columns_in_sight(
         close(page)
 
 
+def test_on_a_tablet_a_record_has_the_width_to_itself(
+    browser: Browser, site: Office
+) -> None:
+    """What belongs to it is seen whole; its history stands below."""
+    card = site.add(make_report_card)
+    page = opened(browser, site, f"/admin/student/details/{card.student_id}")
+    page.set_viewport_size({"width": 1024, "height": 768})
+    wide = "(box) => box.scrollWidth - box.clientWidth"
+    assert page.locator(".box").first.evaluate(wide) <= 0
+    close(page)
+
+
 def test_the_menu_shows_where_one_is_in_a_low_window(
     browser: Browser, site: Office
 ) -> None:

@@ -141,6 +141,21 @@ def test_a_long_word_or_name_leaves_the_other_columns_in_sight(
         close(page)
 
 
+def test_on_a_telephone_search_and_filters_share_a_line(
+    browser: Browser, site: Office
+) -> None:
+    """The first rows are seen without scrolling."""
+    page = opened(browser, site, "/admin/student/list?status=active&class_name=9A")
+    page.set_viewport_size({"width": 375, "height": 740})
+    search, filters = (
+        page.locator(at).bounding_box() for at in ("[type=search]", "#filters summary")
+    )
+    assert search is not None
+    assert filters is not None
+    assert abs(search["y"] - filters["y"]) < search["height"] / 2
+    close(page)
+
+
 def test_on_a_tablet_a_record_has_the_width_to_itself(
     browser: Browser, site: Office
 ) -> None:

@@ -13,7 +13,7 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
   const count = () => {
     const ticked = boxes.filter((box) => box.checked).length;
     words.textContent = ticked === 1 ? "the 1 ticked row"
-      : ticked ? `the ${ticked} ticked rows` : "the ticked rows, none so far";
+      : ticked ? `the ${ticked} ticked rows` : "none ticked yet";
     if (told.textContent || ticked) told.textContent = `${ticked} ticked`;
     if (all) {
       all.checked = ticked === boxes.length;

@@ -221,6 +221,8 @@ def _invoke(command: Command, arguments: list[str], root: Path, program: str) ->
             args=arguments, prog_name=f"{program} {command.name}", obj=root
         )
     except SystemExit as ended:
+        if _is_interrupted(ended):
+            raise KeyboardInterrupt from ended
         return _code_of(ended)
     return 0
 
@@ -229,6 +231,11 @@ def _function(module: ModuleType, root: Path) -> Any:
     if hasattr(module, "make_run"):
         return module.make_run(root)
     return module.run
+
+
+def _is_interrupted(ended: SystemExit) -> bool:
+    """Whether Typer has made a silent end of somebody's Ctrl-C."""
+    return isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt)
 
 
 def _code_of(ended: SystemExit) -> int:

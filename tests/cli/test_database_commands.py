@@ -357,7 +357,7 @@ def test_who_only_looks_leaves_a_sqlite_file_as_it_is(
 def test_seed_that_is_interrupted_says_so(
     migrated: Manage, root: Path, empty_database: URL
 ) -> None:
-    """Nothing is written, and that is said."""
+    """Nothing is written, and both are said."""
     seeding = root / "tiny_seeding.py"
     made = 'yield number + 1, f"Thing {number + 1}"'
     stopped = f"{made}\n            if number == 2: raise KeyboardInterrupt"
@@ -367,8 +367,9 @@ def test_seed_that_is_interrupted_says_so(
     said = migrated("seed")
     sys.modules.pop("tiny_seeding", None)  # for whoever comes after
 
-    assert said.code != 0
+    assert said.code == 130
     assert "nothing is written, the tables are as they were" in said.err
+    assert said.err.endswith("Interrupted.\n")
     assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]
 
 

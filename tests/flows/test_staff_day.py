@@ -139,6 +139,18 @@ def test_a_list_says_in_which_order_it_stands(site: Office) -> None:
     assert "newest first" in browser.get("/admin/student/list").text
     asked = browser.get("/admin/student/list?sortBy=full_name&sort=asc")
     assert "newest first" not in asked.text
+    for order, words in (
+        ("student/list?sortBy=full_name&sort=desc", "full name, last first"),
+        ("product/list?sortBy=price&sort=desc", "price, highest first"),
+        (
+            "order/list?sortBy=total,created_at&sort=asc,desc",
+            "total, then created, new",
+        ),
+    ):
+        assert words in browser.get(f"/admin/{order}").text
+    heads = browser.get("/admin/order/list").html
+    assert "order by total, lowest first" in heads
+    assert "order by created, oldest first" in heads
 
 
 def test_the_shop_is_ordered_by_its_numbers(site: Office) -> None:

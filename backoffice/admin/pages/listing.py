@@ -287,7 +287,30 @@ class Shown:
             stack,
             column.name,
             f"order by {column.label.lower()}, "
-            + ("last first" if descending else "first first"),
+            + self.first_words(column.name, descending=descending),
+        )
+
+    def first_words(self, path: str, *, descending: bool) -> str:
+        """What an order begins with, as in: highest first."""
+        columns = self.model_view.description.columns
+        column = next((one for one in columns if one.name == path), None)
+        up, down = "first first", "last first"
+        if column is not None and column.is_num:
+            up, down = "lowest first", "highest first"
+        elif column is not None and column.kind == "date":
+            up, down = "oldest first", "newest first"
+        return down if descending else up
+
+    def order_words(self, order: Iterable[Order]) -> str:
+        """Columns of an order, as in: category, then price, highest first."""
+        return ", then ".join(
+            self.spec.label(one.path).lower()
+            + (
+                f", {self.first_words(one.path, descending=True)}"
+                if one.descending
+                else ""
+            )
+            for one in order
         )
 
     def kinds(self) -> Iterable[str]:
@@ -352,11 +375,7 @@ class Shown:
             keys = [mapper.get_property_by_column(c).key for c in mapper.primary_key]
             names = ", ".join(self.spec.paths.label(key).lower() for key in keys)
             return f"by {names}, last first"
-        return "by " + ", then ".join(
-            self.spec.label(one.path).lower()
-            + (", last first" if one.descending else "")
-            for one in self.spec.default_order
-        )
+        return f"by {self.order_words(self.spec.default_order)}"
 
     # Filters
 
@@ -485,11 +504,7 @@ class Shown:
                 label = self.spec.label(used.path)
                 yield Chip(label, text, self.to(query.without_filter(used.path)))
         if query.order:
-            words = ", then ".join(
-                self.spec.label(o.path).lower()
-                + (", last first" if o.descending else "")
-                for o in query.order
-            )
+            words = self.order_words(query.order)
             yield Chip("Order", words, self.to(query.with_(order=())), "sort")
 
     def words_of(self, used: FilterValue) -> str:

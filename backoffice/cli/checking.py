@@ -1,10 +1,19 @@
 """What can be wrong with a project, found before its users find it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Index, MetaData, Table, UniqueConstraint, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from backoffice.auth.users import has_admin
 from backoffice.bootstrap import Backoffice
@@ -22,6 +31,9 @@ from backoffice.observability.housekeeping import (
     server_question,
 )
 from backoffice.settings import Settings
+
+# The columns of each index of a table; an expression is None.
+Standing = Callable[[Table], Sequence[Sequence[str | None]]]
 
 OLDEST, NEWEST = 14, 18
 SECRET_LENGTH = 32
@@ -49,8 +61,13 @@ LOG_HINT = (
 )
 
 
-def check_models(metadata: list[MetaData]) -> Iterator[CheckMessage]:
-    """Tables that pages cannot address, or that get slow as they grow."""
+def check_models(
+    metadata: list[MetaData], standing: Standing = lambda _table: []
+) -> Iterator[CheckMessage]:
+    """Tables that pages cannot address, or that get slow as they grow.
+
+    `standing` tells of the indexes that a table has and its model does not declare.
+    """
     for one in metadata:
         for table in one.sorted_tables:
             if not table.primary_key.columns:
@@ -60,7 +77,7 @@ def check_models(metadata: list[MetaData]) -> Iterator[CheckMessage]:
                     "A record's address is its key; declare one.",
                     "models.E001",
                 )
-            yield from _unindexed_references(table)
+            yield from _unindexed_references(table, standing)
     hide_secrets(metadata)
     for column in secrets_by_name(metadata):
         is_needed = not column.nullable and column.server_default is None
@@ -266,7 +283,27 @@ def _server_of_postgresql(connection: Connection) -> Iterator[CheckMessage]:
         )
 
 
-def _unindexed_references(table: Table) -> Iterator[CheckMessage]:
+def indexes_of(engine: Engine) -> Standing:
+    """What the database itself says of a table's indexes; nothing where it cannot."""
+
+    def standing(table: Table) -> list[list[str | None]]:
+        if is_unmade(engine.url):
+            return []
+        try:
+            found = inspect(engine).get_indexes(table.name, schema=table.schema)
+        except (NoSuchTableError, DBAPIError):
+            return []
+        where = f"{engine.dialect.name}_where"
+        return [
+            one["column_names"]
+            for one in found
+            if not one.get("dialect_options", {}).get(where)
+        ]
+
+    return standing
+
+
+def _unindexed_references(table: Table, standing: Standing) -> Iterator[CheckMessage]:
     """Foreign keys without an index: deleting a parent reads the whole table."""
     leading = [
         list(one.columns)
@@ -278,6 +315,9 @@ def _unindexed_references(table: Table) -> Iterator[CheckMessage]:
     for constraint in table.foreign_key_constraints:
         columns = set(constraint.columns)
         if any(set(found[: len(columns)]) == columns for found in leading):
+            continue
+        named = {column.name for column in constraint.columns}
+        if any(set(found[: len(named)]) == named for found in standing(table)):
             continue
         names = ", ".join(column.name for column in constraint.columns)
         yield CheckMessage(

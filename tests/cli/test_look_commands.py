@@ -12,6 +12,36 @@ from backoffice.settings import load_settings
 from tests.cli.conftest import MODELS, Manage
 from tests.cli.test_database_commands import rows_in
 
+LOANS = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+class Base(DeclarativeBase):
+    pass
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+class Person(Base):
+    __tablename__ = "people"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+class Loan(Base):
+    __tablename__ = "loans"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+"""
+# The second index has a part of the rows only.
+LOANS_TABLES = (
+    "CREATE TABLE books (id integer PRIMARY KEY)",
+    "CREATE TABLE people (id integer PRIMARY KEY)",
+    "CREATE TABLE loans (id integer PRIMARY KEY, book_id integer, person_id integer)",
+    "CREATE INDEX ON loans (book_id)",
+    "CREATE INDEX ON loans (person_id) WHERE id > 7",
+)
+
 
 def test_config_masks_secrets(manage: Manage) -> None:
     """Secrets are never printed, whether for people or for machines."""
@@ -162,6 +192,31 @@ def test_check_of_a_database_in_order(migrated: Manage) -> None:
 
     assert said.code == 0
     assert {one["id"] for one in json.loads(said.out)} >= {"database.W002"}
+
+
+def test_an_index_that_only_the_database_has_is_one(
+    manage: Manage, root: Path, empty_database: URL
+) -> None:
+    """Of tables that are another's, the models need not tell everything."""
+    (root / "loan_models.py").write_text(LOANS)
+    settings = (root / "settings.toml").read_text()
+    (root / "settings.toml").write_text(settings.replace("tiny_models", "loan_models"))
+    engine = create_engine(empty_database)
+    with engine.begin() as connection:
+        for statement in LOANS_TABLES:
+            connection.execute(text(statement))
+    engine.dispose()
+
+    def found(*words: str) -> list[str]:
+        told = json.loads(manage("check", "--json", *words).out)
+        return [one["text"] for one in told if one["id"] == "models.W001"]
+
+    of_person = "loans.person_id refers to people and has no index."
+    assert sorted(found()) == [
+        "loans.book_id refers to books and has no index.",
+        of_person,
+    ]
+    assert found("--database") == [of_person]
 
 
 def test_check_as_a_role_that_owns_no_table(

@@ -54,14 +54,20 @@ def _checks(
 ) -> Iterator[CheckMessage]:
     from backoffice.admin.checks import check_views
     from backoffice.bootstrap import load_project
-    from backoffice.cli.checking import check_database, check_deployment, check_models
+    from backoffice.cli.checking import (
+        check_database,
+        check_deployment,
+        check_models,
+        indexes_of,
+    )
     from backoffice.cli.site import application_without_database
     from backoffice.database.availability import wait_for_database
     from backoffice.settings import load_settings
 
     settings = load_settings(root)
     project = load_project(root, settings)
-    yield from check_models(project.metadata)
+    if not database:
+        yield from check_models(project.metadata)
     try:
         with application_without_database(root) as app:
             yield from check_views(app.state.site)
@@ -77,6 +83,8 @@ def _checks(
             # In vain: then that it cannot be reached is a finding like others.
             with suppress(DatabaseUnavailable):
                 wait_for_database(backoffice.engine, wait, tell)
+            standing = indexes_of(backoffice.engine)
+            yield from check_models(project.metadata, standing)
             yield from check_database(backoffice)
 
 

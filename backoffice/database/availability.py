@@ -34,7 +34,7 @@ def wait_for_database(
                 raise DatabaseUnavailable(
                     f"No connection to the database within {seconds:g} seconds: "
                     f"{reason}"
-                ) from error
+                ) from None  # with a cause, commands would tell that one in its place
         if not is_told:
             report(f"Waiting for the database: {reason}")
             is_told = True

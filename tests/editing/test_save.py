@@ -277,6 +277,34 @@ def test_other_field_changed_meanwhile_makes_the_form_stale(
     assert stored(desk, "nickname") is None
 
 
+def test_race_for_one_row_makes_the_second_form_stale(
+    desk: Session, other_desk: Session
+) -> None:
+    """Both forms are fresh when they are sent; who waits compares with what came."""
+    if desk.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    shown = form(desk)
+    update(desk, Worker, "1", {**shown, "notes": "First"}, shown)
+    limit_statements(other_desk, statement=60, lock=60)
+    pid = other_desk.scalar(text("SELECT pg_backend_pid()"))
+
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(
+            update, other_desk, Worker, "1", {**shown, "notes": "Second"}, shown
+        )
+        blockers = text("SELECT pg_blocking_pids(:pid)")
+        while not desk.scalar(blockers, {"pid": pid}):
+            pass
+        desk.commit()
+        error = second.exception()
+    other_desk.rollback()
+
+    assert isinstance(error, Stale)
+    (conflict,) = error.conflicts
+    assert (conflict.theirs, conflict.needs_choice) == ("First", True)
+    assert stored(desk, "notes") == "First"
+
+
 def test_merged_form_saves(desk: Session, other_desk: Session) -> None:
     """What the stale page offers is saved when it is sent back."""
     shown = form(desk)

@@ -9,17 +9,20 @@ from sqlalchemy import URL, Engine, event
 
 from tests.office import opened
 
+NATURE = ("transaction_read_only", "transaction_isolation")
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
 
 @contextmanager
-def limits_seen(engine: Engine) -> Iterator[list[tuple[str, ...]]]:
+def limits_seen(
+    engine: Engine, names: tuple[str, ...] = LIMITS
+) -> Iterator[list[tuple[str, ...]]]:
     """What SHOW says of the limits beside each statement, in its transaction."""
     found: list[tuple[str, ...]] = []
 
     def look(connection: Any, *_rest: Any) -> None:
         driver = connection.connection.driver_connection
-        found.append(tuple(driver.execute(f"SHOW {n}").fetchone()[0] for n in LIMITS))
+        found.append(tuple(driver.execute(f"SHOW {n}").fetchone()[0] for n in names))
 
     event.listen(engine, "after_cursor_execute", look)
     try:
@@ -57,6 +60,29 @@ def test_a_request_has_the_limits_of_the_settings(
             assert browser.submit(page, {"name": name}).status == 303
         assert len(found) > 6
         assert set(found) == {shown}
+
+
+def test_a_page_that_is_opened_cannot_write(
+    office_url: URL, quick_passwords: None
+) -> None:
+    """PostgreSQL would refuse it: a GET only reads, and all of one moment."""
+    del quick_passwords
+    with opened(office_url) as office:
+        browser = office.browser("editor")
+        key = office.value("SELECT min(id) FROM students")
+        paths = (
+            "list",
+            "create",
+            *(f"{p}/{key}" for p in ("details", "edit", "delete")),
+        )
+        with limits_seen(office.engine, NATURE) as read:
+            for path in paths:
+                assert browser.get(f"/admin/student/{path}").status == 200, path
+        form = browser.get(f"/admin/student/edit/{key}")
+        with limits_seen(office.engine, NATURE) as written:
+            assert browser.submit(form, {"guardian": "Once more"}).status == 303
+    assert set(read) == {("on", "repeatable read")}
+    assert set(written) == {("off", "read committed")}
 
 
 def test_an_export_has_a_limit_of_its_own(

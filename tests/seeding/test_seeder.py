@@ -218,6 +218,17 @@ def test_planner_knows_the_rows(orchard: Engine) -> None:
     assert estimate == 60
 
 
+def test_filled_tables_are_vacuumed(orchard: Engine) -> None:
+    """Not analyzed alone: what was written is marked as seen by all."""
+    seed(orchard, TWENTY)
+
+    counts = text(
+        "SELECT relname, vacuum_count FROM pg_stat_user_tables ORDER BY relname"
+    )
+    with orchard.connect() as connection:
+        assert dict(connection.execute(counts).all()) == {"apples": 1, "trees": 1}
+
+
 def test_no_table_waits_for_an_analyze(orchard: Engine) -> None:
     """The rows of a quick load are counted before their ANALYZE, not after it."""
     seed(orchard, TWENTY)

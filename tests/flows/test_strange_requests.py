@@ -103,11 +103,17 @@ def test_a_bad_query_says_so_and_lists_nothing(site: Office, query: str) -> None
 
 
 def test_a_page_past_the_end_says_how_long_the_list_is(site: Office) -> None:
-    """404, no rows, and the way to the first page."""
-    seen = site.browser("viewer").get("/admin/school/list?page=999")
+    """404, no rows, and the ways to the first page and to the last."""
+    browser = site.browser("viewer")
+    seen = browser.get("/admin/school/list?page=999")
     assert seen.status == 404
     assert "The list is not that long" in seen.text
     assert seen.link("First page") == "/admin/school/list"
+    assert "Last page" not in [label for label, _ in seen.page.links]
+    seen = browser.get("/admin/student/list?pageSize=20&page=999")
+    last = browser.get(seen.link("Last page"))
+    assert (last.status, bool(last.rows)) == (200, True)
+    assert "Next" not in [label for label, _ in last.page.links]
 
 
 @pytest.mark.parametrize(

@@ -555,12 +555,14 @@ class Shown:
                 actions=(clear,),
             )
         if query.page > 1:
-            first = Action("First page", self.to(query.with_(page=1)))
-            count = self.page.count
+            ways = [Action("First page", self.to(query.with_(page=1)))]
+            count, last = self.page.count, self.page.last_page
+            if last is not None and last > 1:
+                ways.append(Action("Last page", self.to(query.with_(page=last))))
             return Empty(
                 "The list is not that long",
                 f"It has {count.words()} {'row' if count.value == 1 else 'rows'}.",
-                actions=(first,),
+                actions=tuple(ways),
             )
         if query.is_narrowed:
             return Empty(

@@ -420,6 +420,7 @@ def test_an_update_is_explained_on_sqlite(site: Office) -> None:
     }
     asked = admin.follow(admin.post("/admin/product/actions", sent))
     page = admin.follow(admin.submit(asked, {SET: ["stock"], "stock": "77"}))
+    assert "Takes not known" in page.text
     report = admin.follow(admin.submit(page, button="Explain this update"))
     assert "The update" in report.text
     assert "SEARCH" in report.text

@@ -259,7 +259,7 @@ def tiles(found: Preflight, task: Task, *, is_large: bool) -> Iterator[Tile]:
         seconds = found.seconds if found.is_whole else roughly(found.seconds)
         yield Tile("Takes about", _lasting(seconds), "", how)
     else:
-        yield Tile("Takes about", "not known")
+        yield Tile("Takes", "not known")
     if found.written:
         yield Tile("Writes about", words.size(found.written), "with audit")
     elif found.elsewhere:

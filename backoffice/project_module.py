@@ -28,6 +28,11 @@ def import_project_module(root: Path, name: str, setting: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and name.startswith(error.name):
+            if not (root / "settings.toml").is_file():
+                raise SettingsError(
+                    f"There is no settings.toml in {root}, nor in a directory above "
+                    f"it; it says which modules are a project's, as {setting} does."
+                ) from error
             raise SettingsError(
                 f"settings.toml: {setting} is {name!r}; no such module in {root}."
             ) from error

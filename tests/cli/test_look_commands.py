@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import URL, create_engine, text
 
 from backoffice.bootstrap import secret_key
+from backoffice.cli.main import run_command_line
 from backoffice.errors import EnvironmentProblem
 from backoffice.settings import load_settings
 from tests.cli.conftest import MODELS, Manage
@@ -192,6 +193,19 @@ def test_check_of_a_database_in_order(migrated: Manage) -> None:
 
     assert said.code == 0
     assert {one["id"] for one in json.loads(said.out)} >= {"database.W002"}
+
+
+def test_a_directory_without_a_project_is_told_as_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is in the wrong place hears of the file that is not there, not of modules."""
+    monkeypatch.setenv("BACKOFFICE_APP__MODELS", "no_such_models")
+
+    code = run_command_line(["check"], tmp_path, "backoffice")
+
+    assert code == 1
+    told = f"Error: There is no settings.toml in {tmp_path}, nor in a directory above"
+    assert capfd.readouterr().err.startswith(told)
 
 
 def test_an_index_that_only_the_database_has_is_one(

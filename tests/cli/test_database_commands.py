@@ -122,6 +122,7 @@ def test_migrate_to_zero_asks(migrated: Manage, empty_database: URL) -> None:
     """Tables are not dropped where nobody can be asked."""
     said = migrated("migrate", "zero")
 
+    assert "This drops every table that migrations have made" in said.err
     assert said.code == 1
     assert "--yes" in said.err
     assert rows_in(empty_database, "SELECT count(*) FROM things") == [(0,)]

@@ -69,7 +69,9 @@ def run(
                 print("Nothing to migrate.")
             raise typer.Exit(1 if check and steps else 0)
         if any(step.direction is Direction.DOWN for step in steps):
-            what = "all tables" if target == ZERO else f"what came after {target}"
+            # Tables that a project has from elsewhere are none of them.
+            made = "every table that migrations have made"
+            what = made if target == ZERO else f"what came after {target}"
             confirm(
                 f"This drops {what}, with the rows in it, from "
                 f"{engine.url.render_as_string()}:\n"

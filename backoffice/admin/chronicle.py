@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backoffice.admin.call import address
-from backoffice.admin.naming import Names
+from backoffice.admin.naming import Names, names_of
 from backoffice.admin.presentation import Change, HistoryEntry, Link
 from backoffice.admin.words import apart, moment, plural, with_noun
 from backoffice.audit.history import HistoryEntry as Entry
@@ -61,6 +61,8 @@ def entries_of(
             for one in entries
         ]
     views = [of or call.site.view_of_table(entry.table_name) for entry in entries]
+    if of is None:
+        entries = _named(call, entries, views)
     names = Names(
         call,
         [
@@ -75,6 +77,30 @@ def entries_of(
         for entry, view in zip(entries, views, strict=True)
         for drawn in (_entry_of(call, entry, view, names, is_own=of is not None),)
     )
+
+
+def _named(
+    call: "Call", entries: list[Entry], views: "list[ModelView | None]"
+) -> list[Entry]:
+    """Each with what its view calls the record: whose report card, not only which.
+
+    Where a view has words of its own for that; the audit knows none but the record's.
+    """
+    wanted: dict[str, set[str]] = {}
+    for entry, view in zip(entries, views, strict=True):
+        if view is not None and view.names_records and entry.action != "delete":
+            wanted.setdefault(view.identity, set()).add(entry.key)
+    found = {
+        view.identity: names_of(call, view, wanted[view.identity])
+        for view in dict.fromkeys(views)
+        if view is not None and view.identity in wanted
+    }
+    return [
+        replace(entry, label=found.get(view.identity, {}).get(entry.key, entry.label))
+        if view is not None
+        else entry
+        for entry, view in zip(entries, views, strict=True)
+    ]
 
 
 def events_of(

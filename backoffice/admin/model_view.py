@@ -139,6 +139,11 @@ class ModelView(sqladmin.ModelView, metaclass=_KeepsIdentity):
         del record
         return None
 
+    @property
+    def names_records(self) -> bool:
+        """Whether records are called by words of the view's own."""
+        return type(self).record_label is not ModelView.record_label
+
     def show_record(self, call: "Call", record: Any) -> "Page | None":
         """The details page, drawn in a way of its own; None for the usual one."""
         del call, record

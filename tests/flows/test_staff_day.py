@@ -217,6 +217,18 @@ def test_a_time_stands_in_a_form_as_people_write_it(site: Office) -> None:
     assert "Published" not in browser.get(f"/admin/post/history/{post.id}").text
 
 
+def test_the_history_says_whose_report_card_was_changed(site: Office) -> None:
+    """On the page of all changes and on the start page: a term says little."""
+    student = site.add(make_student, full_name="Told Twice")
+    card = site.add(make_report_card, student_id=student.id, academic_year=2024)
+    browser = site.browser("admin")
+    form = browser.get(f"/admin/report-card/edit/{card.id}")
+    browser.submit(form, {"mathematics": "77"})
+    name = "Report card Told Twice · 2024/25, semester"
+    assert name in browser.get("/admin/history").text
+    assert name in browser.get("/admin/").text
+
+
 def test_a_reference_says_what_to_type(site: Office) -> None:
     """By which columns the record is found."""
     seen = site.browser("editor").get("/admin/enrollment/create")

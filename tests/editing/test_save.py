@@ -435,6 +435,23 @@ def test_row_held_by_somebody_else_is_said(desk: Session, other_desk: Session) -
         update(desk, Worker, "1", {**shown, "nickname": "x"}, shown)
 
 
+def test_children_come_while_their_parent_is_saved(
+    desk: Session, other_desk: Session
+) -> None:
+    """A save holds its row, and not the key that a new child refers to."""
+    if desk.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    shown = form(desk)
+    update(desk, Worker, "1", {**shown, "nickname": "Annie"}, shown)
+
+    other_desk.add(Task(title="Meanwhile", worker_id=1))
+    other_desk.commit()
+    desk.commit()
+
+    assert stored(desk, "nickname") == "Annie"
+    assert desk.scalar(select(Task.title)) == "Meanwhile"
+
+
 def test_scope_hides_the_record(desk: Session) -> None:
     """A row that a person may not see is not there."""
     shown = form(desk)

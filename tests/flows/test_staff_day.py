@@ -678,6 +678,22 @@ def test_details_show_relations_as_bounded_lists(site: Office) -> None:
     assert "14" in seen.text
 
 
+def test_details_count_relations_up_to_a_limit(site: Office) -> None:
+    """Of more than a thousand it is said so: nobody waits for a count of millions."""
+    post = site.add(make_post)
+    site.run(
+        "INSERT INTO comments (post_id, name, body)"
+        " SELECT :post, 'Ann', 'Again' FROM generate_series(1, 1005)",
+        post=post.id,
+    )
+    try:
+        seen = site.browser("viewer").get(f"/admin/post/details/{post.id}")
+    finally:
+        site.run("DELETE FROM comments WHERE post_id = :post", post=post.id)
+    assert "more than 1,000" in seen.text
+    assert "1,005" not in seen.text
+
+
 def test_the_history_of_all_is_for_admins_and_ops(site: Office) -> None:
     """Others see each record's own."""
     log_in(site.stranger(), "ops@example.org")

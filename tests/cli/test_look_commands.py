@@ -1,6 +1,7 @@
 """The commands that only look, and the shell."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,21 @@ def test_check_of_a_database_in_order(migrated: Manage) -> None:
 
     assert said.code == 0
     assert {one["id"] for one in json.loads(said.out)} >= {"database.W002"}
+
+
+def test_a_project_without_pytest_is_told_how_to_get_it(
+    manage: Manage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a Makefile there is no `make install`."""
+    monkeypatch.setitem(sys.modules, "pytest", None)
+
+    said = manage("test")
+
+    assert said.code == 1
+    assert said.err == (
+        f"Error: pytest is not installed; `{sys.executable} -m pip install pytest` "
+        "installs it.\n"
+    )
 
 
 def test_a_directory_without_a_project_is_told_as_one(

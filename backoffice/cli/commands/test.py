@@ -20,12 +20,16 @@ def run(context: typer.Context) -> None:
     """Start pytest in the project's directory; its return code is ours."""
     import importlib.util
 
+    root = root_of(context)
     if importlib.util.find_spec("pytest") is None:
-        raise EnvironmentProblem("pytest is not installed; `make install` installs it.")
+        # The package does not bring it; what else a project has is its own affair.
+        is_ours = (root / "Makefile").is_file()
+        how = "make install" if is_ours else f"{sys.executable} -m pip install pytest"
+        raise EnvironmentProblem(f"pytest is not installed; `{how}` installs it.")
     # A process of its own: nothing that we have imported is in the tests' way.
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *context.args],
-        cwd=root_of(context),
+        cwd=root,
         check=False,
     )
     raise typer.Exit(done.returncode)

@@ -303,8 +303,11 @@ def foreign_key_words(case: Case, constraint: ForeignKeyConstraint) -> Refused:
     columns = list(constraint.columns)
     if not is_own:
         return Refused({RECORD: "Something that this needs does not exist any more."})
-    word = case.word(columns[-1])
     target = table_word(constraint.referred_table)
+    if len(columns) > 1:
+        named = _listed([case.word(column) for column in columns])
+        return case.refused(columns, f"There is no {target} with this {named}.")
+    word = case.word(columns[-1])
     this = f"This {word}" if word != target else f"This {target}"
     return case.refused(columns, f"{this} does not exist any more.")
 

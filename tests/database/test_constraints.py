@@ -12,6 +12,7 @@ from sqlalchemy import (
     Computed,
     Engine,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     Numeric,
@@ -91,6 +92,24 @@ class Door(Base):
     )
 
 
+class Lock(Base):
+    """It refers by three columns."""
+
+    __tablename__ = "locks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    needed: Mapped[str]
+    house_id: Mapped[int]
+    floor: Mapped[int]
+    colour: Mapped[str]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["house_id", "floor", "colour"],
+            ["doors.house_id", "doors.floor", "doors.colour"],
+        ),
+    )
+
+
 @pytest.fixture(scope="module")
 def doors_on_postgresql(server: Engine) -> Iterator[Engine]:
     """The tables in a database that the tests of this file share."""
@@ -115,7 +134,7 @@ def hall(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
     else:
         engine = request.getfixturevalue("doors_on_postgresql")
         with engine.begin() as connection:
-            connection.execute(text("TRUNCATE houses, doors RESTART IDENTITY"))
+            connection.execute(text("TRUNCATE houses, doors, locks RESTART IDENTITY"))
     with Session(engine, expire_on_commit=False) as session:
         session.add(House(name="Oak"))
         session.flush()
@@ -233,6 +252,18 @@ def test_column_is_named_where_the_form_shows_it(hall: Session) -> None:
     assert answer.fields == {"house_id": "This house does not exist any more."}
 
 
+def test_several_columns_that_refer_together_are_named_together(
+    hall: Session,
+) -> None:
+    """None of them is wrong by itself."""
+    answer = refusal(hall, {"house_id": 1, "floor": 1, "colour": "red"}, model=Lock)
+
+    assert isinstance(answer, Refused)
+    assert answer.fields == {
+        "colour": "There is no door with this house, floor and colour."
+    }
+
+
 def test_unknown_values_are_not_guessed(hall: Session) -> None:
     """Without the values that were sent, the sentence does without them."""
     try:
@@ -321,7 +352,7 @@ def test_fault_is_no_refusal(hall: Session) -> None:
 def hall_of_postgresql(doors_on_postgresql: Engine) -> Iterator[Session]:
     """A session with one house and its door, on PostgreSQL alone, rolled back."""
     with Session(doors_on_postgresql, expire_on_commit=False) as session:
-        session.execute(text("TRUNCATE houses, doors RESTART IDENTITY"))
+        session.execute(text("TRUNCATE houses, doors, locks RESTART IDENTITY"))
         session.add(House(name="Oak"))
         session.flush()
         session.add(Door(needed="x", floor=1, house_id=1))

@@ -186,6 +186,27 @@ def test_the_menu_shows_where_one_is_in_a_low_window(
     close(page)
 
 
+def test_a_line_of_the_menu_that_is_reached_by_tab_is_seen(
+    browser: Browser, site: Office
+) -> None:
+    """Also the last, where the menu's foot would just cover it."""
+    page = opened(browser, site, "/admin/")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    end = page.locator("#nav nav").evaluate(
+        "(nav) => nav.getBoundingClientRect().bottom"
+    )
+    page.set_viewport_size({"width": 1280, "height": int(end) + 40})
+    page.locator("#nav nav a").nth(-2).focus()
+    page.keyboard.press("Tab")
+    here = page.locator("#nav nav a").last
+    assert here.evaluate("(link) => link === document.activeElement")
+    place, foot = here.bounding_box(), page.locator("#nav .end").bounding_box()
+    assert place is not None
+    assert foot is not None
+    assert place["y"] + place["height"] <= foot["y"]
+    close(page)
+
+
 def test_escape_closes_the_menu_of_a_telephone(browser: Browser, site: Office) -> None:
     """It lies over the page, like all that Escape closes."""
     page = opened(browser, site, "/admin/student/list")

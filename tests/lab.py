@@ -13,6 +13,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Interval,
     Numeric,
     Select,
@@ -124,6 +125,25 @@ class Slot(LabBase):
     day: Mapped[date] = mapped_column(primary_key=True)
     room: Mapped[str] = mapped_column(String(20), primary_key=True)
     topic: Mapped[str | None] = mapped_column(String(50))
+
+    bookings: Mapped[list["Booking"]] = relationship(back_populates="slot")
+
+
+class Booking(LabBase):
+    """A reference of two columns."""
+
+    __tablename__ = "lab_bookings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date]
+    room: Mapped[str] = mapped_column(String(20))
+    person: Mapped[str] = mapped_column(String(50))
+
+    slot: Mapped[Slot] = relationship(back_populates="bookings")
+
+    __table_args__ = (
+        ForeignKeyConstraint(["day", "room"], ["lab_slots.day", "lab_slots.room"]),
+    )
 
 
 class Sheet(LabBase):
@@ -244,6 +264,13 @@ class SlotAdmin(ModelView, model=Slot):
     category = "Lab"
 
 
+class BookingAdmin(ModelView, model=Booking):
+    """As it comes."""
+
+    identity = "lab-booking"
+    category = "Lab"
+
+
 class EraAdmin(ModelView, model=Era):
     """As it comes."""
 
@@ -332,6 +359,7 @@ views = [
     BossAdmin,
     ParcelAdmin,
     SlotAdmin,
+    BookingAdmin,
     EraAdmin,
     SheetAdmin,
     GateAdmin,

@@ -1,10 +1,12 @@
 """Models that nobody made for us: what their columns are called and what they hold."""
 
+from datetime import date
+
 import pytest
 
 from backoffice.admin.checks import check_views
 from backoffice.admin.own_names import KEY, WRITTEN
-from tests.lab import Gate, Sheet, Team, Worker
+from tests.lab import Gate, Sheet, Slot, Team, Worker
 from tests.office import Office
 
 DOCUMENTS = [
@@ -87,6 +89,21 @@ def test_records_of_both_sides_of_a_table_of_pairs_are_listed(lab: Office) -> No
     assert "New worker" not in [label for label, _ in page.page.links]
     key = lab.value("SELECT id FROM lab_workers WHERE name = 'Pair'")
     assert "Night shift" in browser.get(f"/admin/lab-worker/details/{key}").text
+
+
+def test_what_refers_by_two_columns_starts_out_with_both(lab: Office) -> None:
+    """A new booking of a slot begins with the slot's day and room."""
+    with lab.session() as session:
+        session.add(Slot(day=date(2026, 5, 4), room="A&B"))
+        session.commit()
+    browser = lab.browser("editor")
+    slot = browser.get("/admin/lab-slot/details/2026-05-04;A%26B")
+    form = browser.get(slot.link("New booking"))
+    assert form.form().value("day") == "2026-05-04"
+    assert form.form().value("room") == "A&B"
+    assert browser.submit(form, {"person": "Ann"}).status == 303
+    seen = browser.get("/admin/lab-slot/details/2026-05-04;A%26B")
+    assert "Ann" in [text for row in seen.rows for text in row]
 
 
 # Name, began, at, clock and length, as PostgreSQL writes what Python has no value for.

@@ -34,6 +34,7 @@ from backoffice.admin.record import hide_references, load_record
 from backoffice.admin.words import row_count
 from backoffice.bulk.timeline import record_history
 from backoffice.database.keys import format_key
+from backoffice.database.values import format_value
 from backoffice.listing.counting import count_rows
 from backoffice.listing.cutting import RowCut
 from backoffice.listing.params import known_parameters
@@ -177,12 +178,7 @@ def related_list(
 ) -> RelatedList:
     """Up to ten of them, newest key first, with a count that stops at a limit."""
     relationship = view.description.mapper.relationships[key]
-    back = {
-        name
-        for name, other in target.description.mapper.relationships.items()
-        if other.mapper is view.description.mapper
-        and other.local_columns == relationship.remote_side
-    }
+    back = _back(view, key, target)
     columns = [
         column
         for column in target.description.related_columns
@@ -244,7 +240,7 @@ def related_list(
             Link(
                 f"New {target.name.lower()}",
                 address(base, target.identity, "create")
-                + _preset(view, record, sorted(back)),
+                + _preset(view, record, key, target),
             )
             if call.may("create", target) and relationship.secondary is None
             else None  # made there it would stand in no pair with this one
@@ -290,8 +286,32 @@ def _list_of(
     return f"{url}?" + urlencode({usable[0]: key})
 
 
-def _preset(view: ModelView, record: Any, back: list[str]) -> str:
+def _preset(view: ModelView, record: Any, key: str, target: ModelView) -> str:
     """The query string by which a new record starts out belonging to this one."""
-    if not back:
-        return ""
-    return "?" + urlencode({back[0]: format_key(view.description.mapper, record)})
+    relationship = view.description.mapper.relationships[key]
+    asked = target.description.form_keys
+    for name in sorted(_back(view, key, target)):
+        if name in asked:
+            whole = format_key(view.description.mapper, record)
+            return "?" + urlencode({name: whole})
+    # Where no single field stands for it, the columns do.
+    mapper, own = target.description.mapper, view.description.mapper
+    found = {}
+    for here, there in relationship.local_remote_pairs or ():
+        if here not in own.columns.values() or there not in mapper.columns.values():
+            continue  # a join of the project's own words, by what is no attribute
+        name = mapper.get_property_by_column(there).key
+        value = getattr(record, own.get_property_by_column(here).key)
+        if name in asked and value is not None:
+            found[name] = format_value(here, value)
+    return "?" + urlencode(found) if found else ""
+
+
+def _back(view: ModelView, key: str, target: ModelView) -> set[str]:
+    """The relationships of the other model that lead back by the same columns."""
+    remote = view.description.mapper.relationships[key].remote_side
+    return {
+        name
+        for name, other in target.description.mapper.relationships.items()
+        if other.mapper is view.description.mapper and other.local_columns == remote
+    }

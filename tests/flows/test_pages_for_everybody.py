@@ -216,3 +216,19 @@ def test_escape_closes_the_menu_of_a_telephone(browser: Browser, site: Office) -
     page.keyboard.press("Escape")
     assert page.locator("#nav").is_hidden()
     close(page)
+
+
+def test_what_is_ticked_is_seen_in_the_colours_of_a_system(
+    browser: Browser, site: Office
+) -> None:
+    """High contrast takes away every ground, and so the mark."""
+    site.add(make_student)
+    page = opened(browser, site, "/admin/student/list")
+    page.emulate_media(forced_colors="active")
+    ground = "(box) => getComputedStyle(box).backgroundColor"
+    ticked, other = (
+        page.locator(f"[name=which][value={which}]").evaluate(ground)
+        for which in ("ticked", "all")
+    )
+    assert ticked != other
+    close(page)

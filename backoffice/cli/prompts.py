@@ -19,12 +19,19 @@ def is_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def ask(question: str, option: str, default: str = "") -> str:
-    """A line of text; `option` is named where nobody can be asked."""
+def ask(question: str, option: str, problem: Callable[[str], str]) -> str:
+    """A line that `problem` has nothing against; three tries, as for a password."""
     require_terminal(option)
-    hint = f" [{default}]" if default else ""
-    print(f"{question}{hint}: ", end="", file=sys.stderr, flush=True)
-    return _line().strip() or default
+    found = ""
+    for _ in range(TRIES):
+        if found:
+            print(found, file=sys.stderr)
+        print(f"{question}: ", end="", file=sys.stderr, flush=True)
+        answer = _line().strip()
+        found = problem(answer)
+        if not found:
+            return answer
+    raise Refused(message=found)
 
 
 def confirm(warning: str, *, word: str, yes: bool) -> None:

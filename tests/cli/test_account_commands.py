@@ -1,5 +1,11 @@
 """The commands that make accounts."""
 
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from sqlalchemy import URL, create_engine, select
 from sqlalchemy.orm import Session
@@ -11,6 +17,7 @@ from backoffice.auth.users import find_user
 from backoffice.cli.accounts import make_first_accounts
 from tests.cli.conftest import Manage
 from tests.cli.test_database_commands import rows_in
+from tests.cli.test_serving import RUN, SOURCE
 
 GOOD = "four random words here\n"
 USERS = "SELECT email, role, is_active FROM backoffice_users ORDER BY email"
@@ -92,6 +99,30 @@ def test_createsuperuser_from_the_environment(
 
     assert migrated("createsuperuser", "--if-missing").code == 0
 
+    assert rows_in(empty_database, USERS) == [("boss@example.org", "admin", True)]
+
+
+def test_createsuperuser_asks_again_for_an_address(
+    migrated: Manage, root: Path, empty_database: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who mistypes it at a terminal is told, and types it once more."""
+    monkeypatch.setenv("BACKOFFICE_SUPERUSER_PASSWORD", GOOD.strip())
+    person, terminal = pty.openpty()
+    os.write(person, b"boss\nboss@example.org\n")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(SOURCE), "createsuperuser"],
+        cwd=root,
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(person)
+    os.close(terminal)
+
+    assert done.returncode == 0
+    assert done.stderr.count("E-mail address: ") == 2
+    assert "looks like name@example.org" in done.stderr
     assert rows_in(empty_database, USERS) == [("boss@example.org", "admin", True)]
 
 

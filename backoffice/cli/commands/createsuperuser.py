@@ -39,7 +39,11 @@ def run(
     email = clean_email(
         email
         or os.environ.get(EMAIL_VARIABLE, "")
-        or ask("E-mail address", f"--email or {EMAIL_VARIABLE}")
+        or ask(
+            "E-mail address",
+            f"--email or {EMAIL_VARIABLE}",
+            lambda typed: email_problem(clean_email(typed)),
+        )
     )
     problem = email_problem(email)
     if problem:

@@ -7,6 +7,7 @@ it: `BACKOFFICE_<SECTION>__<NAME>`, for example `BACKOFFICE_WEB__PORT=8001`.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -280,7 +281,12 @@ def overlay_environment(
             continue
         section, _, key = name.removeprefix(PREFIX).lower().partition(DELIMITER)
         if section not in sections or key not in field_names(section):
-            problems.append(f"{name} is set in the environment and is not a setting.")
+            meant = meant_setting(section, key)
+            right = f"{PREFIX}{meant.replace('.', DELIMITER).upper()}" if meant else ""
+            problems.append(
+                f"{name} is set in the environment and is not a setting."
+                + (f" Did you mean {right}?" if right else "")
+            )
             continue
         table = values.setdefault(section, {})
         if not isinstance(table, dict):
@@ -310,6 +316,16 @@ def _misspelt(name: str) -> Iterator[str]:
         )
 
 
+def meant_setting(section: str, key: str) -> str:
+    """The section, or the section and setting, that is spelt most like this; or ""."""
+    sections = list(Settings.model_fields)
+    near = [section] if section in sections else get_close_matches(section, sections, 1)
+    if not near or not key:
+        return near[0] if near else ""
+    found = get_close_matches(key, sorted(field_names(near[0])), 1)
+    return f"{near[0]}.{found[0]}" if found else ""
+
+
 def section_model(section: str) -> type[Section]:
     """The class behind a section's name."""
     model = Settings.model_fields[section].annotation
@@ -337,7 +353,9 @@ def _sentence(
     section, key = (*location, "")[:2]
     where = origin.get((section, key), path.name)
     if found["type"] == "extra_forbidden":
-        return f"{where}: {name} is not a setting."
+        meant = meant_setting(section, key)
+        hint = f" Did you mean {meant}?" if meant else ""
+        return f"{where}: {name} is not a setting.{hint}"
     message = str(found["msg"]).replace("Input should be", "it should be")
     if section in Settings.model_fields and key in field_names(section):
         if is_secret(section, key):

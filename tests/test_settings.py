@@ -124,6 +124,26 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     assert "BACKOFFICE_LISTING__PAGE" in said
 
 
+def test_a_misspelt_setting_is_told_which_was_meant(tmp_path: Path) -> None:
+    """A section, a setting of the file, and one of the environment; else nothing."""
+    root = write(tmp_path, "[databse]\nurl = ''\n[web]\nprot = 1\nqqq = 2\n")
+    environ = {"BACKOFFICE_LISTNG__PAGESIZE": "10", "BACKOFFICE_WEB__QQQ": "1"}
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(root, environ=environ)
+
+    assert set(str(caught.value).splitlines()) == {
+        (
+            "BACKOFFICE_LISTNG__PAGESIZE is set in the environment and is not a "
+            "setting. Did you mean BACKOFFICE_LISTING__PAGE_SIZE?"
+        ),
+        "BACKOFFICE_WEB__QQQ is set in the environment and is not a setting.",
+        "settings.toml: databse is not a setting. Did you mean database?",
+        "settings.toml: web.prot is not a setting. Did you mean web.port?",
+        "settings.toml: web.qqq is not a setting.",
+    }
+
+
 def test_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None:
     """Whoever set the variable finds it by its name."""
     with pytest.raises(SettingsError, match=r"BACKOFFICE_WEB__PORT: web\.port is"):

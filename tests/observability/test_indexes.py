@@ -31,6 +31,11 @@ def reader(request: pytest.FixtureRequest) -> Iterator[OpsReader]:
         server.dispose()
         url = make_url(old).set(database="indexed")
     engine = make_ops_engine(url, DatabaseSettings())
+    with engine.connect() as connection:
+        version = connection.scalar(text("SHOW server_version_num"))
+    if int(version or 0) < 150_000:
+        engine.dispose()
+        pytest.skip("14 tells what was read half a second later, and not when asked")
     yield OpsReader(engine)
     engine.dispose()
 

@@ -41,6 +41,7 @@ from sqlalchemy import (
     String,
 )
 
+from backoffice.admin.words import within_sentence
 from backoffice.auth.permissions import ACTION_PREFIX
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.database.values import parse_value
@@ -175,8 +176,8 @@ class Selected:
         found = list(session.scalars(wanted.limit(most + 1)).unique())
         if len(found) > most:
             raise Refused(
-                message=f"More than {most:,} {self.name_plural.lower()} are chosen, "
-                "the most at once. Choose fewer."
+                message=f"More than {most:,} {within_sentence(self.name_plural)} are "
+                "chosen, the most at once. Choose fewer."
             )
         return found
 

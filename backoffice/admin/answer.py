@@ -51,6 +51,7 @@ from backoffice.admin.presentation import Action, Message
 from backoffice.admin.sending_again import KEPT, send_again
 from backoffice.admin.templating import render
 from backoffice.admin.visitor import form_owner, new_visitor
+from backoffice.admin.words import within_sentence
 from backoffice.auth.csrf import check_token
 from backoffice.auth.permissions import may
 from backoffice.auth.sessions import (
@@ -549,7 +550,7 @@ class Answering:
         view = self.site.view_called(request.path_params.get("identity", ""))
         if login and view is not None and self.site.may(login.role, "list", view):
             url = address(self.site.base_url, view.identity, "list")
-            return (Action(f"All {view.name_plural.lower()}", url),)
+            return (Action(f"All {within_sentence(view.name_plural)}", url),)
         return (Action("To the start", f"{self.site.base_url}/"),)
 
     async def login_needed(self, request: Request) -> Response:

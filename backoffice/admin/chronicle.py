@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from backoffice.admin.call import address
 from backoffice.admin.naming import Names, names_of
 from backoffice.admin.presentation import Change, HistoryEntry, Link
-from backoffice.admin.words import apart, moment, plural, with_noun
+from backoffice.admin.words import apart, moment, plural, with_noun, within_sentence
 from backoffice.audit.history import HistoryEntry as Entry
 from backoffice.auth.permissions import may
 from backoffice.bulk.timeline import DELETING, Event, RunEntry
@@ -131,7 +131,7 @@ def _run_of(call: "Call", run: RunEntry) -> HistoryEntry:
     view = call.site.view_called(run.view)
     one, many = ("row", "rows")
     if view is not None:
-        one, many = view.name.lower(), view.name_plural.lower()
+        one, many = within_sentence(view.name), within_sentence(view.name_plural)
     did = "deleted" if run.action == DELETING else "changed"
     name, url = run_link(call, run.id, run.label, is_own=False)
     return HistoryEntry(

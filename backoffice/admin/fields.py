@@ -294,4 +294,4 @@ def _open_link(call: "Call", field: FormField, key: str) -> Link | None:
     if target is None or not call.may("details", target):
         return None
     url = address(call.site.base_url, target.identity, "details", key)
-    return Link(f"Open this {target.name.lower()}", url)
+    return Link(f"Open this {within_sentence(target.name)}", url)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapper
 
 from backoffice.admin.call import address
 from backoffice.admin.presentation import Link
+from backoffice.admin.words import within_sentence
 from backoffice.database.keys import format_key
 from backoffice.database.values import parse_value
 
@@ -53,7 +54,7 @@ def twin_links(
         if key == call.request.path_params.get("pk"):
             continue  # the record itself
         url = address(call.site.base_url, view.identity, "details", key)
-        links[told[0]] = Link(f"Open that {view.name.lower()}", url)
+        links[told[0]] = Link(f"Open that {within_sentence(view.name)}", url)
     return links
 
 

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backoffice.admin import words
+from backoffice.admin.model_view import ModelView
+from backoffice.admin.pages.preflight import records
 from backoffice.admin.presentation import Count, Piece
+from tests.listing.models import Customer
 
 NOW = datetime(2026, 11, 20, 14, 32, 7, tzinfo=UTC)
 S = "\N{NO-BREAK SPACE}"
@@ -223,3 +226,12 @@ def test_what_a_record_is_is_said_once(noun: str, name: str, text: str) -> None:
 def test_name_within_a_sentence(name: str, text: str) -> None:
     """A view's name begins no sentence there; letters that stand for words stay."""
     assert words.within_sentence(name) == text
+
+
+def test_pages_write_a_views_name_so() -> None:
+    """As before an action on two of them; not "2 uci files"."""
+
+    class FileAdmin(ModelView, model=Customer):
+        name, name_plural = "UCI file", "UCI files"
+
+    assert records(FileAdmin(), 2) == "2 UCI files"

@@ -44,7 +44,7 @@ from backoffice.admin.pages.preflight import preflight_view
 from backoffice.admin.presentation import FieldProblem, Hidden, Link, Message
 from backoffice.admin.presentation_bulk import AskView, TickedField
 from backoffice.admin.referring import named, take_labels
-from backoffice.admin.words import plural
+from backoffice.admin.words import plural, within_sentence
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.run import Drift
 from backoffice.bulk.selection import find_selection, keep_selection
@@ -82,7 +82,7 @@ def choose(call: Call) -> Reply:
         keys = [one for one in sent if isinstance(one, str)]
         keys += [v for k, v in call.query_items if k == "id"]
         if not keys:
-            name = view.name_plural.lower()
+            name = within_sentence(view.name_plural)
             return Redirect(
                 back,
                 Message("warn", f"No {name} are ticked: tick some, or choose all."),

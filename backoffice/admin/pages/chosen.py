@@ -14,7 +14,7 @@ from backoffice.admin.fields import names_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.listing import selection_words, spec_for
 from backoffice.admin.panels import is_full
-from backoffice.admin.words import series, share
+from backoffice.admin.words import series, share, within_sentence
 from backoffice.bulk.change import Change, EachRecord, SetValues
 from backoffice.bulk.models import Run, Selection
 from backoffice.bulk.target import Chosen, Target, among
@@ -69,7 +69,7 @@ def known_action(call: Call, view: ModelView, name: str) -> ActionSpec:
         raise RecordNotFound(f"{view.name_plural} have no such action.")
     if not may_run(call, view, spec):
         raise NotPermitted(
-            f"Your role may not do this with {view.name_plural.lower()}."
+            f"Your role may not do this with {within_sentence(view.name_plural)}."
         )
     return spec
 
@@ -97,7 +97,7 @@ def chosen_words(
     """The selection in words: "3 ticked students", "all students with class 9A"."""
     if keys is not None:
         name = view.name if len(keys) == 1 else view.name_plural
-        return f"{len(keys):,} ticked {name.lower()}"
+        return f"{len(keys):,} ticked {within_sentence(name)}"
     return selection_words(call, view, list_query(call, view, items or ()))
 
 
@@ -211,7 +211,7 @@ def change_of(
 
 def title_of(view: ModelView, spec: ActionSpec, texts: Mapping[str, str]) -> str:
     """As in: Raise prices by 3 %; Change category and price of products."""
-    many = view.name_plural.lower()
+    many = within_sentence(view.name_plural)
     if spec.does is Does.EDIT:
         labels = [view.description.labels.get(key, key).lower() for key in texts]
         return f"Change {series(labels)} of {many}"

@@ -21,7 +21,7 @@ from backoffice.admin.presentation import (
     Message,
 )
 from backoffice.admin.record import load_record, records_by_key
-from backoffice.admin.words import plural, with_noun
+from backoffice.admin.words import plural, with_noun, within_sentence
 from backoffice.audit.recorder import record_changes
 from backoffice.editing import deletion, save
 from backoffice.editing.deletion import DeletePreview, Dependent, PreviewChanged
@@ -154,7 +154,11 @@ def page(
         ),
         rows=(
             DependentRow(
-                f"The {view.name.lower()}", "1", "deleted", "Deleted", examples=()
+                f"The {within_sentence(view.name)}",
+                "1",
+                "deleted",
+                "Deleted",
+                examples=(),
             ),
             *(row_of(call, one) for one in found.records),
         )
@@ -167,7 +171,7 @@ def page(
         ),
         button=f"Delete {records}",
         confirm=confirm_of(found),
-        caption=f"What hangs on this {view.name.lower()}",
+        caption=f"What hangs on this {within_sentence(view.name)}",
         footnote=footnote_of(found, is_forbidden=is_forbidden),
         hidden=(Hidden(EXPECTED, found.digest),),
         error=error if error != reason else "",

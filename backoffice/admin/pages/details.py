@@ -31,7 +31,7 @@ from backoffice.admin.presentation import (
     stacked,
 )
 from backoffice.admin.record import hide_references, load_record
-from backoffice.admin.words import row_count
+from backoffice.admin.words import row_count, within_sentence
 from backoffice.bulk.timeline import record_history
 from backoffice.database.keys import format_key
 from backoffice.database.values import format_value
@@ -238,7 +238,7 @@ def related_list(
         url=_list_of(call, view, record, target, back),
         create=(
             Link(
-                f"New {target.name.lower()}",
+                f"New {within_sentence(target.name)}",
                 address(base, target.identity, "create")
                 + _preset(view, record, key, target),
             )

@@ -7,7 +7,7 @@ from backoffice.admin.call import Call
 from backoffice.admin.explaining import subject_of
 from backoffice.admin.model_view import ModelView
 from backoffice.admin.pages.chosen import Task
-from backoffice.admin.words import series
+from backoffice.admin.words import series, within_sentence
 from backoffice.bulk.change import EachRecord
 from backoffice.bulk.deleting_postgresql import deletion_of
 from backoffice.bulk.plan_postgresql import whole_update
@@ -42,7 +42,7 @@ def action_question(
     out = set(left_out)
     rows = [row for row in found[:most] if row.key not in out]
     if not rows:
-        raise Refused(message=f"No {view.name_plural.lower()} are chosen.")
+        raise Refused(message=f"No {within_sentence(view.name_plural)} are chosen.")
     note = ""
     if len(found) > most:
         note = (

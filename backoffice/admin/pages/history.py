@@ -7,6 +7,7 @@ from backoffice.admin.frame import frame
 from backoffice.admin.history_query import BEFORE, HistoryQuery, read_query
 from backoffice.admin.presentation import HistoryView, Link, Message
 from backoffice.admin.record import load_record
+from backoffice.admin.words import within_sentence
 from backoffice.bulk.timeline import Event, mark_of, record_history, timeline
 from backoffice.errors import NotPermitted, RecordNotFound
 
@@ -35,7 +36,7 @@ def show_record(call: Call) -> Reply:
         before=before,
     )
     if not found and not here.url and before is None:
-        raise RecordNotFound(f"There is no {view.name.lower()} with this key.")
+        raise RecordNotFound(f"There is no {within_sentence(view.name)} with this key.")
     url = address(base, view.identity, "history", call.key)
     shown = HistoryView(
         entries=entries_of(

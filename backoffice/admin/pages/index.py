@@ -16,7 +16,7 @@ from backoffice.admin.presentation import (
     IndexView,
     Link,
 )
-from backoffice.admin.words import row_count
+from backoffice.admin.words import row_count, within_sentence
 from backoffice.bulk.timeline import Event, timeline
 from backoffice.database.estimates import estimated_row_counts
 from backoffice.listing.counting import count_each
@@ -46,7 +46,7 @@ def show(call: Call) -> Reply:
             count=counts[view.identity],
             create=(
                 Link(
-                    f"New {view.name.lower()}",
+                    f"New {within_sentence(view.name)}",
                     address(site.base_url, view.identity, "create"),
                 )
                 if call.may("create", view)

@@ -45,6 +45,7 @@ from backoffice.admin.typed_filters import (
     filter_target,
     typed_references,
 )
+from backoffice.admin.words import within_sentence
 from backoffice.auth.permissions import may
 from backoffice.database.keys import format_key
 from backoffice.editing.fields import is_counted
@@ -102,7 +103,7 @@ def selection_words(call: Call, view: ModelView, query: ListQuery) -> str:
     """What a query lists, as in: all students with class 9A, found by "ann"."""
     page = ListPage(rows=(), count=RowCount(0))
     shown = Shown(call, view, spec_for(call, view), query, page, "")
-    many = view.name_plural.lower()
+    many = within_sentence(view.name_plural)
     parts = [
         f"{shown.spec.label(used.path).lower()} {shown.words_of(used)}"
         for used in query.filters
@@ -545,7 +546,7 @@ class Shown:
     def empty(self) -> Empty:
         """Why there are no rows, and what to do."""
         view, query = self.model_view, self.query
-        one, many = view.name.lower(), view.name_plural.lower()
+        one, many = within_sentence(view.name), within_sentence(view.name_plural)
         base = self.call.site.base_url
         clear = Action("Clear all", self.url)
         if query.problems:

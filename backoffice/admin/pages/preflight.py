@@ -175,14 +175,16 @@ def explain_words(task: Task) -> str:
 
 def records(view: ModelView, count: int) -> str:
     """As in: 1 product, 412,774 products."""
-    return words.plural(count, view.name.lower(), view.name_plural.lower())
+    return words.plural(
+        count, words.within_sentence(view.name), words.within_sentence(view.name_plural)
+    )
 
 
 def verdict_of(
     view: ModelView, found: Preflight, task: Task, since: int | None
 ) -> tuple[str, str, str, bool]:
     """Tone, sentence, what proves it, and whether it can be run."""
-    many = view.name_plural.lower()
+    many = words.within_sentence(view.name_plural)
     if not found.count:
         if since:
             return (
